@@ -1,0 +1,82 @@
+import { bool, int, labels, list, map, obj, oneOf, opt, str, uint } from "./json.ts";
+import type { Infer } from "./json.ts";
+import { annotationFields, Driver, metaFields } from "./meta.ts";
+
+export const ExternalCA = obj({
+  Protocol: opt(str),
+  URL: opt(str),
+  Options: opt(labels),
+  CACert: opt(str),
+});
+
+/** Docker's SwarmSpec: what `swarm update` changes. Periods in nanoseconds. */
+export const ClusterSpec = obj({
+  ...annotationFields,
+  Orchestration: opt(obj({ TaskHistoryRetentionLimit: opt(int) })),
+  Raft: opt(obj({
+    SnapshotInterval: opt(uint),
+    KeepOldSnapshots: opt(uint),
+    LogEntriesForSlowFollowers: opt(uint),
+    ElectionTick: opt(int),
+    HeartbeatTick: opt(int),
+  })),
+  Dispatcher: opt(obj({ HeartbeatPeriod: opt(int) })),
+  CAConfig: opt(obj({
+    NodeCertExpiry: opt(int),
+    ExternalCAs: opt(list(ExternalCA)),
+    SigningCACert: opt(str),
+    SigningCAKey: opt(str),
+    ForceRotate: opt(uint),
+  })),
+  TaskDefaults: opt(obj({ LogDriver: opt(Driver) })),
+  EncryptionConfig: opt(obj({ AutoLockManagers: opt(bool) })),
+});
+export type ClusterSpec = Infer<typeof ClusterSpec>;
+
+/** A join token beyond the two of Docker: it ends by time or by use. Times RFC 3339. */
+export const IssuedToken = obj({
+  ID: str,
+  Role: oneOf(["worker", "manager"]),
+  Secret: str,
+  CreatedAt: str,
+  ExpiresAt: opt(str),
+  UsesLeft: opt(int),
+  NodeLabels: opt(labels),
+});
+export type IssuedToken = Infer<typeof IssuedToken>;
+
+/** The one object of the cluster: settings, trust root, tokens. */
+export const Cluster = obj({
+  ...metaFields,
+  Spec: ClusterSpec,
+  RootCA: obj({
+    CACert: str,
+    /** Internal: absent with an external CA. */
+    CAKey: opt(str),
+    JoinTokens: obj({ Worker: str, Manager: str }),
+    Rotation: opt(obj({ CACert: str, CAKey: opt(str), CrossSignedCACert: str })),
+    LastForcedRotation: opt(int),
+  }),
+  DefaultAddrPool: opt(list(str)),
+  SubnetSize: opt(uint),
+  DataPathPort: opt(uint),
+  UnlockKey: opt(str),
+  /** Removed nodes by id, with the time (RFC 3339) after which their certificates are void anyway. */
+  BlockedNodes: opt(map(str)),
+  IssuedTokens: opt(list(IssuedToken)),
+});
+export type Cluster = Infer<typeof Cluster>;
+
+/** Docker's defaults of the cluster's settings. */
+export const CLUSTER_DEFAULTS = {
+  taskHistoryRetentionLimit: 5,
+  snapshotInterval: 10_000,
+  logEntriesForSlowFollowers: 500,
+  heartbeatTick: 1,
+  electionTick: 10,
+  heartbeatPeriodNs: 5_000_000_000,
+  nodeCertExpiryNs: 90 * 24 * 3600 * 1_000_000_000,
+  subnetSize: 24,
+  addrPool: ["10.0.0.0/8"],
+  dataPathPort: 4789,
+} as const;

@@ -1,0 +1,61 @@
+import { int, list, obj, oneOf, opt, str } from "./json.ts";
+import type { Infer } from "./json.ts";
+import { metaFields, Version } from "./meta.ts";
+import { EndpointSpec, PortConfig, ServiceSpec } from "./service_spec.ts";
+
+export const Endpoint = obj({
+  Spec: opt(EndpointSpec),
+  Ports: opt(list(PortConfig)),
+  VirtualIPs: opt(list(obj({ NetworkID: opt(str), Addr: opt(str) }))),
+});
+export type Endpoint = Infer<typeof Endpoint>;
+
+export const UPDATE_STATES = [
+  "updating",
+  "paused",
+  "completed",
+  "rollback_started",
+  "rollback_paused",
+  "rollback_completed",
+] as const;
+export type UpdateState = typeof UPDATE_STATES[number];
+
+export const UpdateStatus = obj({
+  State: oneOf(UPDATE_STATES),
+  StartedAt: opt(str),
+  CompletedAt: opt(str),
+  Message: opt(str),
+});
+export type UpdateStatus = Infer<typeof UpdateStatus>;
+
+/** What the user asked for, and how far the cluster has come with it. */
+export const Service = obj({
+  ...metaFields,
+  Spec: ServiceSpec,
+  PreviousSpec: opt(ServiceSpec),
+  Endpoint: opt(Endpoint),
+  UpdateStatus: opt(UpdateStatus),
+  JobStatus: opt(obj({ JobIteration: Version, LastExecution: opt(str) })),
+  /** Internal: changes only when the spec does; tasks made from it carry the same. */
+  SpecVersion: opt(Version),
+  PreviousSpecVersion: opt(Version),
+  /** Internal: a deleted service stays until its tasks are gone, so that its addresses do. */
+  PendingDelete: opt(int),
+});
+export type Service = Infer<typeof Service>;
+
+/** The four modes by Docker's filter words. */
+export type ModeName = "replicated" | "global" | "replicated-job" | "global-job";
+
+/** The mode of a spec; a spec without one is replicated. */
+export function modeOf(spec: ServiceSpec): ModeName {
+  if (spec.Mode?.Global) return "global";
+  if (spec.Mode?.ReplicatedJob) return "replicated-job";
+  if (spec.Mode?.GlobalJob) return "global-job";
+  return "replicated";
+}
+
+/** Replicas of a replicated service, 1 when unset (section 3.4 of Docker's defaults). */
+export function replicasOf(spec: ServiceSpec): number {
+  return spec.Mode?.Replicated?.Replicas ?? 1;
+}
