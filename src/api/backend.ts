@@ -1,0 +1,80 @@
+import type { LogLevel } from "../base/log.ts";
+import type { ControlArgs, ControlMethod, ControlResult } from "../core/control/methods.ts";
+import type { Applied, View } from "../model/view.ts";
+
+/** What this node is, in the words of Docker's `Swarm` stanza. */
+export interface LocalState {
+  readonly state: "inactive" | "pending" | "active" | "error" | "locked";
+  readonly nodeId: string;
+  /** The advertised address, without port. */
+  readonly nodeAddr: string;
+  /** Whether a manager runs here and answers. */
+  readonly manager: boolean;
+  readonly error: string;
+  readonly remoteManagers: readonly { readonly NodeID: string; readonly Addr: string }[];
+}
+
+/** Raft's picture of the managers, for node lists and `info`. */
+export interface ManagerState {
+  readonly leaderId: string;
+  readonly managers: readonly {
+    readonly nodeId: string;
+    readonly addr: string;
+    readonly reachable: boolean;
+  }[];
+}
+
+export interface InitRequest {
+  readonly ListenAddr?: string;
+  readonly AdvertiseAddr?: string;
+  readonly DataPathAddr?: string;
+  readonly DataPathPort?: number;
+  readonly ForceNewCluster?: boolean;
+  readonly Spec?: ControlArgs<"cluster.update">["spec"];
+  readonly AutoLockManagers?: boolean;
+  readonly Availability?: string;
+  readonly DefaultAddrPool?: readonly string[];
+  readonly SubnetSize?: number;
+}
+
+export interface JoinRequest {
+  readonly ListenAddr?: string;
+  readonly AdvertiseAddr?: string;
+  readonly DataPathAddr?: string;
+  readonly RemoteAddrs?: readonly string[];
+  readonly JoinToken?: string;
+  readonly Availability?: string;
+}
+
+/**
+ * The node as the API sees it; `src/roles/node/` implements it. Every method may throw a FleetError;
+ * manager calls on a node that is none throw `unavailable` with the sentence of `localState`.
+ */
+export interface Backend {
+  localState(): LocalState;
+  managerState(): ManagerState;
+  init(request: InitRequest): Promise<string>;
+  join(request: JoinRequest): Promise<void>;
+  leave(force: boolean): Promise<void>;
+  /** @throws FleetError conflict (not locked), unauthorized (wrong key), invalid (malformed) */
+  unlock(key: string): Promise<void>;
+  /** Empty when autolock is off. */
+  unlockKey(): Promise<string>;
+
+  /**
+   * Runs `read` on a linearizable view (read index); without a quorum on this node's last known state,
+   * with `stale` set. @throws FleetError unavailable when this node is no manager
+   */
+  read<T>(read: (view: View) => T, signal?: AbortSignal): Promise<{ value: T; stale: boolean }>;
+  /** Performs a control method on the leader. */
+  call<M extends ControlMethod>(
+    method: M,
+    args: ControlArgs<M>,
+    signal?: AbortSignal,
+  ): Promise<ControlResult<M>>;
+  /** Every change applied on this manager; the function returned ends it. */
+  watch(listener: (changes: readonly Applied[]) => void): () => void;
+  /** fleet's own additions to Docker's API, served under /fleet/. */
+  readonly build: { version: string; commit: string; buildKind: string; denoVersion: string };
+  log(level: LogLevel, message: string): void;
+}

@@ -1,0 +1,50 @@
+import type { ClusterSpec } from "../../model/cluster.ts";
+import type { ConfigSpec } from "../../model/config.ts";
+import type { NetworkSpec } from "../../model/network.ts";
+import type { NodeSpec } from "../../model/node.ts";
+import type { SecretSpec } from "../../model/secret.ts";
+import type { ServiceSpec } from "../../model/service_spec.ts";
+
+/**
+ * All that may be asked of the cluster, by name, with arguments and result as plain JSON: a manager
+ * that does not lead forwards the call to the one that does. Objects are named by full id here; the
+ * API resolves names and prefixes first.
+ */
+export interface ControlMethods {
+  "service.create": { args: { spec: ServiceSpec }; result: { id: string; warnings: string[] } };
+  "service.update": {
+    args: {
+      id: string;
+      version: number;
+      spec: ServiceSpec;
+      /** Where the pull credentials come from when the new spec has none. */
+      registryAuthFrom?: "spec" | "previous-spec";
+      rollback?: "previous";
+    };
+    result: { warnings: string[] };
+  };
+  "service.remove": { args: { id: string }; result: null };
+  "node.update": { args: { id: string; version: number; spec: NodeSpec }; result: null };
+  "node.remove": { args: { id: string; force: boolean }; result: null };
+  "cluster.update": {
+    args: {
+      version: number;
+      spec: ClusterSpec;
+      rotateWorkerToken: boolean;
+      rotateManagerToken: boolean;
+      rotateManagerUnlockKey: boolean;
+    };
+    result: null;
+  };
+  "secret.create": { args: { spec: SecretSpec }; result: { id: string } };
+  "secret.update": { args: { id: string; version: number; spec: SecretSpec }; result: null };
+  "secret.remove": { args: { id: string }; result: null };
+  "config.create": { args: { spec: ConfigSpec }; result: { id: string } };
+  "config.update": { args: { id: string; version: number; spec: ConfigSpec }; result: null };
+  "config.remove": { args: { id: string }; result: null };
+  "network.create": { args: { spec: NetworkSpec }; result: { id: string; warning: string } };
+  "network.remove": { args: { id: string }; result: null };
+}
+export type ControlMethod = keyof ControlMethods;
+export type ControlArgs<M extends ControlMethod> = ControlMethods[M]["args"];
+export type ControlResult<M extends ControlMethod> = ControlMethods[M]["result"];
