@@ -6,6 +6,8 @@ export interface ControlContext {
   readonly nowMs: number;
   /** A fresh object id. */
   newId(): string;
-  /** A fresh secret of `n` random bytes. */
+  /** `n` fresh random bytes, fit for secrets. */
   randomBytes(n: number): Uint8Array;
+  /** The members of the raft group as the leader sees them. */
+  readonly managers: readonly { readonly nodeId: string; readonly reachable: boolean }[];
 }

@@ -1,0 +1,113 @@
+import { FleetError } from "../../base/errors.ts";
+import { base36 } from "../../base/ids.ts";
+import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
+import type { Cluster, ClusterSpec } from "../../model/cluster.ts";
+import type { ControlContext } from "./context.ts";
+import { findCluster } from "./lookup.ts";
+import type { ControlArgs } from "./methods.ts";
+
+const MIN_CERT_EXPIRY_NS = 3600 * 1e9;
+
+/** Replaces the settings and rotates what is asked for, in one change. */
+export function updateCluster(context: ControlContext, args: ControlArgs<"cluster.update">): null {
+  const cluster = findCluster(context.tx);
+  if (cluster.Version.Index !== args.version) {
+    throw new FleetError("out-of-sequence", "update out of sequence");
+  }
+  const spec = { ...args.spec, Name: args.spec.Name || "default", Labels: args.spec.Labels ?? {} };
+  validateClusterSpec(spec);
+  const { Worker, Manager } = cluster.RootCA.JoinTokens;
+  const locked = spec.EncryptionConfig?.AutoLockManagers ?? false;
+  const unlockKey = !locked
+    ? undefined
+    : cluster.UnlockKey === undefined || args.rotateManagerUnlockKey
+    ? newUnlockKey(context)
+    : cluster.UnlockKey;
+  const { UnlockKey: _, ...rest } = cluster;
+  context.tx.update("cluster", {
+    ...rest,
+    Spec: spec,
+    RootCA: {
+      ...cluster.RootCA,
+      JoinTokens: {
+        Worker: args.rotateWorkerToken ? renewed(Worker, context) : Worker,
+        Manager: args.rotateManagerToken ? renewed(Manager, context) : Manager,
+      },
+    },
+    ...(unlockKey === undefined ? {} : { UnlockKey: unlockKey }),
+  });
+  return null;
+}
+
+/** The same token with a fresh secret: the digest of the root stays. */
+function renewed(token: string, { randomBytes }: ControlContext): string {
+  return `${token.slice(0, token.lastIndexOf("-"))}-${base36(randomBytes(16), 25)}`;
+}
+
+/** `SWMKEY-1-` and 32 bytes in unpadded base64. */
+function newUnlockKey({ randomBytes }: ControlContext): string {
+  const text = btoa(String.fromCharCode(...randomBytes(32))).replace(/=+$/, "");
+  return `SWMKEY-1-${text}`;
+}
+
+/** @throws FleetError invalid */
+export function validateClusterSpec(spec: ClusterSpec): void {
+  if (spec.Name !== undefined && spec.Name !== "" && spec.Name !== "default") {
+    throw new FleetError("invalid", `the cluster's name is "default", not "${spec.Name}"`);
+  }
+  const expiry = spec.CAConfig?.NodeCertExpiry ?? CLUSTER_DEFAULTS.nodeCertExpiryNs;
+  if (expiry !== 0 && expiry < MIN_CERT_EXPIRY_NS) {
+    throw new FleetError("invalid", "minimum certificate expiry time is 1h0m0s");
+  }
+  for (const external of spec.CAConfig?.ExternalCAs ?? []) {
+    if ((external.Protocol ?? "cfssl") !== "cfssl") {
+      throw new FleetError(
+        "invalid",
+        `unsupported external CA protocol "${external.Protocol}"; use cfssl`,
+      );
+    }
+  }
+  const heartbeat = spec.Dispatcher?.HeartbeatPeriod;
+  if (heartbeat !== undefined && heartbeat < 0) {
+    throw new FleetError(
+      "invalid",
+      "Dispatcher.HeartbeatPeriod: heartbeat time period cannot be a negative duration",
+    );
+  }
+}
+
+/** The settings of a new cluster: what the founder gave, Docker's defaults for the rest. */
+export function initialClusterSpec(given: ClusterSpec | undefined): ClusterSpec {
+  const spec = given ?? {};
+  validateClusterSpec(spec);
+  return {
+    Name: "default",
+    Labels: spec.Labels ?? {},
+    Orchestration: {
+      TaskHistoryRetentionLimit: spec.Orchestration?.TaskHistoryRetentionLimit ??
+        CLUSTER_DEFAULTS.taskHistoryRetentionLimit,
+    },
+    Raft: {
+      SnapshotInterval: spec.Raft?.SnapshotInterval || CLUSTER_DEFAULTS.snapshotInterval,
+      KeepOldSnapshots: spec.Raft?.KeepOldSnapshots ?? 0,
+      LogEntriesForSlowFollowers: spec.Raft?.LogEntriesForSlowFollowers ||
+        CLUSTER_DEFAULTS.logEntriesForSlowFollowers,
+      ElectionTick: spec.Raft?.ElectionTick || CLUSTER_DEFAULTS.electionTick,
+      HeartbeatTick: spec.Raft?.HeartbeatTick || CLUSTER_DEFAULTS.heartbeatTick,
+    },
+    Dispatcher: {
+      HeartbeatPeriod: spec.Dispatcher?.HeartbeatPeriod || CLUSTER_DEFAULTS.heartbeatPeriodNs,
+    },
+    CAConfig: {
+      ...spec.CAConfig,
+      NodeCertExpiry: spec.CAConfig?.NodeCertExpiry || CLUSTER_DEFAULTS.nodeCertExpiryNs,
+    },
+    TaskDefaults: spec.TaskDefaults ?? {},
+    EncryptionConfig: { AutoLockManagers: spec.EncryptionConfig?.AutoLockManagers ?? false },
+  };
+}
+
+/** The two join tokens' texts by role. */
+export function joinTokens(cluster: Cluster): { worker: string; manager: string } {
+  return { worker: cluster.RootCA.JoinTokens.Worker, manager: cluster.RootCA.JoinTokens.Manager };
+}

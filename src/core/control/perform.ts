@@ -1,0 +1,41 @@
+import type { ControlContext } from "./context.ts";
+import { updateCluster } from "./cluster.ts";
+import { createFileObject, removeFileObject, updateFileObject } from "./file_objects.ts";
+import type { ControlArgs, ControlMethod, ControlResult } from "./methods.ts";
+import { createNetwork, removeNetwork } from "./networks.ts";
+import { removeNode, updateNode } from "./nodes.ts";
+import { createService, removeService, updateService } from "./services.ts";
+
+type Handlers = {
+  [M in ControlMethod]: (context: ControlContext, args: ControlArgs<M>) => ControlResult<M>;
+};
+
+const HANDLERS: Handlers = {
+  "service.create": createService,
+  "service.update": updateService,
+  "service.remove": removeService,
+  "node.update": updateNode,
+  "node.remove": removeNode,
+  "cluster.update": updateCluster,
+  "secret.create": (context, args) => createFileObject(context, "secret", args.spec),
+  "secret.update": (context, args) => updateFileObject(context, "secret", args),
+  "secret.remove": (context, args) => removeFileObject(context, "secret", args.id),
+  "config.create": (context, args) => createFileObject(context, "config", args.spec),
+  "config.update": (context, args) => updateFileObject(context, "config", args),
+  "config.remove": (context, args) => removeFileObject(context, "config", args.id),
+  "network.create": createNetwork,
+  "network.remove": removeNetwork,
+};
+
+export function isControlMethod(name: string): name is ControlMethod {
+  return Object.hasOwn(HANDLERS, name);
+}
+
+/** Performs one control method on the context's transaction. @throws FleetError as the method says */
+export function perform<M extends ControlMethod>(
+  context: ControlContext,
+  method: M,
+  args: ControlArgs<M>,
+): ControlResult<M> {
+  return HANDLERS[method](context, args);
+}

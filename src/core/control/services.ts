@@ -1,0 +1,233 @@
+import { FleetError } from "../../base/errors.ts";
+import { parseConstraints } from "../../model/constraint.ts";
+import { modeOf } from "../../model/service.ts";
+import type { Service } from "../../model/service.ts";
+import type { ServiceSpec, TaskSpec } from "../../model/service_spec.ts";
+import { timeText } from "../../model/meta.ts";
+import { validateServiceSpec } from "../../model/validate_service.ts";
+import type { View } from "../../model/view.ts";
+import type { ControlContext } from "./context.ts";
+import { generateName } from "./generated_name.ts";
+import { find, findVersion } from "./lookup.ts";
+import type { ControlArgs, ControlResult } from "./methods.ts";
+
+/** Creates a service; without a name it gets a made-up one. Its tasks are the orchestrator's business. */
+export function createService(
+  { tx, newId, randomBytes }: ControlContext,
+  args: ControlArgs<"service.create">,
+): ControlResult<"service.create"> {
+  const id = newId();
+  const spec = settle(
+    args.spec.Name ? args.spec : {
+      ...args.spec,
+      Name: generateName(randomBytes, (name) => tx.byName("service", name) !== undefined),
+    },
+  );
+  check(tx, spec, id);
+  tx.create("service", {
+    ID: id,
+    Spec: spec,
+    SpecVersion: { Index: 1 },
+    ...(isJob(spec) ? { JobStatus: { JobIteration: { Index: 0 } } } : {}),
+    Endpoint: endpointOf(spec),
+  });
+  return { id, warnings: warningsOf(spec) };
+}
+
+/** Replaces the whole spec, or goes back to the previous one. */
+export function updateService(
+  { tx, nowMs }: ControlContext,
+  args: ControlArgs<"service.update">,
+): ControlResult<"service.update"> {
+  const service = findVersion(tx, "service", args.id, args.version);
+  if (args.rollback === "previous") return rollbackService(tx, service, nowMs);
+  const spec = withCredentials(settle(args.spec), service, args.registryAuthFrom);
+  if (spec.Name !== service.Spec.Name) {
+    throw new FleetError("unimplemented", "renaming services is not supported");
+  }
+  if (modeOf(spec) !== modeOf(service.Spec)) {
+    throw new FleetError("unimplemented", "service mode change is not allowed");
+  }
+  check(tx, spec, service.ID);
+  const { UpdateStatus: _, ...rest } = service;
+  tx.update("service", {
+    ...rest,
+    Spec: spec,
+    PreviousSpec: service.Spec,
+    SpecVersion: nextSpecVersion(service),
+    PreviousSpecVersion: service.SpecVersion ?? { Index: 0 },
+    Endpoint: { ...service.Endpoint, ...endpointOf(spec) },
+    ...(isJob(spec)
+      ? {
+        JobStatus: {
+          JobIteration: { Index: (service.JobStatus?.JobIteration.Index ?? 0) + 1 },
+          LastExecution: timeText(nowMs),
+        },
+      }
+      : {}),
+  });
+  return { warnings: warningsOf(spec) };
+}
+
+/** Swaps the spec with the previous one, so that a second manual rollback undoes the first. */
+function rollbackService(
+  tx: ControlContext["tx"],
+  service: Service,
+  nowMs: number,
+): ControlResult<"service.update"> {
+  if (!service.PreviousSpec) {
+    throw new FleetError("invalid", `service ${service.ID} does not have a previous spec`);
+  }
+  tx.update("service", {
+    ...service,
+    Spec: service.PreviousSpec,
+    PreviousSpec: service.Spec,
+    SpecVersion: service.PreviousSpecVersion ?? nextSpecVersion(service),
+    PreviousSpecVersion: service.SpecVersion ?? { Index: 0 },
+    Endpoint: { ...service.Endpoint, ...endpointOf(service.PreviousSpec) },
+    UpdateStatus: {
+      State: "rollback_started",
+      StartedAt: timeText(nowMs),
+      Message: "manually requested rollback",
+    },
+  });
+  return { warnings: [] };
+}
+
+export function removeService({ tx }: ControlContext, args: ControlArgs<"service.remove">): null {
+  find(tx, "service", args.id);
+  tx.remove("service", args.id);
+  return null;
+}
+
+function nextSpecVersion(service: Service): { Index: number } {
+  const newest = Math.max(service.SpecVersion?.Index ?? 0, service.PreviousSpecVersion?.Index ?? 0);
+  return { Index: newest + 1 };
+}
+
+function isJob(spec: ServiceSpec): boolean {
+  const mode = modeOf(spec);
+  return mode === "replicated-job" || mode === "global-job";
+}
+
+/** Fills what Docker fills at once and moves the networks from where older clients put them. */
+function settle(spec: ServiceSpec): ServiceSpec {
+  const { Networks: legacy, ...rest } = spec;
+  const mode = rest.Mode ?? {};
+  const filled: ServiceSpec["Mode"] = mode.Global || mode.GlobalJob ? mode : mode.ReplicatedJob
+    ? {
+      ReplicatedJob: {
+        MaxConcurrent: mode.ReplicatedJob.MaxConcurrent ?? 1,
+        TotalCompletions: mode.ReplicatedJob.TotalCompletions ??
+          mode.ReplicatedJob.MaxConcurrent ?? 1,
+      },
+    }
+    : { ...mode, Replicated: { Replicas: mode.Replicated?.Replicas ?? 1 } };
+  const template: TaskSpec = rest.TaskTemplate ?? {};
+  const networks = template.Networks?.length ? template.Networks : legacy;
+  return {
+    ...rest,
+    Labels: rest.Labels ?? {},
+    TaskTemplate: networks ? { ...template, Networks: networks } : template,
+    Mode: filled,
+  };
+}
+
+/** A spec without pull credentials keeps those of the current or the previous one. */
+function withCredentials(
+  spec: ServiceSpec,
+  service: Service,
+  from: "spec" | "previous-spec" | undefined,
+): ServiceSpec {
+  const container = spec.TaskTemplate?.ContainerSpec;
+  if (!container || container.PullOptions?.RegistryAuth) return spec;
+  if (from === "previous-spec" && !service.PreviousSpec) {
+    throw new FleetError("internal", "no previous spec to take the registry credentials from");
+  }
+  const source = from === "previous-spec" ? service.PreviousSpec : service.Spec;
+  const auth = source?.TaskTemplate?.ContainerSpec?.PullOptions;
+  if (!auth) return spec;
+  return {
+    ...spec,
+    TaskTemplate: { ...spec.TaskTemplate, ContainerSpec: { ...container, PullOptions: auth } },
+  };
+}
+
+function endpointOf(spec: ServiceSpec): NonNullable<Service["Endpoint"]> {
+  return { Spec: { Mode: "vip", ...spec.EndpointSpec }, Ports: spec.EndpointSpec?.Ports ?? [] };
+}
+
+function check(view: View, spec: ServiceSpec, id: string): void {
+  validateServiceSpec(spec);
+  parseConstraints(spec.TaskTemplate?.Placement?.Constraints ?? []);
+  const named = view.byName("service", spec.Name!);
+  if (named && named.ID !== id) {
+    throw new FleetError(
+      "conflict",
+      `name conflicts with an existing object: service ${spec.Name} already exists`,
+    );
+  }
+  checkFiles(view, spec);
+  checkNetworks(view, spec);
+  checkPublishedPorts(view, spec, id);
+}
+
+function checkFiles(view: View, spec: ServiceSpec): void {
+  const container = spec.TaskTemplate?.ContainerSpec;
+  const lists = [
+    ["secret", container?.Secrets?.map((ref) => [ref.SecretID, ref.SecretName])],
+    ["config", container?.Configs?.map((ref) => [ref.ConfigID, ref.ConfigName])],
+  ] as const;
+  for (const [kind, references] of lists) {
+    const missing = (references ?? []).filter(([id]) => !id || !view.get(kind, id));
+    if (missing.length > 0) {
+      const names = missing.map(([id, name]) => name ?? id ?? "").join(", ");
+      const noun = missing.length === 1 ? kind : `${kind}s`;
+      throw new FleetError("invalid", `${noun} not found: ${names}`);
+    }
+  }
+}
+
+function checkNetworks(view: View, spec: ServiceSpec): void {
+  for (const { Target } of spec.TaskTemplate?.Networks ?? []) {
+    const network = Target === undefined ? undefined : view.get("network", Target);
+    if (!network) throw new FleetError("internal", `network ${Target ?? ""} not found`);
+    if (network.Spec.Ingress) {
+      throw new FleetError(
+        "invalid",
+        'Service cannot be explicitly attached to the ingress network "' + network.Spec.Name + '"',
+      );
+    }
+  }
+}
+
+/** One published port belongs to one service; only host ports may repeat, since nodes differ. */
+function checkPublishedPorts(view: View, spec: ServiceSpec, id: string): void {
+  const wanted = (spec.EndpointSpec?.Ports ?? []).filter((port) => port.PublishedPort);
+  if (wanted.length === 0) return;
+  for (const other of view.all("service")) {
+    if (other.ID === id) continue;
+    for (const taken of other.Spec.EndpointSpec?.Ports ?? []) {
+      for (const port of wanted) {
+        if (port.PublishedPort !== taken.PublishedPort) continue;
+        if ((port.Protocol ?? "tcp") !== (taken.Protocol ?? "tcp")) continue;
+        if (port.PublishMode === "host" && taken.PublishMode === "host") continue;
+        throw new FleetError(
+          "invalid",
+          `port '${port.PublishedPort}' is already in use by service '${other.Spec.Name}' (${other.ID}) as ${
+            taken.PublishMode === "host" ? "a host-published" : "an ingress"
+          } port`,
+        );
+      }
+    }
+  }
+}
+
+function warningsOf(spec: ServiceSpec): string[] {
+  const warnings: string[] = [];
+  const isolation = spec.TaskTemplate?.ContainerSpec?.Isolation;
+  if (isolation && isolation !== "default") {
+    warnings.push(`isolation "${isolation}" exists only on Windows; it is ignored`);
+  }
+  return warnings;
+}
