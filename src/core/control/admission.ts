@@ -1,0 +1,66 @@
+import { FleetError } from "../../base/errors.ts";
+import type { Role } from "../../model/node.ts";
+import { timeText } from "../../model/meta.ts";
+import type { ControlContext } from "./context.ts";
+import { find, findCluster } from "./lookup.ts";
+
+const UNKNOWN_TOKEN = "a valid join token is necessary to join this cluster";
+
+/**
+ * Which role a join token gives, spending one use of a token that has a number of them.
+ * @throws FleetError unauthorized for a token that is unknown, rotated, expired or used up
+ */
+export function redeemToken(
+  context: ControlContext,
+  token: string,
+  equal: (a: string, b: string) => boolean,
+): { role: Role; labels: Readonly<Record<string, string>> } {
+  const cluster = findCluster(context.tx);
+  if (equal(token, cluster.RootCA.JoinTokens.Worker)) return { role: "worker", labels: {} };
+  if (equal(token, cluster.RootCA.JoinTokens.Manager)) return { role: "manager", labels: {} };
+  const issued = cluster.IssuedTokens?.find((candidate) => equal(token, candidate.Secret));
+  if (!issued) throw new FleetError("unauthorized", UNKNOWN_TOKEN);
+  if (issued.ExpiresAt && Date.parse(issued.ExpiresAt) <= context.nowMs) {
+    throw new FleetError(
+      "unauthorized",
+      `${UNKNOWN_TOKEN}: this one expired at ${issued.ExpiresAt}`,
+    );
+  }
+  if (issued.UsesLeft === 0) {
+    throw new FleetError("unauthorized", `${UNKNOWN_TOKEN}: this one has been used up`);
+  }
+  if (issued.UsesLeft !== undefined) {
+    const tokens = cluster.IssuedTokens!.map((candidate) =>
+      candidate.ID === issued.ID ? { ...candidate, UsesLeft: issued.UsesLeft! - 1 } : candidate
+    );
+    context.tx.update("cluster", { ...cluster, IssuedTokens: tokens });
+  }
+  return { role: issued.Role, labels: issued.NodeLabels ?? {} };
+}
+
+/** Writes the row of a node that joins, before its certificate leaves the manager. */
+export function admitNode(
+  context: ControlContext,
+  node: {
+    readonly id: string;
+    readonly role: Role;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly availability: "active" | "pause" | "drain";
+    readonly certificateExpiryMs: number;
+  },
+): void {
+  context.tx.create("node", {
+    ID: node.id,
+    Spec: { Labels: node.labels, Role: node.role, Availability: node.availability },
+    Status: { State: "unknown", Message: "joined, not connected yet" },
+    Role: node.role,
+    CertificateExpiry: timeText(node.certificateExpiryMs),
+  });
+}
+
+/** Notes a renewed certificate. @throws FleetError not-found when the node was removed meanwhile */
+export function noteRenewal(context: ControlContext, nodeId: string, expiryMs: number): void {
+  const node = find(context.tx, "node", nodeId);
+  const { RenewCertificate: _, ...rest } = node;
+  context.tx.update("node", { ...rest, CertificateExpiry: timeText(expiryMs) });
+}

@@ -1,0 +1,10 @@
+import type { Group } from "../../base/group.ts";
+import type { RpcContext, RpcStream } from "../rpc.ts";
+
+/** What only the leader runs. It is made anew for each time of leading. */
+export interface LeaderWork {
+  /** Starts the loops; a failure of one ends the leader's work. */
+  start(group: Group): void;
+  /** Serves one agent's session until it ends. */
+  serveSession(stream: RpcStream, context: RpcContext): Promise<void>;
+}

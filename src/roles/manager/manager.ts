@@ -1,0 +1,356 @@
+import type { Clock } from "../../base/clock.ts";
+import { sleep } from "../../base/clock.ts";
+import { FleetError, messageOf } from "../../base/errors.ts";
+import { Group } from "../../base/group.ts";
+import { newId } from "../../base/ids.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+import { bootstrap } from "../../core/control/bootstrap.ts";
+import type { Foundation } from "../../core/control/bootstrap.ts";
+import type { ControlContext } from "../../core/control/context.ts";
+import type { ControlArgs, ControlMethod, ControlResult } from "../../core/control/methods.ts";
+import { perform } from "../../core/control/perform.ts";
+import { RaftNode } from "../../core/raft/node.ts";
+import type { ConfState, Message } from "../../core/raft/types.ts";
+import { encodeSnapshot } from "../../core/store/codec.ts";
+import { MemoryStore } from "../../core/store/memory_store.ts";
+import type { Transaction } from "../../core/store/transaction.ts";
+import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
+import { nodeName } from "../../model/node.ts";
+import { clusterOf } from "../../model/view.ts";
+import type { View } from "../../model/view.ts";
+import type { RpcDialer } from "../rpc.ts";
+import type { Trust } from "../node/ports.ts";
+import { LeaderCalls } from "./leader_calls.ts";
+import type { LeaderWork } from "./leader_work.ts";
+import { RaftRunner } from "./raft_runner.ts";
+import type { RaftLog, RaftTransport } from "./raft_runner.ts";
+import { runRoleManager } from "./role_manager.ts";
+import { StoreMachine } from "./store_machine.ts";
+import { Writer } from "./writer.ts";
+
+/** Callbacks of the transport into raft. */
+export interface RaftInbox {
+  receive(message: Message): void;
+  peerClosed(nodeId: string): void;
+  unreachable(nodeId: string): void;
+  snapshotSent(nodeId: string, ok: boolean): void;
+}
+
+export interface ManagerOptions {
+  readonly nodeId: string;
+  readonly addr: string;
+  readonly log: RaftLog;
+  readonly openTransport: (inbox: RaftInbox) => RaftTransport & { close(): void };
+  readonly dialer: RpcDialer;
+  readonly trust: Trust;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly defer: (fn: () => void) => void;
+  /** Addresses of managers that are known from elsewhere, until the store names them. */
+  readonly knownManagers: readonly { readonly nodeId: string; readonly addr: string }[];
+  readonly tickMs: number;
+  /** What the leader runs beside the role manager: control loops and dispatcher. */
+  readonly createLeaderWork: (manager: Manager) => LeaderWork;
+  /** The replicated list of refused nodes changed. */
+  readonly onBlocked: (nodeIds: readonly string[]) => void;
+  /** This manager cannot go on; the sentence says why. */
+  readonly onFailure: (error: unknown) => void;
+  /** This node was taken out of the consensus group. */
+  readonly onRemoved: () => void;
+}
+
+/** A read waits this long for a majority before it is answered from what this node knows. */
+const READ_TIMEOUT_MS = 2_000;
+/** After its work failed, a leader that cannot hand over tries again this much later. */
+const LEADER_WORK_RETRY_MS = 1_000;
+
+/** One member of the consensus group with its copy of the store; the leader also runs the cluster. */
+export class Manager {
+  readonly store = new MemoryStore();
+  readonly writer: Writer;
+  readonly runner: RaftRunner;
+  readonly #options: ManagerOptions;
+  readonly #transport: RaftTransport & { close(): void };
+  readonly #leaderCalls: LeaderCalls;
+  #leaderGroup: Group | undefined;
+  #leaderWork: LeaderWork | undefined;
+  #conf: ConfState;
+  #stopped = false;
+  #ready: Promise<void> = Promise.resolve();
+
+  constructor(options: ManagerOptions) {
+    this.#options = options;
+    const machine = new StoreMachine(
+      this.store,
+      () => new Promise((resolve) => options.defer(resolve)),
+    );
+    const snapshot = options.log.snapshot();
+    if (snapshot) machine.restore(snapshot);
+    this.#transport = options.openTransport({
+      receive: (message) => this.runner.step(message),
+      peerClosed: (id) => this.runner.peerClosed(id),
+      unreachable: (id) => this.runner.unreachable(id),
+      snapshotSent: (id, ok) => this.runner.snapshotSent(id, ok),
+    });
+    const node = new RaftNode({
+      id: options.nodeId,
+      electionTicks: CLUSTER_DEFAULTS.electionTick,
+      heartbeatTicks: CLUSTER_DEFAULTS.heartbeatTick,
+      random: options.random,
+      applied: snapshot?.meta.index ?? 0,
+    }, options.log);
+    this.#conf = node.confState();
+    this.runner = new RaftRunner({
+      id: options.nodeId,
+      node,
+      log: options.log,
+      transport: this.#transport,
+      machine,
+      clock: options.clock,
+      logger: options.logger,
+      defer: options.defer,
+      tickMs: options.tickMs,
+      snapshotInterval: () =>
+        clusterOf(this.store)?.Spec.Raft?.SnapshotInterval || CLUSTER_DEFAULTS.snapshotInterval,
+      entriesForSlowFollowers: () =>
+        clusterOf(this.store)?.Spec.Raft?.LogEntriesForSlowFollowers ||
+        CLUSTER_DEFAULTS.logEntriesForSlowFollowers,
+      events: {
+        onLeadership: (_leader, leading) => this.#onLeadership(leading),
+        onMembers: (conf) => this.#onMembers(conf),
+        onFailure: (error) => options.onFailure(error),
+      },
+    });
+    this.writer = new Writer({ store: this.store, proposer: this.runner, clock: options.clock });
+    this.#leaderCalls = new LeaderCalls({
+      dialer: options.dialer,
+      clock: options.clock,
+      leader: () => this.#leaderAddress(),
+      noLeader: () => this.noLeaderSentence(),
+    });
+    this.store.onApply((changes) => {
+      if (changes.some(({ table }) => table === "cluster")) this.#announceBlocked();
+      if (changes.some(({ table }) => table === "node")) this.#updatePeers();
+    });
+  }
+
+  /** Prepares the empty log of a cluster's first manager, so that it may vote for itself. */
+  static async found(log: RaftLog, nodeId: string): Promise<void> {
+    const data = await encodeSnapshot(new MemoryStore().capture(), () => Promise.resolve());
+    log.append({
+      entries: [],
+      hardState: { term: 1, vote: "", commit: 1 },
+      snapshot: { meta: { index: 1, term: 1, conf: { voters: [nodeId], learners: [] } }, data },
+    });
+  }
+
+  start(): void {
+    this.#updatePeers();
+    this.#announceBlocked();
+    this.runner.start();
+    const { voters } = this.#conf;
+    if (voters.length === 1 && voters[0] === this.#options.nodeId) this.runner.campaign();
+  }
+
+  /** Writes the first objects of a new cluster. */
+  async bootstrap(foundation: Foundation): Promise<void> {
+    await this.#untilLeading();
+    await this.write((context) => bootstrap(context.tx, context.newId, foundation));
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.runner.stop();
+    await this.#leaderGroup?.stop();
+    this.#leaderCalls.close();
+    this.#transport.close();
+  }
+
+  /** The leader's part of this manager, while it leads. */
+  get leaderWork(): LeaderWork | undefined {
+    return this.runner.leading ? this.#leaderWork : undefined;
+  }
+
+  get nodeId(): string {
+    return this.#options.nodeId;
+  }
+
+  confState(): ConfState {
+    return this.#conf;
+  }
+
+  /** The members as far as this node can tell; only the leader hears from all of them. */
+  members(): { nodeId: string; addr: string; reachable: boolean; leader: boolean }[] {
+    const status = this.runner.node.status();
+    const leading = this.runner.leading;
+    return [...this.#conf.voters, ...this.#conf.learners].map((nodeId) => ({
+      nodeId,
+      addr: this.addressOf(nodeId) ?? "",
+      leader: nodeId === this.runner.leader,
+      reachable: nodeId === this.#options.nodeId || nodeId === this.runner.leader ||
+        (leading ? status.progress.get(nodeId)?.recentActive ?? false : this.runner.leader !== ""),
+    }));
+  }
+
+  addressOf(nodeId: string): string | undefined {
+    if (nodeId === this.#options.nodeId) return this.#options.addr;
+    return this.store.get("node", nodeId)?.ManagerAddr ??
+      this.#options.knownManagers.find((known) => known.nodeId === nodeId)?.addr;
+  }
+
+  noLeaderSentence(): string {
+    const members = this.members().filter((member) => member.nodeId !== this.#options.nodeId);
+    const names = members.map((member) => {
+      const node = this.store.get("node", member.nodeId);
+      return node ? `${nodeName(node)} (${member.addr})` : member.addr || member.nodeId;
+    });
+    return "The swarm does not have a leader. It's possible that too few managers are online: " +
+      `quorum is lost until more than half of the ${members.length + 1} managers can be reached` +
+      (names.length > 0 ? `; check ${names.join(", ")}` : "");
+  }
+
+  /** Reads the store linearizably, or as this node knows it when no majority answers. */
+  async read<T>(read: (view: View) => T): Promise<{ value: T; stale: boolean }> {
+    let stale = false;
+    try {
+      await this.runner.readBarrier(READ_TIMEOUT_MS);
+    } catch (error) {
+      if (!(error instanceof FleetError && error.kind === "unavailable")) throw error;
+      stale = true;
+    }
+    return { value: read(this.store), stale };
+  }
+
+  /** Performs a control method here when this node leads, on the leader otherwise. */
+  async call<M extends ControlMethod>(
+    method: M,
+    args: ControlArgs<M>,
+    signal?: AbortSignal,
+  ): Promise<ControlResult<M>> {
+    if (this.runner.leading) return await this.performHere(method, args, signal);
+    return await this.onLeader("control.call", { method, args }, signal) as ControlResult<M>;
+  }
+
+  performHere<M extends ControlMethod>(
+    method: M,
+    args: ControlArgs<M>,
+    signal?: AbortSignal,
+  ): Promise<ControlResult<M>> {
+    return this.write((context) => perform(context, method, args), signal);
+  }
+
+  /** Passes a call on to the leader. */
+  onLeader(route: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
+    return this.#leaderCalls.call(route, body, signal);
+  }
+
+  /** One transaction on this leader. */
+  async write<T>(run: (context: ControlContext) => T, signal?: AbortSignal): Promise<T> {
+    if (!this.runner.leading) throw new FleetError("unavailable", this.noLeaderSentence());
+    await this.#ready;
+    return await this.writer.write((tx) => run(this.#context(tx)), signal);
+  }
+
+  #context(tx: Transaction): ControlContext {
+    const { random } = this.#options;
+    return {
+      tx,
+      nowMs: tx.nowMs,
+      newId: () => newId(random),
+      randomBytes: (n) => random.bytes(n),
+      managers: this.members(),
+    };
+  }
+
+  #leaderAddress(): { nodeId: string; addr: string } | undefined {
+    const nodeId = this.runner.leader;
+    if (nodeId === "" || nodeId === this.#options.nodeId) return undefined;
+    const addr = this.addressOf(nodeId);
+    return addr ? { nodeId, addr } : undefined;
+  }
+
+  async #untilLeading(): Promise<void> {
+    for (let i = 0; i < 200 && !this.runner.leading; i++) await sleep(this.#options.clock, 10);
+    if (!this.runner.leading) throw new FleetError("timeout", "the first manager was not elected");
+    await this.#ready;
+  }
+
+  #onLeadership(leading: boolean): void {
+    void this.#leaderGroup?.stop();
+    this.#leaderGroup = undefined;
+    this.#leaderWork = undefined;
+    if (leading && !this.#stopped) {
+      // Nothing may be decided on a store that lacks entries of earlier terms.
+      this.#ready = this.runner.readBarrier(READ_TIMEOUT_MS);
+      this.#ready.then(() => this.#startLeaderWork(), () => {});
+    }
+  }
+
+  #startLeaderWork(): void {
+    if (!this.runner.leading || this.#stopped || this.#leaderGroup) return;
+    const { clock, logger, nodeId } = this.#options;
+    const group = new Group();
+    const work = this.#options.createLeaderWork(this);
+    this.#leaderGroup = group;
+    this.#leaderWork = work;
+    group.go("role manager", (signal) =>
+      runRoleManager({
+        nodeId,
+        view: this.store,
+        writer: this.writer,
+        runner: this.runner,
+        clock,
+        logger,
+        reachable: () => this.members(),
+      }, signal));
+    work.start(group);
+    group.wait().catch((error: unknown) => this.#leaderWorkFailed(group, error));
+  }
+
+  /** A leader whose work died hands over; when nobody can take over, it starts its work again. */
+  #leaderWorkFailed(group: Group, error: unknown): void {
+    if (this.#leaderGroup !== group || this.#stopped) return;
+    this.#options.logger.log("error", "the leader's work failed; handing over", {
+      error: messageOf(error),
+    });
+    this.#leaderGroup = undefined;
+    this.#leaderWork = undefined;
+    const heir = this.members().find((member) =>
+      member.reachable && member.nodeId !== this.#options.nodeId &&
+      this.#conf.voters.includes(member.nodeId)
+    );
+    if (heir) this.runner.transferLeadership(heir.nodeId);
+    this.#options.clock.after(LEADER_WORK_RETRY_MS, () => this.#startLeaderWork());
+  }
+
+  #onMembers(conf: ConfState): void {
+    const wasMember = [...this.#conf.voters, ...this.#conf.learners].includes(this.#options.nodeId);
+    this.#conf = conf;
+    this.#updatePeers();
+    const isMember = [...conf.voters, ...conf.learners].includes(this.#options.nodeId);
+    if (wasMember && !isMember) this.#options.onRemoved();
+  }
+
+  #updatePeers(): void {
+    const peers: { nodeId: string; addr: string }[] = [];
+    for (const nodeId of [...this.#conf.voters, ...this.#conf.learners]) {
+      const addr = this.addressOf(nodeId);
+      if (nodeId !== this.#options.nodeId && addr) peers.push({ nodeId, addr });
+    }
+    // A new member knows whom to answer before its own log does.
+    for (const known of this.#options.knownManagers) {
+      if (known.nodeId === this.#options.nodeId || peers.some((p) => p.nodeId === known.nodeId)) {
+        continue;
+      }
+      if (this.#conf.voters.length === 0) peers.push(known);
+    }
+    this.#transport.setPeers(peers);
+  }
+
+  #announceBlocked(): void {
+    this.#options.onBlocked(Object.keys(clusterOf(this.store)?.BlockedNodes ?? {}));
+  }
+}

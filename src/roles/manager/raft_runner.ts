@@ -1,0 +1,370 @@
+import { assert } from "../../base/assert.ts";
+import type { Clock } from "../../base/clock.ts";
+import { FleetError, messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import type { RaftNode } from "../../core/raft/node.ts";
+import type {
+  ConfChange,
+  ConfState,
+  Entry,
+  HardState,
+  Message,
+  RaftId,
+  RaftLogStorage,
+  Ready,
+  Snapshot,
+} from "../../core/raft/types.ts";
+import type { Proposer } from "./writer.ts";
+
+/** The durable log. One `append` is one fsync; it throws rather than lose anything. */
+export interface RaftLog extends RaftLogStorage {
+  append(batch: {
+    readonly entries: readonly Entry[];
+    readonly hardState: HardState | undefined;
+    readonly snapshot: Snapshot | undefined;
+  }): void;
+  /** Stores a snapshot of the applied state and drops entries before `keepFrom`. */
+  saveSnapshot(snapshot: Snapshot, keepFrom: number): void;
+}
+
+/** Carries messages to the other members without ever blocking. */
+export interface RaftTransport {
+  send(messages: readonly Message[]): void;
+  /** Whom to keep connections to. */
+  setPeers(peers: readonly { readonly nodeId: RaftId; readonly addr: string }[]): void;
+}
+
+/** What the log is for. */
+export interface StateMachine {
+  /** Applies one committed entry's data; empty data only advances the index. */
+  apply(index: number, data: Uint8Array): void;
+  restore(snapshot: Snapshot): void;
+  /** Encodes the state as of `index`, which is the last applied one when it is called. */
+  snapshot(): Promise<{ index: number; data: Uint8Array }>;
+}
+
+export interface RaftEvents {
+  /** Leader id or "" and whether this node leads; called when either changes. */
+  onLeadership(leader: RaftId | "", leading: boolean): void;
+  onMembers(conf: ConfState): void;
+  /** The log cannot be written or trusted any more. The owner stops this manager. */
+  onFailure(error: unknown): void;
+}
+
+export interface RaftRunnerOptions {
+  readonly id: RaftId;
+  readonly node: RaftNode;
+  readonly log: RaftLog;
+  readonly transport: RaftTransport;
+  readonly machine: StateMachine;
+  readonly events: RaftEvents;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Runs a function after the current burst of input, so that many steps share one fsync. */
+  readonly defer: (fn: () => void) => void;
+  readonly tickMs: number;
+  readonly snapshotInterval: () => number;
+  readonly entriesForSlowFollowers: () => number;
+}
+
+interface Pending {
+  readonly term: number;
+  readonly resolve: (index: number) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Proposals on their way at once. */
+const MAX_PENDING = 4_096;
+/** Read requests on their way at once. */
+const MAX_READS = 4_096;
+
+/**
+ * Runs one raft node: feeds it ticks and messages, makes its decisions durable, sends, applies.
+ *
+ * The order inside one round is raft's: entries and hard state reach the disk before any message that
+ * promises them leaves; only a leader's appends may go out first, since they promise nothing.
+ */
+export class RaftRunner implements Proposer {
+  readonly #options: RaftRunnerOptions;
+  readonly #pending = new Map<number, Pending>();
+  readonly #reads = new Map<
+    string,
+    { resolve(index: number): void; reject(error: unknown): void }
+  >();
+  readonly #appliedWaiters: { index: number; resolve: () => void }[] = [];
+  #applied: number;
+  #appliedSinceSnapshot = 0;
+  #snapshotting = false;
+  #scheduled = false;
+  #stopped = false;
+  #readCount = 0;
+  #leader: RaftId | "" = "";
+  #leading = false;
+  #cancelTick: () => void = () => {};
+
+  constructor(options: RaftRunnerOptions) {
+    this.#options = options;
+    this.#applied = options.log.snapshot()?.meta.index ?? 0;
+  }
+
+  get leader(): RaftId | "" {
+    return this.#leader;
+  }
+
+  get leading(): boolean {
+    return this.#leading;
+  }
+
+  get applied(): number {
+    return this.#applied;
+  }
+
+  get node(): RaftNode {
+    return this.#options.node;
+  }
+
+  start(): void {
+    const tick = () => {
+      if (this.#stopped) return;
+      this.#options.node.tick();
+      this.#cancelTick = this.#options.clock.after(this.#options.tickMs, tick);
+      this.#schedule();
+    };
+    this.#cancelTick = this.#options.clock.after(this.#options.tickMs, tick);
+    this.#schedule();
+  }
+
+  /** Ends the loop. What was proposed and not seen committed is answered with `unavailable`. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelTick();
+    this.#failAll("this manager is stopping; try again");
+  }
+
+  /** A message from another member. */
+  step(message: Message): void {
+    if (this.#stopped) return;
+    this.#options.node.step(message);
+    this.#schedule();
+  }
+
+  /** The connection from `id` ended: when it is the leader's, an election may start early. */
+  peerClosed(id: RaftId): void {
+    if (this.#stopped) return;
+    if (id === this.#leader) this.#options.node.leaderLost();
+    this.#schedule();
+  }
+
+  unreachable(id: RaftId): void {
+    if (!this.#stopped) this.#options.node.reportUnreachable(id);
+  }
+
+  snapshotSent(id: RaftId, ok: boolean): void {
+    if (this.#stopped) return;
+    this.#options.node.reportSnapshot(id, ok);
+    this.#schedule();
+  }
+
+  campaign(): void {
+    this.#options.node.campaign();
+    this.#schedule();
+  }
+
+  transferLeadership(to: RaftId): void {
+    this.#options.node.transferLeadership(to);
+    this.#schedule();
+  }
+
+  propose(data: Uint8Array): Promise<number> {
+    return this.#track(() => this.#options.node.propose(data));
+  }
+
+  /** One change of the membership; resolves once it is applied here. */
+  proposeConfChange(change: ConfChange): Promise<number> {
+    return this.#track(() => this.#options.node.proposeConfChange(change));
+  }
+
+  #track(propose: () => { index: number; term: number }): Promise<number> {
+    if (this.#stopped) return Promise.reject(lostLeadership());
+    if (this.#pending.size >= MAX_PENDING) {
+      return Promise.reject(
+        new FleetError("unavailable", "too many writes are on their way; try again"),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      const { index, term } = propose();
+      this.#pending.set(index, { term, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /**
+   * Resolves once everything committed before the call is applied here, so that a read of the store is
+   * linearizable. @throws FleetError unavailable without a leader that can reach a majority
+   */
+  readBarrier(timeoutMs: number): Promise<void> {
+    if (this.#stopped) return Promise.reject(lostLeadership());
+    if (this.#reads.size >= MAX_READS) {
+      return Promise.reject(new FleetError("unavailable", "too many reads are waiting; try again"));
+    }
+    const context = `${this.#options.id}/${++this.#readCount}`;
+    return new Promise<void>((resolve, reject) => {
+      const cancel = this.#options.clock.after(timeoutMs, () => {
+        this.#reads.delete(context);
+        reject(
+          new FleetError(
+            "unavailable",
+            "the managers do not answer: no majority confirms the leader",
+          ),
+        );
+      });
+      this.#reads.set(context, {
+        resolve: (index) => {
+          cancel();
+          this.#whenApplied(index, resolve);
+        },
+        reject: (error) => {
+          cancel();
+          reject(error);
+        },
+      });
+      try {
+        this.#options.node.readIndex(context);
+      } catch (error) {
+        cancel();
+        this.#reads.delete(context);
+        reject(error);
+      }
+      this.#schedule();
+    });
+  }
+
+  #whenApplied(index: number, resolve: () => void): void {
+    if (this.#applied >= index) resolve();
+    else this.#appliedWaiters.push({ index, resolve });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    this.#options.defer(() => {
+      this.#scheduled = false;
+      if (this.#stopped) return;
+      try {
+        while (!this.#stopped && this.#options.node.hasReady()) this.#round();
+      } catch (error) {
+        this.stop();
+        this.#options.events.onFailure(error);
+      }
+    });
+  }
+
+  #round(): void {
+    const { node, log, transport, machine } = this.#options;
+    const ready = node.ready();
+    if (ready.messagesBeforePersist.length > 0) transport.send(ready.messagesBeforePersist);
+    if (ready.snapshot || ready.entries.length > 0 || ready.hardState) {
+      log.append({
+        entries: ready.entries,
+        hardState: ready.hardState,
+        snapshot: ready.snapshot,
+      });
+    }
+    if (ready.snapshot) {
+      machine.restore(ready.snapshot);
+      this.#applied = ready.snapshot.meta.index;
+      this.#options.events.onMembers(ready.snapshot.meta.conf);
+    }
+    if (ready.messages.length > 0) transport.send(ready.messages);
+    this.#noteSoftState(ready);
+    for (const entry of ready.committed) this.#apply(entry);
+    for (const read of ready.readStates) {
+      this.#reads.get(read.context)?.resolve(read.index);
+      this.#reads.delete(read.context);
+    }
+    node.advance();
+    this.#settleApplied();
+    this.#maybeSnapshot();
+  }
+
+  #noteSoftState(ready: Ready): void {
+    if (!ready.softState) return;
+    const { leader, role } = ready.softState;
+    const leading = role === "leader";
+    if (leader === this.#leader && leading === this.#leading) return;
+    const wasLeading = this.#leading;
+    this.#leader = leader;
+    this.#leading = leading;
+    if (wasLeading && !leading) {
+      this.#failAll(
+        "this manager lost the lead while the change was on its way; look before you try again",
+      );
+    }
+    this.#options.logger.log("info", leading ? "this manager leads" : "leader changed", {
+      leader: leader || "none",
+    });
+    this.#options.events.onLeadership(leader, leading);
+  }
+
+  #apply(entry: Entry): void {
+    assert(entry.index === this.#applied + 1, `entry ${entry.index} after ${this.#applied}`);
+    if (entry.type === "conf") {
+      const conf = this.#options.node.applyConfChange(entry);
+      this.#options.machine.apply(entry.index, new Uint8Array(0));
+      this.#options.events.onMembers(conf);
+    } else this.#options.machine.apply(entry.index, entry.data);
+    this.#applied = entry.index;
+    this.#appliedSinceSnapshot++;
+    const pending = this.#pending.get(entry.index);
+    if (!pending) return;
+    this.#pending.delete(entry.index);
+    if (pending.term === entry.term) pending.resolve(entry.index);
+    else pending.reject(lostLeadership());
+  }
+
+  #settleApplied(): void {
+    for (let i = this.#appliedWaiters.length - 1; i >= 0; i--) {
+      const waiter = this.#appliedWaiters[i]!;
+      if (waiter.index > this.#applied) continue;
+      this.#appliedWaiters.splice(i, 1);
+      waiter.resolve();
+    }
+  }
+
+  #failAll(sentence: string): void {
+    const error = new FleetError("unavailable", sentence);
+    for (const pending of this.#pending.values()) pending.reject(error);
+    this.#pending.clear();
+    for (const read of this.#reads.values()) read.reject(error);
+    this.#reads.clear();
+  }
+
+  /** Snapshots after every `snapshotInterval` entries, without stopping the loop. */
+  #maybeSnapshot(): void {
+    if (this.#snapshotting || this.#appliedSinceSnapshot < this.#options.snapshotInterval()) return;
+    this.#snapshotting = true;
+    this.#appliedSinceSnapshot = 0;
+    const { log, machine, node, logger } = this.#options;
+    const conf = node.confState();
+    const term = log.term(this.#applied);
+    machine.snapshot().then(({ index, data }) => {
+      if (this.#stopped || index < (log.snapshot()?.meta.index ?? 0)) return;
+      const keepFrom = Math.max(index - this.#options.entriesForSlowFollowers(), log.firstIndex());
+      log.saveSnapshot({ meta: { index, term, conf }, data }, keepFrom);
+      logger.log("debug", "snapshot written", { index, bytes: data.length });
+    }).catch((error: unknown) => {
+      logger.log("warn", "snapshot failed; the log grows until the next one", {
+        error: messageOf(error),
+      });
+    }).finally(() => {
+      this.#snapshotting = false;
+    });
+  }
+}
+
+function lostLeadership(): FleetError {
+  return new FleetError(
+    "unavailable",
+    "this manager does not lead any more; the change was not confirmed, look before you try again",
+  );
+}

@@ -1,0 +1,97 @@
+import { formatHostPort, isIP, isIPv4, parseHostPort } from "../../base/addresses.ts";
+import { FleetError } from "../../base/errors.ts";
+import type { Interfaces } from "./ports.ts";
+
+/** Docker's port for traffic between nodes. */
+export const DEFAULT_PORT = 2377;
+/** Interfaces that hold containers, never a node's own address. */
+const CONTAINER_INTERFACE = /^(docker\d+|docker_gwbridge|br-[0-9a-f]{12}|veth|fl-|cni|virbr)/;
+
+/**
+ * Where to listen: an address or an interface name, `0.0.0.0:2377` when nothing is given.
+ * @throws FleetError invalid
+ */
+export function resolveListenAddress(text: string | undefined, interfaces: Interfaces): string {
+  const { host, port } = parseHostPort(text || `0.0.0.0:${DEFAULT_PORT}`, DEFAULT_PORT);
+  if (host === "") return formatHostPort({ host: "0.0.0.0", port });
+  return formatHostPort({ host: isIP(host) ? host : addressOfInterface(host, interfaces), port });
+}
+
+/**
+ * Which address others reach this node by: the given one, else the listening one when it is specific,
+ * else the only candidate of this machine. The two sentences without a choice are Docker's, since its
+ * client looks for them and adds a hint about `--advertise-addr`.
+ * @throws FleetError invalid
+ */
+export function resolveAdvertiseAddress(
+  options: { given: string | undefined; listen: string; interfaces: Interfaces },
+): string {
+  const { interfaces } = options;
+  const listen = parseHostPort(options.listen, DEFAULT_PORT);
+  if (options.given) {
+    const { host, port } = parseHostPort(options.given, listen.port);
+    if (!isIP(host)) return formatHostPort({ host: addressOfInterface(host, interfaces), port });
+    if (host === "0.0.0.0" || host === "::") {
+      throw new FleetError(
+        "invalid",
+        "advertise address must be a non-zero IP address or network interface (with optional port number)",
+      );
+    }
+    if (!interfaces.list().some(({ address }) => address === host)) {
+      throw new FleetError(
+        "invalid",
+        `advertise address ${host} is not an address of this machine; it has ${
+          candidateList(interfaces)
+        }`,
+      );
+    }
+    return formatHostPort({ host, port });
+  }
+  if (listen.host !== "0.0.0.0" && listen.host !== "::") return options.listen;
+  const found = candidates(interfaces);
+  if (found.length === 1) return formatHostPort({ host: found[0]!.address, port: listen.port });
+  if (found.length === 0) {
+    throw new FleetError(
+      "invalid",
+      "could not find the system's IP address - specify one with --advertise-addr",
+    );
+  }
+  const names = new Set(found.map(({ name }) => name));
+  throw new FleetError(
+    "invalid",
+    names.size === 1
+      ? `could not choose an IP address to advertise since this system has multiple addresses on interface ${
+        found[0]!.name
+      } (${found.map(({ address }) => address).join(" and ")}) - specify one with --advertise-addr`
+      : `could not choose an IP address to advertise since this system has multiple addresses on different interfaces (${
+        found.map(({ name, address }) => `${address} on ${name}`).join(" and ")
+      }) - specify one with --advertise-addr`,
+  );
+}
+
+function candidates(interfaces: Interfaces) {
+  return interfaces.list().filter(({ name, address }) =>
+    isIPv4(address) && !address.startsWith("127.") && !CONTAINER_INTERFACE.test(name)
+  );
+}
+
+function candidateList(interfaces: Interfaces): string {
+  return candidates(interfaces).map(({ address }) => address).join(", ") || "none but loopback";
+}
+
+function addressOfInterface(name: string, interfaces: Interfaces): string {
+  const found = interfaces.list().filter((entry) => entry.name === name && isIPv4(entry.address));
+  if (found.length === 1) return found[0]!.address;
+  if (found.length > 1) {
+    throw new FleetError(
+      "invalid",
+      `interface ${name} has more than one IPv4 address (${
+        found.map((f) => f.address).join(" and ")
+      }); give the address itself`,
+    );
+  }
+  throw new FleetError(
+    "invalid",
+    `"${name}" is neither an IP address nor an interface of this machine with an IPv4 address`,
+  );
+}

@@ -1,0 +1,615 @@
+import type {
+  Backend,
+  InitRequest,
+  JoinRequest,
+  LocalState,
+  ManagerState,
+} from "../../api/backend.ts";
+import { parseHostPort } from "../../base/addresses.ts";
+import type { Clock } from "../../base/clock.ts";
+import { FleetError, messageOf } from "../../base/errors.ts";
+import { newId } from "../../base/ids.ts";
+import type { Logger, LogLevel } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+import type { ControlArgs, ControlMethod, ControlResult } from "../../core/control/methods.ts";
+import { validateClusterSpec } from "../../core/control/cluster.ts";
+import { formatJoinToken } from "../../core/pki/join_token.ts";
+import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
+import type { Role } from "../../model/node.ts";
+import { NS_PER_MS } from "../../base/duration.ts";
+import { clusterOf } from "../../model/view.ts";
+import type { Applied, View } from "../../model/view.ts";
+import type { LeaderWork } from "../manager/leader_work.ts";
+import { Manager } from "../manager/manager.ts";
+import type { RaftInbox } from "../manager/manager.ts";
+import type { RaftLog, RaftTransport } from "../manager/raft_runner.ts";
+import type { RpcDialer } from "../rpc.ts";
+import { resolveAdvertiseAddress, resolveListenAddress } from "./addresses.ts";
+import {
+  forgetIdentity,
+  HeldCredentials,
+  loadIdentity,
+  saveCredentials,
+  saveIdentity,
+} from "./identity.ts";
+import type { Identity } from "./identity.ts";
+import { joinCluster } from "./joining.ts";
+import { leaveCluster, refuseLeave } from "./leaving.ts";
+import { registerManagerRoutes } from "./manager_routes.ts";
+import type { Interfaces, NodeListener, NodeNetwork, StateFiles, Trust } from "./ports.ts";
+import { Renewal } from "./renewal.ts";
+
+/** The running agent of this node, as the node needs it. */
+export interface RunningAgent {
+  stop(): Promise<void>;
+  /** Stops and removes every container of this cluster's tasks; after leaving. */
+  removeTasks(): Promise<void>;
+}
+
+export interface AgentHost {
+  readonly nodeId: string;
+  readonly dialer: RpcDialer;
+  /** Addresses to try for a session, best first. */
+  managers(): readonly string[];
+  /** The session told who the managers are and which role this node has. */
+  onSession(session: {
+    managers: readonly { nodeId: string; addr: string }[];
+    role: Role;
+    renewCertificate: boolean;
+  }): void;
+}
+
+export interface FleetNodeOptions {
+  readonly build: Backend["build"];
+  readonly files: StateFiles;
+  readonly trust: Trust;
+  readonly network: NodeNetwork;
+  readonly interfaces: Interfaces;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly defer: (fn: () => void) => void;
+  readonly tickMs: number;
+  /** From `--listen-addr`; init and join may say otherwise. */
+  readonly listenAddr: string;
+  /** Opens the durable log; `fresh` refuses to find an old one. */
+  readonly openLog: (fresh: boolean) => RaftLog & { close(): void };
+  readonly wipeLog: () => void;
+  readonly openTransport: (
+    options: { nodeId: string; dialer: RpcDialer; inbox: RaftInbox },
+  ) => RaftTransport & { close(): void };
+  /** Lets the transport register the route on which it receives. */
+  readonly registerTransport: (table: Parameters<typeof registerManagerRoutes>[0]) => void;
+  readonly createLeaderWork: (manager: Manager) => LeaderWork;
+  readonly startAgent: (host: AgentHost) => Promise<RunningAgent>;
+  /** @throws FleetError unavailable when the engine is not there or has its own swarm mode on */
+  readonly checkEngine: () => Promise<void>;
+  /** The node cannot go on (damaged log, full disk at start); the process should end. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+const NOT_A_MANAGER =
+  'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
+const WORKER =
+  "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.";
+
+interface Running {
+  identity: Identity;
+  readonly credentials: HeldCredentials;
+  readonly dialer: RpcDialer;
+  manager: Manager | undefined;
+  log: { close(): void } | undefined;
+  listener: NodeListener | undefined;
+  agent: RunningAgent | undefined;
+  blocked: ReadonlySet<string>;
+  readonly renewal: Renewal;
+}
+
+/**
+ * One machine in, or not yet in, a cluster: owns the identity and starts and stops the agent and the
+ * manager as the identity says. The API talks to it.
+ */
+export class FleetNode implements Backend {
+  readonly build: Backend["build"];
+  readonly #options: FleetNodeOptions;
+  readonly #watchers = new Set<(changes: readonly Applied[]) => void>();
+  #running: Running | undefined;
+  #changing = false;
+  #error = "";
+
+  constructor(options: FleetNodeOptions) {
+    this.#options = options;
+    this.build = options.build;
+  }
+
+  /** Resumes the stored membership, if any. */
+  async start(): Promise<void> {
+    const stored = loadIdentity(this.#options.files);
+    if (!stored) return;
+    await this.#exclusively(() =>
+      this.#resume(stored.identity, new HeldCredentials(stored.credentials))
+    );
+  }
+
+  /** Stops everything but the containers. */
+  async stop(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    if (running) await this.#halt(running);
+  }
+
+  localState(): LocalState {
+    const running = this.#running;
+    if (!running) {
+      const state = this.#changing ? "pending" : this.#error ? "error" : "inactive";
+      return {
+        state,
+        nodeId: "",
+        nodeAddr: "",
+        manager: false,
+        error: this.#error,
+        remoteManagers: [],
+      };
+    }
+    const managers = running.manager
+      ? running.manager.members().map(({ nodeId, addr }) => ({ NodeID: nodeId, Addr: addr }))
+      : running.identity.managers.map(({ nodeId, addr }) => ({ NodeID: nodeId, Addr: addr }));
+    return {
+      state: "active",
+      nodeId: running.identity.nodeId,
+      nodeAddr: parseHostPort(running.identity.advertiseAddr, 0).host,
+      manager: running.manager !== undefined,
+      error: this.#error,
+      remoteManagers: managers,
+    };
+  }
+
+  managerState(): ManagerState {
+    const members = this.#manager().members();
+    return {
+      leaderId: members.find((member) => member.leader)?.nodeId ?? "",
+      managers: members.map(({ nodeId, addr, reachable }) => ({ nodeId, addr, reachable })),
+    };
+  }
+
+  async init(request: InitRequest): Promise<string> {
+    this.#assertOutside();
+    const { trust, clock, random, files, interfaces } = this.#options;
+    const listenAddr = resolveListenAddress(
+      request.ListenAddr || this.#options.listenAddr,
+      interfaces,
+    );
+    const advertiseAddr = resolveAdvertiseAddress({
+      given: request.AdvertiseAddr,
+      listen: listenAddr,
+      interfaces,
+    });
+    if (request.Spec) validateClusterSpec(request.Spec);
+    const availability = checkAvailability(request.Availability);
+    await this.#options.checkEngine();
+    return await this.#exclusively(async () => {
+      const nodeId = newId(random);
+      const clusterId = newId(random);
+      const root = trust.createRootCa(clock.now());
+      const { keyPem, csrPem } = trust.createKeyAndCsr();
+      const expiry = request.Spec?.CAConfig?.NodeCertExpiry || CLUSTER_DEFAULTS.nodeCertExpiryNs;
+      const { certPem } = trust.issue({
+        caCertPem: root.certPem,
+        caKeyPem: root.keyPem,
+        csrPem,
+        nodeId,
+        role: "manager",
+        clusterId,
+        nowMs: clock.now(),
+        validityMs: expiry / NS_PER_MS,
+      });
+      const credentials = { caPem: root.certPem, certPem, keyPem };
+      const identity: Identity = {
+        nodeId,
+        clusterId,
+        role: "manager",
+        listenAddr,
+        advertiseAddr,
+        dataPathAddr: request.DataPathAddr || parseHostPort(advertiseAddr, 0).host,
+        managers: [{ nodeId, addr: advertiseAddr }],
+      };
+      const digest = trust.caDigest(root.certPem);
+      const token = () => formatJoinToken(digest, random.bytes(16));
+      const running = this.#prepare(identity, new HeldCredentials(credentials));
+      try {
+        await this.#listen(running);
+        this.#options.wipeLog();
+        const log = this.#options.openLog(true);
+        running.log = log;
+        await Manager.found(log, nodeId);
+        this.#startManager(running, log);
+        await running.manager!.bootstrap({
+          clusterId,
+          nodeId,
+          managerAddr: advertiseAddr,
+          availability,
+          spec: request.Spec,
+          rootCa: {
+            CACert: root.certPem,
+            CAKey: root.keyPem,
+            JoinTokens: { Worker: token(), Manager: token() },
+          },
+          unlockKey: undefined,
+          addrPool: request.DefaultAddrPool,
+          subnetSize: request.SubnetSize || undefined,
+          dataPathPort: request.DataPathPort || undefined,
+        });
+        saveCredentials(files, credentials);
+        saveIdentity(files, identity);
+        await this.#startAgent(running);
+      } catch (error) {
+        await this.#halt(running);
+        forgetIdentity(files);
+        this.#options.wipeLog();
+        throw error;
+      }
+      this.#running = running;
+      return nodeId;
+    });
+  }
+
+  async join(request: JoinRequest): Promise<void> {
+    this.#assertOutside();
+    const { interfaces, network, trust, clock, files } = this.#options;
+    const listenAddr = resolveListenAddress(
+      request.ListenAddr || this.#options.listenAddr,
+      interfaces,
+    );
+    const availability = checkAvailability(request.Availability);
+    const advertise = (manager: boolean) => {
+      try {
+        return resolveAdvertiseAddress({
+          given: request.AdvertiseAddr,
+          listen: listenAddr,
+          interfaces,
+        });
+      } catch (error) {
+        // Nobody dials a worker: without a choice its address is only what the manager sees.
+        if (manager || request.AdvertiseAddr) throw error;
+        return listenAddr;
+      }
+    };
+    if (request.AdvertiseAddr) advertise(true);
+    await this.#options.checkEngine();
+    await this.#exclusively(async () => {
+      const { reply, credentials, managerAddr } = await joinCluster({
+        remoteAddrs: request.RemoteAddrs ?? [],
+        token: request.JoinToken ?? "",
+        availability,
+        network,
+        trust,
+        nowMs: clock.now(),
+      });
+      const advertiseAddr = advertise(reply.role === "manager");
+      const identity: Identity = {
+        nodeId: reply.nodeId,
+        clusterId: reply.clusterId,
+        role: reply.role,
+        listenAddr,
+        advertiseAddr,
+        dataPathAddr: request.DataPathAddr || parseHostPort(advertiseAddr, 0).host,
+        managers: [{ nodeId: "", addr: managerAddr }],
+      };
+      this.#options.wipeLog();
+      const running = this.#prepare(identity, new HeldCredentials(credentials));
+      try {
+        if (reply.role === "manager") await this.#becomeManager(running);
+        saveCredentials(files, credentials);
+        saveIdentity(files, running.identity);
+        await this.#startAgent(running);
+      } catch (error) {
+        await this.#halt(running);
+        forgetIdentity(files);
+        this.#options.wipeLog();
+        throw error;
+      }
+      this.#running = running;
+    });
+  }
+
+  async leave(force: boolean): Promise<void> {
+    const running = this.#running;
+    if (!running) {
+      if (force && this.#error) {
+        this.#forget();
+        return;
+      }
+      throw new FleetError("unavailable", "This node is not part of a swarm");
+    }
+    if (running.manager && !force) refuseLeave(running.manager);
+    await this.#exclusively(async () => {
+      if (running.manager) {
+        await leaveCluster(running.manager, running.dialer, this.#options.logger);
+      }
+      this.#running = undefined;
+      const agent = running.agent;
+      await this.#halt(running);
+      await agent?.removeTasks().catch((error: unknown) => {
+        this.#options.logger.log("warn", "some containers could not be removed", {
+          error: messageOf(error),
+        });
+      });
+      this.#forget();
+    });
+  }
+
+  unlock(_key: string): Promise<void> {
+    return Promise.reject(new FleetError("conflict", "swarm is not locked"));
+  }
+
+  async unlockKey(): Promise<string> {
+    return (await this.read((view) => clusterOf(view)?.UnlockKey ?? "")).value;
+  }
+
+  async read<T>(read: (view: View) => T): Promise<{ value: T; stale: boolean }> {
+    return await this.#manager().read(read);
+  }
+
+  async call<M extends ControlMethod>(
+    method: M,
+    args: ControlArgs<M>,
+    signal?: AbortSignal,
+  ): Promise<ControlResult<M>> {
+    return await this.#manager().call(method, args, signal);
+  }
+
+  watch(listener: (changes: readonly Applied[]) => void): () => void {
+    this.#watchers.add(listener);
+    return () => this.#watchers.delete(listener);
+  }
+
+  log(level: LogLevel, message: string): void {
+    this.#options.logger.log(level, message);
+  }
+
+  #manager(): Manager {
+    const running = this.#running;
+    if (!running) throw new FleetError("unavailable", NOT_A_MANAGER);
+    if (!running.manager) throw new FleetError("unavailable", WORKER);
+    return running.manager;
+  }
+
+  #assertOutside(): void {
+    if (this.#running || this.#error) {
+      throw new FleetError(
+        "unavailable",
+        'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.',
+      );
+    }
+  }
+
+  /** One change of membership at a time. */
+  async #exclusively<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#changing) {
+      throw new FleetError(
+        "unavailable",
+        "this node is just joining or leaving a cluster; try again",
+      );
+    }
+    this.#changing = true;
+    try {
+      return await run();
+    } finally {
+      this.#changing = false;
+    }
+  }
+
+  #prepare(identity: Identity, credentials: HeldCredentials): Running {
+    const { network, trust, clock, random, logger, files } = this.#options;
+    const dialer = network.dialer(credentials, identity.clusterId);
+    const running: Running = {
+      identity,
+      credentials,
+      dialer,
+      manager: undefined,
+      log: undefined,
+      listener: undefined,
+      agent: undefined,
+      blocked: new Set(),
+      renewal: new Renewal({
+        credentials,
+        trust,
+        clock,
+        random,
+        logger,
+        dialer,
+        managers: () => this.#managerAddresses(running),
+        onRenewed: async (renewed, role) => {
+          saveCredentials(files, renewed);
+          await this.#onRole(running, role);
+        },
+      }),
+    };
+    return running;
+  }
+
+  async #resume(identity: Identity, credentials: HeldCredentials): Promise<void> {
+    const running = this.#prepare(identity, credentials);
+    try {
+      if (identity.role === "manager") {
+        await this.#listen(running);
+        const log = this.#options.openLog(false);
+        running.log = log;
+        this.#startManager(running, log);
+      }
+      await this.#startAgent(running);
+    } catch (error) {
+      await this.#halt(running);
+      this.#error = messageOf(error);
+      throw error;
+    }
+    this.#running = running;
+  }
+
+  async #listen(running: Running): Promise<void> {
+    const { network, trust, clock } = this.#options;
+    running.listener = await network.listen({
+      address: running.identity.listenAddr,
+      credentials: running.credentials,
+      clusterId: running.identity.clusterId,
+      register: (table) => {
+        registerManagerRoutes(table, { manager: () => running.manager, trust, clock });
+        this.#options.registerTransport(table);
+      },
+      refuse: (peer) =>
+        peer.role !== "anonymous" && running.blocked.has(peer.nodeId)
+          ? `node ${peer.nodeId} was removed from the cluster`
+          : undefined,
+    });
+  }
+
+  #startManager(running: Running, log: RaftLog): void {
+    const { trust, clock, random, logger, defer, tickMs } = this.#options;
+    const { nodeId, advertiseAddr } = running.identity;
+    const manager = new Manager({
+      nodeId,
+      addr: advertiseAddr,
+      log,
+      openTransport: (inbox) =>
+        this.#options.openTransport({ nodeId, dialer: running.dialer, inbox }),
+      dialer: running.dialer,
+      trust,
+      clock,
+      random,
+      logger,
+      defer,
+      tickMs,
+      knownManagers: running.identity.managers,
+      createLeaderWork: this.#options.createLeaderWork,
+      onBlocked: (nodeIds) => {
+        for (const id of nodeIds) {
+          if (!running.blocked.has(id)) running.listener?.closeConnectionsOf(id);
+        }
+        running.blocked = new Set(nodeIds);
+      },
+      onFailure: (error) => this.#options.onFatal(error),
+      onRemoved: () => logger.log("info", "this node is no manager any more", { node: nodeId }),
+    });
+    manager.store.onApply((changes) => {
+      for (const watcher of this.#watchers) watcher(changes);
+    });
+    running.manager = manager;
+    manager.start();
+  }
+
+  async #startAgent(running: Running): Promise<void> {
+    running.renewal.start();
+    running.agent = await this.#options.startAgent({
+      nodeId: running.identity.nodeId,
+      dialer: running.dialer,
+      managers: () => this.#managerAddresses(running),
+      onSession: ({ managers, role, renewCertificate }) => {
+        this.#rememberManagers(running, managers);
+        if (renewCertificate || role !== running.identity.role) running.renewal.renewNow();
+      },
+    });
+  }
+
+  #managerAddresses(running: Running): string[] {
+    const own =
+      running.manager?.members().toSorted((a, b) => Number(b.leader) - Number(a.leader)) ?? [];
+    const addresses = [...own, ...running.identity.managers].map(({ addr }) => addr);
+    return [...new Set(addresses.filter((addr) => addr !== ""))];
+  }
+
+  #rememberManagers(
+    running: Running,
+    managers: readonly { readonly nodeId: string; readonly addr: string }[],
+  ): void {
+    if (managers.length === 0) return;
+    if (JSON.stringify(managers) === JSON.stringify(running.identity.managers)) return;
+    running.identity = { ...running.identity, managers };
+    saveIdentity(this.#options.files, running.identity);
+  }
+
+  /** Asks the leader to take this node into the consensus group, then starts the manager. */
+  async #becomeManager(running: Running): Promise<void> {
+    if (!running.listener) await this.#listen(running);
+    const addr = running.identity.advertiseAddr;
+    const { managers } = await this.#callLeader(running, "raft.join", { addr }) as {
+      managers: { nodeId: string; addr: string }[];
+    };
+    running.identity = { ...running.identity, role: "manager", managers };
+    const log = this.#options.openLog(true);
+    running.log = log;
+    this.#startManager(running, log);
+  }
+
+  async #callLeader(running: Running, route: string, body: unknown): Promise<unknown> {
+    const failures: string[] = [];
+    for (const address of this.#managerAddresses(running)) {
+      try {
+        const first = await running.dialer.connect(address);
+        try {
+          const leader = await first.call("cluster.leader", {}) as { nodeId: string; addr: string };
+          if (leader.addr === address) return await first.call(route, body);
+          const second = await running.dialer.connect(leader.addr, { expectNodeId: leader.nodeId });
+          try {
+            return await second.call(route, body);
+          } finally {
+            second.close();
+          }
+        } finally {
+          first.close();
+        }
+      } catch (error) {
+        if (error instanceof FleetError && !["unavailable", "timeout"].includes(error.kind)) {
+          throw error;
+        }
+        failures.push(messageOf(error));
+      }
+    }
+    throw new FleetError("unavailable", failures.join("; ") || "no manager is known");
+  }
+
+  /** A renewed certificate carries the role that the cluster wants this node to have. */
+  async #onRole(running: Running, role: Role): Promise<void> {
+    if (role === running.identity.role && (role === "worker") === (running.manager === undefined)) {
+      return;
+    }
+    if (role === "manager" && !running.manager) {
+      await this.#becomeManager(running);
+    } else if (role === "worker" && running.manager) {
+      const { manager, listener, log } = running;
+      const managers = manager.members().filter((m) => m.nodeId !== running.identity.nodeId)
+        .map(({ nodeId, addr }) => ({ nodeId, addr }));
+      running.identity = { ...running.identity, role: "worker", managers };
+      running.manager = undefined;
+      running.listener = undefined;
+      running.log = undefined;
+      await manager.stop();
+      await listener?.close();
+      log?.close();
+      this.#options.wipeLog();
+    }
+    running.identity = { ...running.identity, role };
+    saveIdentity(this.#options.files, running.identity);
+  }
+
+  async #halt(running: Running): Promise<void> {
+    running.renewal.stop();
+    await running.agent?.stop();
+    await running.manager?.stop();
+    await running.listener?.close();
+    running.log?.close();
+  }
+
+  #forget(): void {
+    this.#error = "";
+    forgetIdentity(this.#options.files);
+    this.#options.wipeLog();
+  }
+}
+
+function checkAvailability(text: string | undefined): "active" | "pause" | "drain" {
+  const availability = text || "active";
+  if (availability === "active" || availability === "pause" || availability === "drain") {
+    return availability;
+  }
+  throw new FleetError("invalid", `invalid Availability: "${text}"; use active, pause or drain`);
+}

@@ -1,0 +1,80 @@
+import { FleetError, messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Manager } from "../manager/manager.ts";
+import type { RpcDialer } from "../rpc.ts";
+
+/** A manager leaves only when asked twice: the sentence says what would be lost. */
+export function refuseLeave(manager: Manager): never {
+  const members = manager.members();
+  const head =
+    "You are attempting to leave the swarm on a node that is participating as a manager. ";
+  if (members.length <= 1) {
+    throw new FleetError(
+      "unavailable",
+      head +
+        "Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message. ",
+    );
+  }
+  const reachable = members.filter((member) => member.reachable).length;
+  const quorumBreaks = reachable - 1 < Math.floor((members.length - 1) / 2) + 1;
+  const loss = quorumBreaks
+    ? `Removing this node leaves ${members.length - 1} managers of which only ${
+      reachable - 1
+    } can be reached: quorum would be lost. `
+    : "";
+  throw new FleetError(
+    "unavailable",
+    head + loss +
+      "Demote it first (fleet node demote), or use `--force` to suppress this message. ",
+  );
+}
+
+/** Time for the other managers to hear that this one goes. */
+const LEAVE_TIMEOUT_MS = 3_000;
+
+/** Takes this manager out of the consensus group, as far as the others can be reached. */
+export async function leaveCluster(
+  manager: Manager,
+  dialer: RpcDialer,
+  logger: Logger,
+): Promise<void> {
+  const others = manager.members().filter((member) =>
+    member.nodeId !== manager.nodeId && member.reachable
+  );
+  if (others.length === 0) return;
+  try {
+    if (manager.runner.leading) {
+      const heir = others.find((member) => manager.confState().voters.includes(member.nodeId));
+      if (heir) {
+        manager.runner.transferLeadership(heir.nodeId);
+        const caller = await dialer.connect(heir.addr, { timeoutMs: LEAVE_TIMEOUT_MS });
+        try {
+          await untilLeads(caller, heir.nodeId);
+          await caller.call("raft.leave", {}, { timeoutMs: LEAVE_TIMEOUT_MS });
+        } finally {
+          caller.close();
+        }
+      }
+    } else await manager.onLeader("raft.leave", {}, AbortSignal.timeout(LEAVE_TIMEOUT_MS));
+  } catch (error) {
+    logger.log("warn", "left without the others' consent; remove this node on another manager", {
+      error: messageOf(error),
+    });
+  }
+}
+
+/** Polls of a transfer: it takes one round trip, and at most an election. */
+const TRANSFER_POLLS = 30;
+
+async function untilLeads(
+  caller: Awaited<ReturnType<RpcDialer["connect"]>>,
+  nodeId: string,
+): Promise<void> {
+  for (let i = 0; i < TRANSFER_POLLS; i++) {
+    const leader = await caller.call("cluster.leader", {}).catch(() => undefined) as
+      | { nodeId: string }
+      | undefined;
+    if (leader?.nodeId === nodeId) return;
+    await new Promise((resolve) => AbortSignal.timeout(100).addEventListener("abort", resolve));
+  }
+}

@@ -1,0 +1,143 @@
+import { FleetError } from "../../base/errors.ts";
+import type { Clock } from "../../base/clock.ts";
+import { isControlMethod } from "../../core/control/perform.ts";
+import type { ControlArgs, ControlMethod } from "../../core/control/methods.ts";
+import { clusterOf } from "../../model/view.ts";
+import { admit, decodeIssueRequest, renew } from "../manager/certificate_authority.ts";
+import type { IssueRequest } from "../manager/certificate_authority.ts";
+import type { Manager } from "../manager/manager.ts";
+import type { RouteTable, RpcContext } from "../rpc.ts";
+import type { Trust } from "./ports.ts";
+
+export interface ManagerRoutesOptions {
+  /** The running manager; calls are refused with a sentence while there is none. */
+  readonly manager: () => Manager | undefined;
+  readonly trust: Trust;
+  readonly clock: Clock;
+}
+
+/** The routes of port 2377 and who may call them. */
+export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesOptions): void {
+  const { trust, clock } = options;
+  const manager = () => {
+    const found = options.manager();
+    if (!found) throw new FleetError("unavailable", "this manager is still starting; try again");
+    return found;
+  };
+  const anyone = { roles: ["anonymous", "worker", "manager"] } as const;
+  const nodes = { roles: ["worker", "manager"] } as const;
+  const managers = { roles: ["manager"] } as const;
+
+  table.route("ca.root", anyone, () => {
+    const cluster = clusterOf(manager().store);
+    if (!cluster) throw new FleetError("unavailable", "this manager is still starting; try again");
+    return Promise.resolve({ caPem: cluster.RootCA.CACert, nowMs: clock.now() });
+  });
+
+  table.route("ca.issue", anyone, async (body, context) => {
+    const request = decodeIssueRequest(body);
+    const nodeId = context.peer.role === "anonymous" ? undefined : context.peer.nodeId;
+    if (nodeId === undefined && request.token === undefined) {
+      throw new FleetError("unauthorized", "a valid join token is necessary to join this cluster");
+    }
+    if (manager().runner.leading) return await issue(manager(), trust, request, nodeId);
+    return await manager().onLeader("ca.issueFor", { request, nodeId }, context.signal);
+  });
+
+  // A manager that does not lead vouches for the caller whose certificate it has seen.
+  table.route("ca.issueFor", managers, (body) => {
+    const { request, nodeId } = body as { request: IssueRequest; nodeId?: string };
+    return issue(manager(), trust, decodeIssueRequest(request), nodeId);
+  });
+
+  table.route("cluster.leader", nodes, () => {
+    const found = manager().members().find((member) => member.leader);
+    if (!found) throw new FleetError("unavailable", manager().noLeaderSentence());
+    return Promise.resolve({ nodeId: found.nodeId, addr: found.addr });
+  });
+
+  table.route("control.call", managers, async (body, context) => {
+    const { method, args } = body as { method: string; args: unknown };
+    if (!isControlMethod(method)) {
+      throw new FleetError("unimplemented", `this manager does not know "${method}"; upgrade it`);
+    }
+    return await manager().performHere(method, args as ControlArgs<ControlMethod>, context.signal);
+  });
+
+  table.streamRoute("dispatcher.session", nodes, async (stream, context) => {
+    const work = manager().leaderWork;
+    if (!work) throw new FleetError("unavailable", "this manager does not lead");
+    await work.serveSession(stream, context);
+  });
+
+  table.route("raft.join", managers, (body, context) => joinRaft(manager(), body, context));
+  table.route("raft.leave", managers, async (_body, context) => {
+    if (context.peer.role === "anonymous") throw new FleetError("forbidden", "no certificate");
+    await leaveRaft(manager(), context.peer.nodeId);
+    return null;
+  });
+}
+
+function issue(
+  manager: Manager,
+  trust: Trust,
+  request: IssueRequest,
+  nodeId: string | undefined,
+): Promise<unknown> {
+  return manager.write((context) =>
+    nodeId === undefined
+      ? admit(context, trust, request)
+      : renew(context, trust, nodeId, request.csr)
+  );
+}
+
+/** Makes a node with a manager certificate a learner; the role manager makes it a voter once it caught up. */
+async function joinRaft(manager: Manager, body: unknown, context: RpcContext): Promise<unknown> {
+  const { addr } = body as { addr?: unknown };
+  if (context.peer.role === "anonymous" || typeof addr !== "string") {
+    throw new FleetError("invalid", "addr: expected the address this manager listens on");
+  }
+  const { nodeId } = context.peer;
+  if (!manager.runner.leading) throw new FleetError("unavailable", "this manager does not lead");
+  const taken = manager.members().find((member) =>
+    member.addr === addr && member.nodeId !== nodeId
+  );
+  if (taken) {
+    throw new FleetError(
+      "conflict",
+      `${addr} is the address of manager ${taken.nodeId} already; advertise another one or remove that manager first`,
+    );
+  }
+  await manager.write(({ tx }) => {
+    const node = tx.get("node", nodeId);
+    if (!node) throw new FleetError("not-found", `node ${nodeId} not found`);
+    if (node.Role !== "manager") throw new FleetError("forbidden", `node ${nodeId} is a worker`);
+    if (node.ManagerAddr !== addr) tx.update("node", { ...node, ManagerAddr: addr });
+  });
+  const { voters, learners } = manager.confState();
+  if (!voters.includes(nodeId) && !learners.includes(nodeId)) {
+    await manager.runner.proposeConfChange({ type: "add-learner", id: nodeId });
+  }
+  return {
+    managers: manager.members().map((member) => ({ nodeId: member.nodeId, addr: member.addr })),
+  };
+}
+
+async function leaveRaft(manager: Manager, nodeId: string): Promise<void> {
+  if (!manager.runner.leading) throw new FleetError("unavailable", "this manager does not lead");
+  const { voters, learners } = manager.confState();
+  if (voters.includes(nodeId) || learners.includes(nodeId)) {
+    await manager.runner.proposeConfChange({ type: "remove", id: nodeId });
+  }
+  await manager.write(({ tx }) => {
+    const node = tx.get("node", nodeId);
+    if (!node) return;
+    const { ManagerAddr: _, ...rest } = node;
+    tx.update("node", {
+      ...rest,
+      Role: "worker",
+      Spec: { ...node.Spec, Role: "worker" },
+      Status: { ...node.Status, State: "down", Message: "left the cluster" },
+    });
+  });
+}

@@ -1,0 +1,87 @@
+import type { Role } from "../../model/node.ts";
+import type { Peer, RouteTable, RpcCaller, RpcDialer } from "../rpc.ts";
+
+/**
+ * The effects that the node needs, as interfaces; `main.ts` passes the adapters in. Shapes that come
+ * from `src/adapters/rpc/types.ts` are the part used here.
+ */
+
+/** Small files of the data directory, written atomically with mode 0600. */
+export interface StateFiles {
+  read(name: string): string | undefined;
+  write(name: string, text: string): void;
+  remove(name: string): void;
+}
+
+export interface Credentials {
+  readonly caPem: string;
+  readonly certPem: string;
+  readonly keyPem: string;
+}
+
+/** Certificates: structures, keys and signatures. PEM texts in and out. */
+export interface Trust {
+  createRootCa(nowMs: number): { certPem: string; keyPem: string };
+  createKeyAndCsr(): { keyPem: string; csrPem: string };
+  /** @throws FleetError invalid for a malformed CSR or one that its own key did not sign */
+  issue(options: {
+    caCertPem: string;
+    caKeyPem: string;
+    csrPem: string;
+    nodeId: string;
+    role: Role;
+    clusterId: string;
+    nowMs: number;
+    validityMs: number;
+  }): { certPem: string; notAfterMs: number };
+  /** @throws FleetError unauthorized unless `rootPem` signed it and it is in force */
+  verify(certPem: string, rootPem: string, nowMs: number): CertificateFacts;
+  inspect(certPem: string): CertificateFacts;
+  /** Digest of the root as join tokens pin it: 50 base-36 characters. */
+  caDigest(caPem: string): string;
+  /** Constant time. */
+  equal(a: string, b: string): boolean;
+}
+
+export interface CertificateFacts {
+  readonly nodeId: string;
+  readonly role: Role;
+  readonly clusterId: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly issuerDerBase64: string;
+  readonly issuerKeyDerBase64: string;
+}
+
+/** Addresses of this machine. */
+export interface Interfaces {
+  /** Every address with the name of its interface, loopback included. */
+  list(): readonly { readonly name: string; readonly address: string }[];
+}
+
+/** Credentials that may change while connections live. */
+export interface CredentialsSource {
+  current(): Credentials;
+  onChange(listener: () => void): () => void;
+}
+
+export interface NodeListener {
+  readonly address: string;
+  closeConnectionsOf(nodeId: string): void;
+  close(): Promise<void>;
+}
+
+/** Traffic between nodes. */
+export interface NodeNetwork {
+  /** @throws FleetError conflict when the port is taken */
+  listen(options: {
+    address: string;
+    credentials: CredentialsSource;
+    clusterId: string;
+    register: (table: RouteTable) => void;
+    refuse: (peer: Peer) => string | undefined;
+  }): Promise<NodeListener>;
+  dialer(credentials: CredentialsSource, clusterId: string): RpcDialer;
+  /** Without a certificate; `unverified` only to fetch the root. */
+  dialAnonymously(address: string, caPem: string | "unverified"): Promise<RpcCaller>;
+}

@@ -1,0 +1,126 @@
+import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+import type { Role } from "../../model/node.ts";
+import type { IssueReply } from "../manager/certificate_authority.ts";
+import type { RpcDialer } from "../rpc.ts";
+import type { HeldCredentials } from "./identity.ts";
+import type { Credentials, Trust } from "./ports.ts";
+
+/** A renewal falls between these parts of the certificate's life, as in SwarmKit. */
+const EARLIEST = 0.5;
+const LATEST = 0.8;
+/** Failed renewals are tried again with a delay that doubles up to the limit. */
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 3_600_000;
+/** Timers longer than this are cut into pieces. */
+const MAX_TIMER_MS = 24 * 3_600_000;
+
+export interface RenewalOptions {
+  readonly credentials: HeldCredentials;
+  readonly trust: Trust;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly dialer: RpcDialer;
+  readonly managers: () => readonly string[];
+  /** The new credentials are in force; their role may be another one. */
+  readonly onRenewed: (credentials: Credentials, role: Role) => Promise<void>;
+}
+
+/** Keeps this node's certificate fresh without touching live connections. */
+export class Renewal {
+  readonly #options: RenewalOptions;
+  #cancel: () => void = () => {};
+  #running = false;
+  #again = false;
+  #stopped = true;
+  #failures = 0;
+
+  constructor(options: RenewalOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#stopped = false;
+    this.#plan();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel();
+  }
+
+  /** Renews at once: the role changed, or the root is being rotated. */
+  renewNow(): void {
+    if (this.#running) this.#again = true;
+    else void this.#renew();
+  }
+
+  #plan(): void {
+    if (this.#stopped) return;
+    const { clock, random, trust, credentials } = this.#options;
+    const { notBeforeMs, notAfterMs } = trust.inspect(credentials.current().certPem);
+    const share = EARLIEST + random.float() * (LATEST - EARLIEST);
+    const at = notBeforeMs + (notAfterMs - notBeforeMs) * share;
+    this.#wait(Math.max(at - clock.now(), 0));
+  }
+
+  #wait(ms: number): void {
+    this.#cancel();
+    this.#cancel = this.#options.clock.after(Math.min(ms, MAX_TIMER_MS), () => {
+      if (ms > MAX_TIMER_MS) this.#wait(ms - MAX_TIMER_MS);
+      else void this.#renew();
+    });
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#running || this.#stopped) return;
+    this.#running = true;
+    this.#again = false;
+    try {
+      const { credentials, reply } = await this.#request();
+      if (this.#stopped) return;
+      this.#options.credentials.replace(credentials);
+      await this.#options.onRenewed(credentials, reply.role);
+      this.#failures = 0;
+      this.#options.logger.log("info", "certificate renewed", {
+        node: reply.nodeId,
+        role: reply.role,
+      });
+      this.#plan();
+    } catch (error) {
+      const delay = Math.min(FIRST_RETRY_MS * 2 ** this.#failures++, LAST_RETRY_MS);
+      this.#options.logger.log("warn", "certificate not renewed; trying again", {
+        error: messageOf(error),
+        delayMs: delay,
+      });
+      if (!this.#stopped) this.#wait(delay);
+    } finally {
+      this.#running = false;
+      if (this.#again) this.renewNow();
+    }
+  }
+
+  async #request(): Promise<{ credentials: Credentials; reply: IssueReply }> {
+    const { trust, dialer, managers, clock } = this.#options;
+    const { keyPem, csrPem } = trust.createKeyAndCsr();
+    let failure: unknown;
+    for (const address of managers()) {
+      try {
+        const caller = await dialer.connect(address);
+        try {
+          const reply = await caller.call("ca.issue", { csr: csrPem }) as IssueReply;
+          trust.verify(reply.certPem, reply.caPem, clock.now());
+          return { reply, credentials: { caPem: reply.caPem, certPem: reply.certPem, keyPem } };
+        } finally {
+          caller.close();
+        }
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure ?? new Error("no manager is known");
+  }
+}
