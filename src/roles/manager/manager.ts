@@ -101,7 +101,7 @@ export class Manager {
       random: options.random,
       applied: snapshot?.meta.index ?? 0,
     }, options.log);
-    this.#conf = node.confState();
+    this.#conf = node.status().conf;
     this.runner = new RaftRunner({
       id: options.nodeId,
       node,
@@ -184,14 +184,14 @@ export class Manager {
 
   /** The members as far as this node can tell; only the leader hears from all of them. */
   members(): { nodeId: string; addr: string; reachable: boolean; leader: boolean }[] {
-    const status = this.runner.node.status();
     const leading = this.runner.leading;
+    const peers = new Map(this.runner.node.status().peers.map((peer) => [peer.id, peer]));
     return [...this.#conf.voters, ...this.#conf.learners].map((nodeId) => ({
       nodeId,
       addr: this.addressOf(nodeId) ?? "",
       leader: nodeId === this.runner.leader,
       reachable: nodeId === this.#options.nodeId || nodeId === this.runner.leader ||
-        (leading ? status.progress.get(nodeId)?.recentActive ?? false : this.runner.leader !== ""),
+        (leading ? peers.get(nodeId)?.recentActive ?? false : this.runner.leader !== ""),
     }));
   }
 

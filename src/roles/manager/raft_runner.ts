@@ -1,4 +1,4 @@
-import { assert } from "../../base/assert.ts";
+import { assert, must } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
@@ -12,6 +12,7 @@ import type {
   RaftId,
   RaftLogStorage,
   Ready,
+  Regression,
   Snapshot,
 } from "../../core/raft/types.ts";
 import type { Proposer } from "./writer.ts";
@@ -262,7 +263,7 @@ export class RaftRunner implements Proposer {
   #round(): void {
     const { node, log, transport, machine } = this.#options;
     const ready = node.ready();
-    if (ready.messagesBeforePersist.length > 0) transport.send(ready.messagesBeforePersist);
+    if (ready.messagesEarly.length > 0) transport.send(ready.messagesEarly);
     if (ready.snapshot || ready.entries.length > 0 || ready.hardState) {
       log.append({
         entries: ready.entries,
@@ -270,6 +271,7 @@ export class RaftRunner implements Proposer {
         snapshot: ready.snapshot,
       });
     }
+    if (ready.regressed) throw lostAcknowledgedEntries(ready.regressed);
     if (ready.snapshot) {
       machine.restore(ready.snapshot);
       this.#applied = ready.snapshot.meta.index;
@@ -345,8 +347,8 @@ export class RaftRunner implements Proposer {
     this.#snapshotting = true;
     this.#appliedSinceSnapshot = 0;
     const { log, machine, node, logger } = this.#options;
-    const conf = node.confState();
-    const term = log.term(this.#applied);
+    const { conf } = node.status();
+    const term = must(log.term(this.#applied), `term of entry ${this.#applied}`);
     machine.snapshot().then(({ index, data }) => {
       if (this.#stopped || index < (log.snapshot()?.meta.index ?? 0)) return;
       const keepFrom = Math.max(index - this.#options.entriesForSlowFollowers(), log.firstIndex());
@@ -366,5 +368,13 @@ function lostLeadership(): FleetError {
   return new FleetError(
     "unavailable",
     "this manager does not lead any more; the change was not confirmed, look before you try again",
+  );
+}
+
+function lostAcknowledgedEntries({ expected, lastIndex }: Regression): FleetError {
+  return new FleetError(
+    "corrupt",
+    `this manager's data is older than what it once confirmed (its log ends at entry ${lastIndex}, entry ${expected} was confirmed): ` +
+      "it was restored from an old copy; run fleet leave --force here, remove the node on another manager, and join again",
   );
 }

@@ -47,10 +47,10 @@ export async function runRoleManager(
 
 async function settleOnce(options: RoleManagerOptions): Promise<void> {
   const { view, runner } = options;
-  const conf = runner.node.confState();
+  const conf = runner.node.status().conf;
   const promoted = conf.learners.find((id) => isCaughtUp(runner, id) && wantsManager(view, id));
   if (promoted !== undefined) {
-    await runner.proposeConfChange({ type: "add-voter", id: promoted });
+    await runner.proposeConfChange({ type: "promote", id: promoted });
     return;
   }
   for (const node of [...view.all("node")]) {
@@ -72,7 +72,7 @@ function wantsManager(view: View, id: string): boolean {
 
 function isCaughtUp(runner: RaftRunner, id: string): boolean {
   const status = runner.node.status();
-  const match = status.progress.get(id)?.match ?? 0;
+  const match = status.peers.find((peer) => peer.id === id)?.match ?? 0;
   return match + CAUGHT_UP_ENTRIES >= status.lastIndex && match > 0;
 }
 
