@@ -72,7 +72,10 @@ export class Routes implements RouteTable {
         stream.widen();
         await entry.stream(stream, context);
       } else {
-        const answer = await entry.unary(await readBody(stream, serving.clock), context);
+        const body = await readBody(stream, serving.clock);
+        // Cancelled before it began: a handler would wait for an abort that has already happened.
+        if (stream.failure) return;
+        const answer = await entry.unary(body, context);
         if (answer !== undefined && !stream.over) await stream.send(answer);
       }
       stream.closeBoth();
