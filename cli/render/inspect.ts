@@ -1,0 +1,11 @@
+import { compileTemplate } from "./template.ts";
+
+/** Inspected objects: a JSON array, or each through a `--format` template. @throws FleetError invalid */
+export function renderInspect(objects: readonly unknown[], format: string | undefined): string {
+  if (format === undefined || format === "" || format === "json") {
+    if (format === "json") return objects.map((object) => `${JSON.stringify(object)}\n`).join("");
+    return objects.length === 0 ? "[]\n" : `${JSON.stringify(objects, null, 4)}\n`;
+  }
+  const run = compileTemplate(format);
+  return objects.map((object) => `${run(object)}\n`).join("");
+}

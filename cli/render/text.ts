@@ -1,0 +1,45 @@
+import { humanDuration } from "../../src/base/duration.ts";
+
+/** Ids are shown this long unless asked for in full. */
+export const SHORT_ID = 12;
+
+export function shortId(id: string): string {
+  return id.slice(0, SHORT_ID);
+}
+
+/** At most `max` characters, the last being an ellipsis when something was cut. */
+export function ellipsis(text: string, max: number): string {
+  const characters = [...text];
+  if (characters.length <= max) return text;
+  return max <= 1 ? characters.slice(0, max).join("") : characters.slice(0, max - 1).join("") + "…";
+}
+
+/** `running` as `Running`. */
+export function title(word: string): string {
+  return word.slice(0, 1).toUpperCase() + word.slice(1);
+}
+
+/** `5 minutes ago`, from a stored time; nothing where the time is unset or unreadable. */
+export function ago(time: string | undefined, nowMs: number): string {
+  const ms = Date.parse(time ?? "");
+  if (Number.isNaN(ms) || ms <= 0) return "";
+  return `${humanDuration(Math.max(0, nowMs - ms))} ago`;
+}
+
+/** `k=v,k2=v2`, by key. */
+export function labelsText(labels: Readonly<Record<string, string>> | undefined): string {
+  return Object.entries(labels ?? {}).sort(([a], [b]) => a < b ? -1 : 1)
+    .map(([key, value]) => `${key}=${value}`).join(",");
+}
+
+/** Bytes in powers of 1024 with four significant digits, as in `512MiB`. */
+export function bytesText(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${Number(value.toPrecision(4))}${units[unit]}`;
+}

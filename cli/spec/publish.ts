@@ -1,0 +1,87 @@
+import { FleetError } from "../../src/base/errors.ts";
+import type { PortConfig } from "../../src/model/service_spec.ts";
+import { needValue, parseFields } from "./pairs.ts";
+
+const PROTOCOLS = ["tcp", "udp", "sctp"];
+const MAX_PORT = 65535;
+
+/**
+ * `published=…,target=…,protocol=…,mode=…` or the short `[published:]target[/protocol]` with ranges:
+ * one or more published ports. @throws FleetError invalid
+ */
+export function parsePublish(text: string): PortConfig[] {
+  return /(^|,)\s*(target|published|protocol|mode)\s*=/i.test(text)
+    ? [longSyntax(text)]
+    : shortSyntax(text);
+}
+
+function longSyntax(text: string): PortConfig {
+  const port: { -readonly [K in keyof PortConfig]: PortConfig[K] } = {};
+  let published: number | undefined;
+  for (const { key, value } of parseFields(text)) {
+    const given = needValue(`port "${text}"`, key, value);
+    if (key === "protocol") port.Protocol = given.toLowerCase();
+    else if (key === "mode") port.PublishMode = given.toLowerCase();
+    else if (key === "target") port.TargetPort = portNumber(text, given);
+    else if (key === "published") published = portNumber(text, given);
+    else throw fail(text, `unknown field "${key}"`);
+  }
+  if (port.TargetPort === undefined) throw fail(text, "target is required");
+  const mode = port.PublishMode ?? "ingress";
+  if (mode !== "ingress" && mode !== "host") throw fail(text, `mode is ingress or host`);
+  return {
+    Protocol: protocolOf(text, port.Protocol ?? "tcp"),
+    TargetPort: port.TargetPort,
+    ...(published === undefined ? {} : { PublishedPort: published }),
+    PublishMode: mode,
+  };
+}
+
+function shortSyntax(text: string): PortConfig[] {
+  const [ports = "", protocol = "tcp", ...more] = text.split("/");
+  const parts = ports.split(":");
+  if (parts.length > 2) {
+    throw fail(text, "an address in front of the port is not possible for services");
+  }
+  if (more.length > 0) throw fail(text, "write it as [published:]target[/protocol]");
+  const target = range(text, parts.at(-1) ?? "");
+  const published = parts.length === 2 && parts[0] !== "" ? range(text, parts[0] ?? "") : undefined;
+  const count = target.end - target.start + 1;
+  if (published && count === 1 && published.end > published.start) {
+    throw fail(text, "a range of published ports for one target is not possible for services");
+  }
+  if (published && published.end - published.start + 1 !== count) {
+    throw fail(text, "both ranges must have the same length");
+  }
+  return Array.from({ length: count }, (_, i) => ({
+    Protocol: protocolOf(text, protocol.toLowerCase()),
+    TargetPort: target.start + i,
+    ...(published ? { PublishedPort: published.start + i } : {}),
+    PublishMode: "ingress",
+  }));
+}
+
+function range(text: string, ports: string): { start: number; end: number } {
+  const [first = "", last = first, ...more] = ports.split("-");
+  const start = portNumber(text, first);
+  const end = portNumber(text, last);
+  if (more.length > 0 || end < start) throw fail(text, `"${ports}" is no range of ports`);
+  return { start, end };
+}
+
+function portNumber(text: string, port: string): number {
+  const number = Number(port);
+  if (!/^\d+$/.test(port) || number > MAX_PORT) throw fail(text, `"${port}" is no port number`);
+  return number;
+}
+
+function protocolOf(text: string, protocol: string): string {
+  if (!PROTOCOLS.includes(protocol)) {
+    throw fail(text, `protocol is one of ${PROTOCOLS.join(", ")}, not "${protocol}"`);
+  }
+  return protocol;
+}
+
+function fail(text: string, message: string): FleetError {
+  return new FleetError("invalid", `port "${text}": ${message}`);
+}
