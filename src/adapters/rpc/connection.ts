@@ -117,7 +117,7 @@ export class Connection implements StreamHost, FrameSink, ChannelEvents {
     if (payload.length > this.limits.maxOpenBytes || route.length > bound.MAX_ROUTE_CHARS) {
       throw new FleetError("invalid", `the opening of stream ${route.slice(0, 40)} is too long`);
     }
-    const stream = new MuxStream(this, this.#takeId(), meta);
+    const stream = new MuxStream(this, this.#takeId(), meta, false);
     this.#streams.set(stream.id, stream);
     this.write(FrameKind.Open, stream.id, payload);
     return stream;
@@ -151,7 +151,7 @@ export class Connection implements StreamHost, FrameSink, ChannelEvents {
     const error = new FleetError(kind, message);
     appendFrame(this.#out, FrameKind.GoAway, 0, encodeError(error));
     this.#blocked = false; // last words are written even behind a full socket
-    this.#flush();
+    this.flush();
     this.#farewell = error;
     this.#cancelTick();
     this.#failStreams(error);
@@ -203,7 +203,7 @@ export class Connection implements StreamHost, FrameSink, ChannelEvents {
 
   onDrain(): void {
     this.#blocked = false;
-    this.#flush();
+    this.flush();
     this.#resumeWaiting();
   }
 
@@ -280,7 +280,7 @@ export class Connection implements StreamHost, FrameSink, ChannelEvents {
       );
       return void this.writeError(id, error);
     }
-    const stream = new MuxStream(this, id, opening.meta);
+    const stream = new MuxStream(this, id, opening.meta, true);
     this.#streams.set(id, stream);
     this.#serving++;
     void serve(stream, opening.route).finally(() => {
@@ -348,12 +348,12 @@ export class Connection implements StreamHost, FrameSink, ChannelEvents {
     this.#flushScheduled = true;
     queueMicrotask(() => {
       this.#flushScheduled = false;
-      this.#flush();
+      this.flush();
       this.#resumeWaiting();
     });
   }
 
-  #flush(): void {
+  flush(): void {
     if (this.#out.length === 0 || this.#blocked || this.#farewell) return;
     this.#blocked = !this.#options.channel.write(this.#out.take());
   }

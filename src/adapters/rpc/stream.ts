@@ -22,6 +22,8 @@ export interface StreamHost {
   write(kind: FrameKind, streamId: number, payload: Uint8Array): void;
   writeWindow(streamId: number, grant: number): void;
   writeError(streamId: number, error: FleetError): void;
+  /** Hands to the socket what was written in this turn. */
+  flush(): void;
   /** Adds to the connection's unread bytes; false when they would exceed its limit. */
   buffer(delta: number): boolean;
   /** The stream is over in both directions. */
@@ -78,7 +80,13 @@ export class MuxStream implements RpcStream {
   #failure: FleetError | undefined;
   #controller: AbortController | undefined;
 
-  constructor(host: StreamHost, readonly id: number, readonly meta: unknown) {
+  /** @param served whether the peer opened it */
+  constructor(
+    host: StreamHost,
+    readonly id: number,
+    readonly meta: unknown,
+    readonly served: boolean,
+  ) {
     this.#host = host;
   }
 
@@ -120,6 +128,11 @@ export class MuxStream implements RpcStream {
       return Promise.reject(new FleetError("invalid", `cannot send: ${messageOf(error)}`));
     }
     return this.#enqueue("json", encoder.encode(text ?? "null"));
+  }
+
+  flush(): boolean {
+    this.#host.flush();
+    return this.#outgoing.length === 0;
   }
 
   end(): Promise<void> {
@@ -204,11 +217,15 @@ export class MuxStream implements RpcStream {
    * is dropped.
    */
   closeBoth(): void {
+    this.#discard();
+    if (!this.over) void this.end().catch(() => {});
+  }
+
+  /** Nobody reads on. */
+  #discard(): void {
     this.#discarding = true;
     this.#dropIncoming();
-    if (this.over) return;
     this.#grant();
-    void this.end().catch(() => {});
   }
 
   // --- receiving ---
@@ -362,8 +379,9 @@ export class MuxStream implements RpcStream {
     return {
       next: () => this.next(),
       return: () => {
-        if (!this.#remoteEnded) this.cancel("the reader left the stream");
-        this.#dropIncoming();
+        // A handler that leaves because of an error has that error sent; so this must not end it.
+        if (!this.served && !this.#remoteEnded) this.cancel("the reader left the stream");
+        this.#discard();
         return Promise.resolve(DONE);
       },
     };

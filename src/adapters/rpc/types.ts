@@ -49,7 +49,8 @@ export type StreamHandler = (stream: RpcStream, context: RpcContext) => Promise<
 /**
  * Both directions of one stream. Iterating yields the peer's messages in order: a `Uint8Array` for a
  * binary message, the parsed value for a JSON one. The iteration ends at the peer's `end()` and throws
- * the FleetError by which the stream died. Leaving the iteration early cancels the stream.
+ * the FleetError by which the stream died. Leaving the iteration early cancels the stream for a caller;
+ * in a handler the messages that still come are dropped.
  */
 export interface RpcStream extends AsyncIterable<unknown> {
   /** The JSON value that the opener passed. */
@@ -63,6 +64,11 @@ export interface RpcStream extends AsyncIterable<unknown> {
    * back-pressure.
    */
   send(message: unknown): Promise<void>;
+  /**
+   * Writes what was sent to the socket now, not at the end of the turn: worth it before work that blocks.
+   * Returns whether everything has left.
+   */
+  flush(): boolean;
   /** No more messages from this side; the other direction stays open. */
   end(): Promise<void>;
   /** Gives up both directions at once; the peer sees `kind` (default `canceled`) and the reason. */
