@@ -1,4 +1,5 @@
 /** The listener on TCP 2377: handshakes, identities, and who has to go when there are too many. */
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { AddressInfo, Socket } from "node:net";
 import * as tls from "node:tls";
 import type { Clock } from "../../base/clock.ts";
@@ -30,7 +31,7 @@ export interface RpcServerOptions {
   readonly logger: Logger;
 }
 
-/** Listens. @throws FleetError unavailable when the address cannot be bound */
+/** Listens. @throws FleetError conflict when the port is taken, unavailable when it cannot be bound */
 export async function listenRpc(options: RpcServerOptions): Promise<RpcListener> {
   const server = new RpcServer(options);
   await server.listen();
@@ -93,10 +94,11 @@ class RpcServer implements RpcListener {
   async listen(): Promise<void> {
     const { host, port } = parseAddress(this.#options.address);
     await new Promise<void>((resolve, reject) => {
-      const onError = (error: Error) => {
+      const onError = (error: Error & { code?: string }) => {
         this.#unsubscribe();
+        const kind = error.code === "EADDRINUSE" ? "conflict" : "unavailable";
         reject(
-          new FleetError("unavailable", `cannot listen on ${this.#address}: ${error.message}`, {
+          new FleetError(kind, `cannot listen on ${this.#address}: ${error.message}`, {
             cause: error,
           }),
         );
@@ -263,7 +265,16 @@ class RpcServer implements RpcListener {
   }
 }
 
+/**
+ * Checked here because `setSecureContext` accepts anything under Deno and then fails every handshake.
+ * @throws when the PEM texts cannot be read or the key is not the certificate's
+ */
 function secureContext(credentials: TlsCredentials): { ca: string; cert: string; key: string } {
+  const leaf = new X509Certificate(credentials.certPem);
+  new X509Certificate(credentials.caPem);
+  if (!leaf.checkPrivateKey(createPrivateKey(credentials.keyPem))) {
+    throw new FleetError("invalid", "the key does not belong to the certificate");
+  }
   return { ca: credentials.caPem, cert: credentials.certPem, key: credentials.keyPem };
 }
 
