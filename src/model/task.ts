@@ -26,6 +26,8 @@ export type TaskStatus = Infer<typeof TaskStatus>;
 /** The address of a task on one network, as the allocator gave it. */
 export const NetworkAttachment = obj({
   NetworkID: str,
+  /** Internal: the network's name, so that a worker need not know the network object. */
+  Name: opt(str),
   Addresses: opt(list(str)),
   Aliases: opt(list(str)),
   MAC: opt(str),

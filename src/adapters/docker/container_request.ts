@@ -1,0 +1,155 @@
+import type { Mount } from "../../model/container_spec.ts";
+import type { Task } from "../../model/task.ts";
+import { containerLabels } from "./labels.ts";
+import { expand } from "./templates.ts";
+import type { TemplateNode } from "./templates.ts";
+
+/** A file of a secret or config on the host, to be mounted read-only at `target`. */
+export interface MountedFile {
+  readonly source: string;
+  readonly target: string;
+}
+
+/** Networks of the engine that a service may name; ids are the cluster's, names the engine's. */
+export type EngineNetworks = Readonly<Record<string, string>>;
+
+type Json = Record<string, unknown>;
+
+/** The body of `POST /containers/create` for a task (Docker's table of section 8.4 in SwarmKit's executor). */
+export function containerRequest(
+  task: Task,
+  node: TemplateNode,
+  files: readonly MountedFile[],
+  networkMode: string | undefined,
+): Json {
+  const spec = task.Spec.ContainerSpec ?? {};
+  const text = (value: string) => expand(value, task, node);
+  const hasCommand = (spec.Command?.length ?? 0) > 0;
+  return compact({
+    Image: spec.Image,
+    Labels: containerLabels(task),
+    Entrypoint: hasCommand ? spec.Command : undefined,
+    Cmd: spec.Args?.length ? spec.Args : undefined,
+    Hostname: spec.Hostname === undefined ? undefined : text(spec.Hostname),
+    Env: [...(spec.Env ?? []).map(text), ...genericResources(task)],
+    WorkingDir: spec.Dir,
+    User: spec.User,
+    Tty: spec.TTY,
+    OpenStdin: spec.OpenStdin,
+    StopSignal: spec.StopSignal,
+    Healthcheck: spec.Healthcheck,
+    ExposedPorts: Object.fromEntries(hostPorts(task).map((port) => [port.key, {}])),
+    HostConfig: hostConfig(task, text, files, networkMode),
+  });
+}
+
+function hostConfig(
+  task: Task,
+  text: (value: string) => string,
+  files: readonly MountedFile[],
+  networkMode: string | undefined,
+): Json {
+  const spec = task.Spec.ContainerSpec ?? {};
+  const limits = task.Spec.Resources?.Limits;
+  const swap = task.Spec.Resources?.SwapBytes;
+  const log = task.Spec.LogDriver ?? task.LogDriver;
+  return compact({
+    NetworkMode: networkMode,
+    Binds: files.map(({ source, target }) => `${source}:${target}:ro`),
+    Mounts: (spec.Mounts ?? []).map((mount) => mountRequest(mount, text)),
+    PortBindings: Object.fromEntries(
+      hostPorts(task).map(({ key, published }) => [key, [{ HostPort: published }]]),
+    ),
+    ExtraHosts: (spec.Hosts ?? []).flatMap((line) => {
+      const [ip, ...names] = line.trim().split(/\s+/);
+      return names.map((name) => `${name}:${ip}`);
+    }),
+    Dns: spec.DNSConfig?.Nameservers,
+    DnsSearch: spec.DNSConfig?.Search,
+    DnsOptions: spec.DNSConfig?.Options,
+    GroupAdd: spec.Groups,
+    CapAdd: spec.CapabilityAdd,
+    CapDrop: spec.CapabilityDrop,
+    SecurityOpt: securityOptions(task),
+    Sysctls: spec.Sysctls,
+    Ulimits: spec.Ulimits,
+    Init: spec.Init,
+    ReadonlyRootfs: spec.ReadOnly,
+    OomScoreAdj: spec.OomScoreAdj,
+    NanoCpus: limits?.NanoCPUs,
+    Memory: limits?.MemoryBytes,
+    MemorySwap: swap === undefined ? undefined : swap < 0 ? -1 : (limits?.MemoryBytes ?? 0) + swap,
+    MemorySwappiness: task.Spec.Resources?.MemorySwappiness,
+    PidsLimit: limits?.Pids,
+    LogConfig: log?.Name ? { Type: log.Name, Config: log.Options ?? {} } : undefined,
+    // The cluster restarts tasks by making new ones; the engine must not compete.
+    RestartPolicy: { Name: "no" },
+  });
+}
+
+function mountRequest(mount: Mount, text: (value: string) => string): Json {
+  return compact({
+    Type: mount.Type ?? "bind",
+    Source: mount.Source === undefined ? undefined : text(mount.Source),
+    Target: mount.Target === undefined ? undefined : text(mount.Target),
+    ReadOnly: mount.ReadOnly,
+    Consistency: mount.Consistency,
+    BindOptions: mount.BindOptions,
+    VolumeOptions: mount.VolumeOptions && compact({
+      NoCopy: mount.VolumeOptions.NoCopy,
+      Labels: mount.VolumeOptions.Labels,
+      DriverConfig: mount.VolumeOptions.DriverConfig,
+    }),
+    TmpfsOptions: mount.TmpfsOptions,
+  });
+}
+
+function securityOptions(task: Task): string[] {
+  const privileges = task.Spec.ContainerSpec?.Privileges;
+  const options: string[] = [];
+  if (privileges?.SELinuxContext?.Disable) options.push("label=disable");
+  for (
+    const [key, value] of [
+      ["user", privileges?.SELinuxContext?.User],
+      ["role", privileges?.SELinuxContext?.Role],
+      ["type", privileges?.SELinuxContext?.Type],
+      ["level", privileges?.SELinuxContext?.Level],
+    ]
+  ) if (value) options.push(`label=${key}:${value}`);
+  if (privileges?.Seccomp?.Mode === "unconfined") options.push("seccomp=unconfined");
+  if (privileges?.Seccomp?.Mode === "custom") {
+    options.push(`seccomp=${atob(privileges.Seccomp.Profile ?? "")}`);
+  }
+  if (privileges?.AppArmor?.Mode === "disabled") options.push("apparmor=unconfined");
+  if (privileges?.NoNewPrivileges) options.push("no-new-privileges=true");
+  return options;
+}
+
+/** Ports that the engine publishes on this host; ingress ports are the mesh's business. */
+function hostPorts(task: Task): { key: string; published: string }[] {
+  return (task.EndpointSpec?.Ports ?? [])
+    .filter((port) => port.PublishMode === "host")
+    .map((port) => ({
+      key: `${port.TargetPort}/${port.Protocol ?? "tcp"}`,
+      published: port.PublishedPort ? String(port.PublishedPort) : "",
+    }));
+}
+
+/** `DOCKER_RESOURCE_GPU=0,1`: what the scheduler claimed for the task. */
+function genericResources(task: Task): string[] {
+  const byKind = new Map<string, string[]>();
+  for (const resource of task.GenericResources ?? []) {
+    const kind = resource.NamedResourceSpec?.Kind ?? resource.DiscreteResourceSpec?.Kind ?? "";
+    const value = resource.NamedResourceSpec?.Value ??
+      String(resource.DiscreteResourceSpec?.Value ?? "");
+    byKind.set(kind, [...(byKind.get(kind) ?? []), value]);
+  }
+  return [...byKind].map(([kind, values]) =>
+    `DOCKER_RESOURCE_${kind.toUpperCase()}=${values.join(",")}`
+  );
+}
+
+/** Without absent fields, so that the engine's defaults hold. */
+function compact(value: Json): Json {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined));
+}

@@ -1,0 +1,117 @@
+import type { Clock } from "../../base/clock.ts";
+import { sleep } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { TemporaryError } from "../../core/task/controller.ts";
+import type { Controller } from "../../core/task/controller.ts";
+import { step } from "../../core/task/step.ts";
+import { compareStates } from "../../model/task_state.ts";
+import type { Task, TaskStatus } from "../../model/task.ts";
+
+/** After a temporary failure the step is tried again this much later. */
+const RETRY_MS = 1_000;
+
+export interface TaskManagerOptions {
+  readonly controller: Controller;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onStatus: (status: TaskStatus) => void;
+}
+
+/** Drives one task through its life, one step after the other. */
+export class TaskManager {
+  #task: Task;
+  #status: TaskStatus;
+  readonly #options: TaskManagerOptions;
+  readonly #stop = new AbortController();
+  #interrupt = new AbortController();
+  #wake: () => void = () => {};
+  readonly #done: Promise<void>;
+
+  constructor(task: Task, status: TaskStatus, options: TaskManagerOptions) {
+    this.#task = task;
+    this.#status = status;
+    this.#options = options;
+    this.#done = this.#run();
+  }
+
+  get task(): Task {
+    return this.#task;
+  }
+
+  get status(): TaskStatus {
+    return this.#status;
+  }
+
+  /** A newer version of the task; only its desired state can change what is done. */
+  update(task: Task): void {
+    const changed = task.DesiredState !== this.#task.DesiredState;
+    this.#task = task;
+    if (!changed) return;
+    this.#interrupt.abort(new DOMException("the task changed", "AbortError"));
+    this.#wake();
+  }
+
+  /** Ends the driving; what runs goes on running. */
+  async close(): Promise<void> {
+    this.#stop.abort(new DOMException("the agent stops", "AbortError"));
+    this.#interrupt.abort(this.#stop.signal.reason);
+    this.#wake();
+    await this.#done;
+  }
+
+  /** Stops the program and removes everything the task left. */
+  async remove(signal: AbortSignal): Promise<void> {
+    await this.close();
+    const { controller, clock, logger } = this.#options;
+    for (;;) {
+      try {
+        await controller.shutdown(signal);
+        await controller.remove(signal);
+        return;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        logger.log("warn", "cannot remove the task's container yet", { error: messageOf(error) });
+        await sleep(clock, RETRY_MS, signal);
+      }
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { controller, clock, logger } = this.#options;
+    const stop = this.#stop.signal;
+    while (!stop.aborted) {
+      this.#interrupt = new AbortController();
+      try {
+        const next = await step(this.#task, this.#status, controller, {
+          now: () => clock.now(),
+          signal: this.#interrupt.signal,
+        });
+        if (next === undefined) await this.#idle();
+        else this.#report(next);
+      } catch (error) {
+        if (stop.aborted) return;
+        if (this.#interrupt.signal.aborted) continue;
+        const level = error instanceof TemporaryError ? "debug" : "warn";
+        logger.log(level, "a step of the task did not succeed; trying again", {
+          error: messageOf(error),
+        });
+        await sleep(clock, RETRY_MS, AbortSignal.any([stop, this.#interrupt.signal])).catch(
+          () => {},
+        );
+      }
+    }
+  }
+
+  /** Waits for an update or the end. */
+  #idle(): Promise<void> {
+    if (this.#stop.signal.aborted || this.#interrupt.signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => this.#wake = resolve);
+  }
+
+  #report(next: TaskStatus): void {
+    if (compareStates(next.State, this.#status.State) <= 0) return;
+    this.#status = next;
+    this.#options.onStatus(next);
+  }
+}
