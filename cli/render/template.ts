@@ -117,9 +117,11 @@ function walk(value: unknown, fields: readonly string[]): unknown {
   for (const field of fields) {
     if (at instanceof TemplateRow) {
       if (!(field in at.fields)) {
-        throw bad(`no field .${field}; there are ${
-          Object.keys(at.fields).map((name) => `.${name}`).join(" ")
-        }`);
+        throw bad(
+          `no field .${field}; there are ${
+            Object.keys(at.fields).map((name) => `.${name}`).join(" ")
+          }`,
+        );
       }
       at = at.fields[field];
     } else if (at === null || at === undefined) return undefined;

@@ -1,6 +1,11 @@
 import { FleetError } from "../../src/base/errors.ts";
 import type { ContainerSpec } from "../../src/model/container_spec.ts";
-import type { Placement, ServiceMode, ServiceSpec, TaskSpec } from "../../src/model/service_spec.ts";
+import type {
+  Placement,
+  ServiceMode,
+  ServiceSpec,
+  TaskSpec,
+} from "../../src/model/service_spec.ts";
 import { createCapabilities } from "./capabilities.ts";
 import { configReference, parseFileReference, secretReference } from "./file_reference.ts";
 import type { Ids } from "./file_reference.ts";

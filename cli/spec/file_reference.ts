@@ -31,7 +31,9 @@ export function parseFileReference(kind: "secret" | "config", text: string): Fil
       else throw new FleetError("invalid", `${kind} "${text}": unknown field "${key}"`);
     }
   }
-  if (result.source === "") throw new FleetError("invalid", `${kind} "${text}": source is required`);
+  if (result.source === "") {
+    throw new FleetError("invalid", `${kind} "${text}": source is required`);
+  }
   return { ...result, target: result.target || result.source };
 }
 
@@ -39,11 +41,19 @@ export function parseFileReference(kind: "secret" | "config", text: string): Fil
 export type Ids = Readonly<Record<string, string>>;
 
 export function secretReference(file: FileReference, ids: Ids): SecretReference {
-  return { File: fileTarget(file), SecretID: idOf("secret", file.source, ids), SecretName: file.source };
+  return {
+    File: fileTarget(file),
+    SecretID: idOf("secret", file.source, ids),
+    SecretName: file.source,
+  };
 }
 
 export function configReference(file: FileReference, ids: Ids): ConfigReference {
-  return { File: fileTarget(file), ConfigID: idOf("config", file.source, ids), ConfigName: file.source };
+  return {
+    File: fileTarget(file),
+    ConfigID: idOf("config", file.source, ids),
+    ConfigName: file.source,
+  };
 }
 
 function fileTarget(file: FileReference) {

@@ -116,7 +116,9 @@ export function healthcheck(
 }
 
 /** `config://name`, `file://name` or `registry://key`. @throws FleetError invalid */
-export function credentialSpec(text: string): { Config?: string; File?: string; Registry?: string } {
+export function credentialSpec(
+  text: string,
+): { Config?: string; File?: string; Registry?: string } {
   const match = /^(config|file|registry):\/\/(.+)$/.exec(text);
   if (match?.[1] === "config") return { Config: match[2]! };
   if (match?.[1] === "file") return { File: match[2]! };

@@ -1,4 +1,8 @@
-import type { ConfigReference, ContainerSpec, SecretReference } from "../../src/model/container_spec.ts";
+import type {
+  ConfigReference,
+  ContainerSpec,
+  SecretReference,
+} from "../../src/model/container_spec.ts";
 import { updateCapabilities } from "./capabilities.ts";
 import type { ResolvedReferences } from "./create_service.ts";
 import { configReference, parseFileReference, secretReference } from "./file_reference.ts";

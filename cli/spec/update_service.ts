@@ -81,7 +81,10 @@ function mode(now: ServiceMode | undefined, flags: UpdateFlags): ServiceMode | u
   const next = flags.replicas === undefined ? now : withReplicas(now, flags.replicas);
   if (flags.maxConcurrent === undefined) return next;
   if (!next?.ReplicatedJob) {
-    throw new FleetError("invalid", "--max-concurrent goes only with services of mode replicated-job");
+    throw new FleetError(
+      "invalid",
+      "--max-concurrent goes only with services of mode replicated-job",
+    );
   }
   return { ReplicatedJob: { ...next.ReplicatedJob, MaxConcurrent: flags.maxConcurrent } };
 }

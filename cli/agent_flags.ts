@@ -1,0 +1,78 @@
+import { FleetError } from "../src/base/errors.ts";
+import { DEFAULT_SOCKET } from "./client.ts";
+import type { AgentOptions } from "./environment.ts";
+import type { FleetCommand } from "./fleet_command.ts";
+import { choice } from "./spec/values.ts";
+
+/** The flags of `fleet agent`, as given. */
+export interface AgentFlags {
+  readonly dataDir?: string;
+  readonly socket?: string;
+  readonly dockerHost?: string;
+  readonly listenAddr?: string;
+  readonly hostname?: string;
+  readonly logLevel?: string;
+  readonly logFormat?: string;
+  readonly metricsAddr?: string;
+  readonly uiAddr?: string;
+}
+
+const DEFAULTS = {
+  dataDir: "/var/lib/fleet",
+  socket: DEFAULT_SOCKET,
+  dockerHost: "unix:///var/run/docker.sock",
+  listenAddr: "0.0.0.0:2377",
+  logLevel: "info",
+  logFormat: "text",
+} as const;
+
+export function addAgentFlags(command: FleetCommand): FleetCommand {
+  return command
+    .value("--data-dir <path>", `State of this node (default ${DEFAULTS.dataDir})`)
+    .value("--socket <path>", `Socket of the API (default ${DEFAULTS.socket})`)
+    .value("--docker-host <address>", `The Docker engine (default ${DEFAULTS.dockerHost})`)
+    .value("--listen-addr <address>", `For other nodes (default ${DEFAULTS.listenAddr})`)
+    .value("--hostname <name>", "Name of this node (default the machine's)")
+    .value("--log-level <word>", `debug, info, warn or error (default ${DEFAULTS.logLevel})`)
+    .value("--log-format <word>", `text or json (default ${DEFAULTS.logFormat})`)
+    .value("--metrics-addr <address>", "Serve metrics on host:port (default off)")
+    .value("--ui-addr <address>", "Serve the dashboard on host:port (default off)");
+}
+
+/** Flags over environment (`FLEET_DATA_DIR` …) over defaults. @throws FleetError invalid */
+export function agentOptions(
+  flags: AgentFlags,
+  variable: (name: string) => string | undefined,
+): AgentOptions {
+  const value = (name: keyof AgentFlags): string | undefined =>
+    flags[name] ?? (variable(`FLEET_${name.replace(/[A-Z]/g, "_$&").toUpperCase()}`) || undefined);
+  const optional = (name: "hostname" | "metricsAddr" | "uiAddr") => {
+    const given = value(name);
+    return given === undefined ? {} : { [name]: given };
+  };
+  return {
+    dataDir: value("dataDir") ?? DEFAULTS.dataDir,
+    socket: (value("socket") ?? DEFAULTS.socket).replace(/^unix:\/\//, ""),
+    dockerHost: value("dockerHost") ?? DEFAULTS.dockerHost,
+    listenAddr: value("listenAddr") ?? DEFAULTS.listenAddr,
+    logLevel: word("--log-level", value("logLevel"), "debug", "info", "warn", "error") ??
+      DEFAULTS.logLevel,
+    logFormat: word("--log-format", value("logFormat"), "text", "json") ?? DEFAULTS.logFormat,
+    ...optional("hostname"),
+    ...optional("metricsAddr"),
+    ...optional("uiAddr"),
+  };
+}
+
+function word<T extends string>(
+  flag: string,
+  text: string | undefined,
+  ...words: readonly T[]
+): T | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return choice(...words)(text);
+  } catch {
+    throw new FleetError("invalid", `${flag}: "${text}" is none of ${words.join(", ")}`);
+  }
+}

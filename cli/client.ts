@@ -1,0 +1,180 @@
+import { FleetError } from "../src/base/errors.ts";
+import type { ErrorKind } from "../src/base/errors.ts";
+
+/** Where the agent listens unless `--host` or `FLEET_HOST` says otherwise. */
+export const DEFAULT_SOCKET = "/run/fleet/fleet.sock";
+export const DEFAULT_HOST = `unix://${DEFAULT_SOCKET}`;
+
+/** A refusal by the agent: its sentence and HTTP status. */
+export class ApiError extends FleetError {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(kindOfStatus(status), message);
+    this.status = status;
+  }
+}
+
+/** No agent at the other end, as opposed to one that refuses. */
+export class ConnectError extends FleetError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super("unavailable", message, options);
+  }
+}
+
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export interface RequestOptions {
+  readonly query?: Query;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** The agent's API as the verbs use it. Every method throws ApiError or ConnectError. */
+export interface ApiClient {
+  /** Where it connects, in the words of `--host`. */
+  readonly host: string;
+  get<T>(path: string, options?: RequestOptions): Promise<T>;
+  post<T>(path: string, options?: RequestOptions): Promise<T>;
+  remove(path: string, options?: RequestOptions): Promise<void>;
+  /** The whole response, for streams. */
+  request(method: string, path: string, options?: RequestOptions): Promise<Response>;
+  /** Whether an agent answers at all; throws only what is not "nobody there". */
+  ping(): Promise<boolean>;
+  close(): void;
+}
+
+/** Connects (lazily) to `unix:///path` or `tcp://host:port`. @throws FleetError invalid */
+export function connect(host: string): ApiClient {
+  const target = parseHost(host);
+  // Deno calls fetch's `client` option and the unix transport unstable only in its types.
+  const http = target.socket === undefined
+    ? undefined
+    : Deno.createHttpClient({ proxy: { transport: "unix", path: target.socket } });
+
+  async function request(method: string, path: string, options: RequestOptions = {}) {
+    const headers = new Headers(options.headers);
+    if (options.body !== undefined) headers.set("Content-Type", "application/json");
+    let response: Response;
+    try {
+      response = await fetch(`${target.base}${path}${queryText(options.query)}`, {
+        method,
+        headers,
+        ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+        ...(options.signal ? { signal: options.signal } : {}),
+        ...(http ? { client: http } : {}),
+      });
+    } catch (error) {
+      if (options.signal?.aborted) throw options.signal.reason;
+      throw connectError(host, error);
+    }
+    if (response.ok) return response;
+    throw new ApiError(response.status, await errorText(response));
+  }
+
+  async function json<T>(method: string, path: string, options?: RequestOptions): Promise<T> {
+    const response = await request(method, path, options);
+    const text = await response.text();
+    try {
+      return (text === "" ? undefined : JSON.parse(text)) as T;
+    } catch (cause) {
+      throw new FleetError("internal", `${method} ${path}: the answer is not JSON`, { cause });
+    }
+  }
+
+  return {
+    host,
+    request,
+    get: (path, options) => json("GET", path, options),
+    post: (path, options) => json("POST", path, options),
+    async remove(path, options) {
+      const response = await request("DELETE", path, options);
+      await response.body?.cancel();
+    },
+    async ping() {
+      try {
+        const response = await request("GET", "/_ping");
+        await response.body?.cancel();
+        return true;
+      } catch (error) {
+        if (error instanceof ApiError) return true;
+        if (error instanceof ConnectError && !isPermission(error.cause)) return false;
+        throw error;
+      }
+    },
+    close: () => http?.close(),
+  };
+}
+
+/** What a `--host` value means. @throws FleetError invalid */
+export function parseHost(host: string): { base: string; socket?: string } {
+  const unix = /^unix:\/\/(\/.+)$/.exec(host)?.[1] ?? (host.startsWith("/") ? host : undefined);
+  if (unix !== undefined) return { base: "http://fleet", socket: unix };
+  const tcp = /^(?:tcp|http):\/\/([^/]+)\/?$/.exec(host)?.[1];
+  if (tcp !== undefined) return { base: `http://${tcp}` };
+  throw new FleetError(
+    "invalid",
+    `invalid host "${host}": write it as unix:///path/to/fleet.sock or tcp://address:port`,
+  );
+}
+
+function queryText(query: Query | undefined): string {
+  const params = new URLSearchParams();
+  for (const [key, value] of Object.entries(query ?? {})) {
+    if (value !== undefined) params.set(key, String(value));
+  }
+  const text = params.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+async function errorText(response: Response): Promise<string> {
+  const text = await response.text();
+  try {
+    const message = (JSON.parse(text) as { message?: unknown }).message;
+    if (typeof message === "string" && message !== "") return message;
+  } catch {
+    // Not every server on a socket speaks Docker's JSON errors; its text is better than nothing.
+  }
+  return text.trim() || `HTTP status ${response.status}`;
+}
+
+function isPermission(error: unknown): boolean {
+  return /permission denied|os error 13/i.test(causeText(error));
+}
+
+function causeText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${causeText(error.cause)}`;
+}
+
+function connectError(host: string, error: unknown): ConnectError {
+  const cause = causeText(error);
+  if (isPermission(error)) {
+    return new ConnectError(
+      `permission denied on ${host}: run as root, or join the group that owns the socket`,
+      { cause: error },
+    );
+  }
+  if (/os error (2|111)\b|no such file|refused/i.test(cause)) {
+    return new ConnectError(
+      `cannot reach a fleet agent at ${host}: is it running? ` +
+        `Start it with "fleet agent"; "fleet init" starts one by itself. ` +
+        `Another agent is chosen by --host or FLEET_HOST.`,
+      { cause: error },
+    );
+  }
+  return new ConnectError(`the connection to the agent at ${host} failed: ${cause}`, {
+    cause: error,
+  });
+}
+
+function kindOfStatus(status: number): ErrorKind {
+  if (status === 400) return "invalid";
+  if (status === 401) return "unauthorized";
+  if (status === 403) return "forbidden";
+  if (status === 404) return "not-found";
+  if (status === 409) return "conflict";
+  if (status === 501) return "unimplemented";
+  if (status === 503) return "unavailable";
+  return "internal";
+}

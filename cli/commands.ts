@@ -1,0 +1,105 @@
+import type { Entry } from "./verb.ts";
+
+type Entries = Readonly<Record<string, Entry>>;
+
+/** The verbs of the cluster as a whole: at the top, and under `swarm` as Docker spells them. */
+const CLUSTER: Entries = {
+  init: { summary: "Make a cluster of this node", load: () => import("./swarm/init.ts") },
+  join: { summary: "Join this node to a cluster", load: () => import("./swarm/join.ts") },
+  "join-token": {
+    summary: "Show or change the tokens that nodes join with",
+    load: () => import("./swarm/join_token.ts"),
+  },
+  leave: { summary: "Take this node out of its cluster", load: () => import("./swarm/leave.ts") },
+  update: { summary: "Change the cluster's settings", load: () => import("./swarm/update.ts") },
+  unlock: { summary: "Unlock this manager", load: () => import("./swarm/unlock.ts") },
+  "unlock-key": {
+    summary: "Show or change the unlock key",
+    load: () => import("./swarm/unlock_key.ts"),
+  },
+  ca: { summary: "Show or change the root CA", load: () => import("./swarm/ca.ts") },
+};
+
+const NODE: Entries = {
+  ls: { summary: "List nodes", aliases: ["list"], load: () => import("./node/ls.ts") },
+  inspect: { summary: "Show nodes in full", load: () => import("./node/inspect.ts") },
+  ps: { summary: "List the tasks of nodes", load: () => import("./node/ps.ts") },
+  update: { summary: "Change a node", load: () => import("./node/update.ts") },
+  promote: { summary: "Make nodes managers", load: () => import("./node/promote.ts") },
+  demote: { summary: "Make managers workers", load: () => import("./node/demote.ts") },
+  rm: { summary: "Remove nodes", aliases: ["remove"], load: () => import("./node/rm.ts") },
+};
+
+const SERVICE: Entries = {
+  create: { summary: "Create a service", load: () => import("./service/create.ts") },
+  ls: { summary: "List services", aliases: ["list"], load: () => import("./service/ls.ts") },
+  ps: { summary: "List the tasks of services", load: () => import("./service/ps.ts") },
+  inspect: { summary: "Show services in full", load: () => import("./service/inspect.ts") },
+  logs: { summary: "Show the logs of a service or task", load: () => import("./service/logs.ts") },
+  scale: {
+    summary: "Change the number of replicas of services",
+    load: () => import("./service/scale.ts"),
+  },
+  update: { summary: "Change a service", load: () => import("./service/update.ts") },
+  rollback: {
+    summary: "Go back to a service's previous spec",
+    load: () => import("./service/rollback.ts"),
+  },
+  rm: { summary: "Remove services", aliases: ["remove"], load: () => import("./service/rm.ts") },
+};
+
+const SECRET: Entries = {
+  create: { summary: "Create a secret", load: () => import("./secret/create.ts") },
+  ls: { summary: "List secrets", aliases: ["list"], load: () => import("./secret/ls.ts") },
+  inspect: {
+    summary: "Show secrets in full, without their data",
+    load: () => import("./secret/inspect.ts"),
+  },
+  rm: { summary: "Remove secrets", aliases: ["remove"], load: () => import("./secret/rm.ts") },
+};
+
+const CONFIG: Entries = {
+  create: { summary: "Create a config", load: () => import("./config/create.ts") },
+  ls: { summary: "List configs", aliases: ["list"], load: () => import("./config/ls.ts") },
+  inspect: { summary: "Show configs in full", load: () => import("./config/inspect.ts") },
+  rm: { summary: "Remove configs", aliases: ["remove"], load: () => import("./config/rm.ts") },
+};
+
+const NETWORK: Entries = {
+  create: { summary: "Create a network", load: () => import("./network/create.ts") },
+  ls: { summary: "List networks", aliases: ["list"], load: () => import("./network/ls.ts") },
+  inspect: { summary: "Show networks in full", load: () => import("./network/inspect.ts") },
+  rm: { summary: "Remove networks", aliases: ["remove"], load: () => import("./network/rm.ts") },
+};
+
+const TASK: Entries = {
+  inspect: { summary: "Show tasks in full", load: () => import("./task/inspect.ts") },
+};
+
+const LAB: Entries = {
+  up: { summary: "Start Docker hosts on this machine", load: () => import("./lab/up.ts") },
+  status: { summary: "List the hosts of a lab", load: () => import("./lab/status.ts") },
+  env: { summary: "Print what points the clients at a host", load: () => import("./lab/env.ts") },
+  exec: { summary: "Run a command on a host", load: () => import("./lab/exec.ts") },
+  down: { summary: "Stop a lab and remove all of it", load: () => import("./lab/down.ts") },
+};
+
+/**
+ * Every command: names and summaries only, so that the table costs nothing. A verb's file is loaded
+ * when the verb is called.
+ */
+export const COMMANDS: Entries = {
+  ...CLUSTER,
+  info: { summary: "Show this node and its cluster", load: () => import("./info.ts") },
+  events: { summary: "Show what happens, as it happens", load: () => import("./events.ts") },
+  node: { summary: "Manage nodes", verbs: NODE },
+  service: { summary: "Manage services", verbs: SERVICE },
+  secret: { summary: "Manage secrets", verbs: SECRET },
+  config: { summary: "Manage configs", verbs: CONFIG },
+  network: { summary: "Manage networks", verbs: NETWORK },
+  task: { summary: "Look at tasks", verbs: TASK },
+  swarm: { summary: "Manage the cluster, in Docker's spelling", verbs: CLUSTER },
+  agent: { summary: "Run this node's agent", load: () => import("./agent.ts") },
+  lab: { summary: "Docker hosts on this machine, for trying out", verbs: LAB },
+  version: { summary: "Show the version", load: () => import("./version.ts") },
+};

@@ -1,0 +1,3 @@
+import { createVerb } from "../file_objects.ts";
+
+export const verb = createVerb("config");

@@ -1,0 +1,92 @@
+import type { LogLevel } from "../src/base/log.ts";
+
+/** One of the two output streams. `columns` is asked anew each time: terminals change size. */
+export interface OutputStream {
+  write(text: string): void;
+  writeBytes(bytes: Uint8Array): void;
+  readonly isTTY: boolean;
+  /** Width of the terminal in characters; 80 where there is none. */
+  columns(): number;
+}
+
+export interface InputStream {
+  readonly isTTY: boolean;
+  /** Everything up to the end of input. */
+  readAll(): Promise<Uint8Array>;
+  /** One line without its end; undefined at the end of input. `hidden` turns the terminal's echo off. */
+  readLine(options?: { prompt?: string; hidden?: boolean }): Promise<string | undefined>;
+}
+
+/** What `fleet --version` says about this executable. */
+export interface BuildInfo {
+  readonly version: string;
+  readonly commit: string;
+  readonly buildKind: string;
+  readonly denoVersion: string;
+}
+
+/** The flags of `fleet agent` after defaults and environment. Addresses are not yet resolved. */
+export interface AgentOptions {
+  readonly dataDir: string;
+  /** Path of the agent's unix socket. */
+  readonly socket: string;
+  /** `unix:///…` of the Docker engine. */
+  readonly dockerHost: string;
+  readonly listenAddr: string;
+  /** Name of this node; the machine's when absent. */
+  readonly hostname?: string;
+  readonly logLevel: LogLevel;
+  readonly logFormat: "text" | "json";
+  /** `host:port`; absent is off. */
+  readonly metricsAddr?: string;
+  /** `host:port`; absent is off. */
+  readonly uiAddr?: string;
+}
+
+/** An agent that was started in the background. */
+export interface BackgroundAgent {
+  readonly pid: number;
+  /** Where its log goes, to tell the user. */
+  readonly logFile: string;
+}
+
+/** The verbs of `fleet lab`; each resolves to the process's exit code and writes to `output`. */
+export interface LabCommands {
+  labUp(options: { name: string; hosts: number }, output: LabOutput): Promise<number>;
+  labStatus(options: { name: string }, output: LabOutput): Promise<number>;
+  labEnv(options: { name: string; host: string }, output: LabOutput): Promise<number>;
+  labExec(
+    options: { name: string; host: string; command: readonly string[] },
+    output: LabOutput,
+  ): Promise<number>;
+  labDown(options: { name: string }, output: LabOutput): Promise<number>;
+}
+export interface LabOutput {
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+}
+
+/** All that the CLI takes from the world besides the agent's socket, so that tests can hand in their own. */
+export interface CliEnvironment {
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+  readonly stdin: InputStream;
+  /** An environment variable. */
+  variable(name: string): string | undefined;
+  /** @throws when the file cannot be read */
+  readFile(path: string): Promise<Uint8Array>;
+  readonly build: BuildInfo;
+  /** Milliseconds since 1970. */
+  now(): number;
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `handler` on Ctrl-C (SIGINT) and SIGTERM until the returned function is called. */
+  onInterrupt(handler: () => void): () => void;
+  /** Runs a credential helper or the like: its standard output, or undefined when it failed. */
+  runHelper(command: string, args: readonly string[], input: string): Promise<string | undefined>;
+  /** Starts an agent that outlives this process; resolves once it runs, before it answers. */
+  startAgentInBackground(options: AgentOptions): Promise<BackgroundAgent>;
+  /** Is this process's agent until it stops; resolves to the exit code. */
+  runAgent(options: AgentOptions): Promise<number>;
+  /** Loads the lab's code, which nothing else needs. */
+  lab(): Promise<LabCommands>;
+}

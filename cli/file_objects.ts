@@ -1,0 +1,178 @@
+import { FleetError } from "../src/base/errors.ts";
+import { checkFileObjectName } from "../src/model/names.ts";
+import { filtersText, segment } from "./query.ts";
+import { addInspectFlags, addListFlags } from "./list_flags.ts";
+import type { InspectFlags, ListFlags } from "./list_flags.ts";
+import { Blocks } from "./render/blocks.ts";
+import { renderList } from "./render/list.ts";
+import type { ListShape } from "./render/list.ts";
+import { naturalCompare } from "./render/natural_sort.ts";
+import { ago, labelsText } from "./render/text.ts";
+import { forEachReference, inspectEach } from "./several.ts";
+import { toRecord } from "./spec/pairs.ts";
+import type { Verb } from "./verb.ts";
+
+/** Secrets and configs: the same verbs but for a few words. */
+export type FileKind = "secret" | "config";
+
+interface FileObject {
+  readonly ID: string;
+  readonly CreatedAt?: string;
+  readonly UpdatedAt?: string;
+  readonly Spec: {
+    readonly Name?: string;
+    readonly Labels?: Readonly<Record<string, string>>;
+    readonly Data?: string;
+    readonly Driver?: { readonly Name?: string };
+  };
+}
+
+interface CreateFlags {
+  readonly label?: readonly string[];
+  readonly driver?: string;
+  readonly templateDriver?: string;
+}
+
+export function createVerb(kind: FileKind): Verb<CreateFlags> {
+  return {
+    define(command) {
+      command.usage("[options] NAME [FILE|-]").argument("<name>", `Name of the ${kind}`)
+        .argument("[file]", "File with the data, - for standard input")
+        .list("-l, --label <label>", "Label (key=value)")
+        .value("--template-driver <string>", "Expand templates in the data (golang)");
+      if (kind === "secret") command.value("-d, --driver <string>", "Driver that holds the data");
+      command.examples(
+        `fleet ${kind} create site site.conf`,
+        `printf hello | fleet ${kind} create greeting -`,
+      );
+    },
+    async run({ client, env, print }, [name = "", file], flags) {
+      checkFileObjectName(kind, name);
+      if (file === undefined && !flags.driver) {
+        throw new FleetError("invalid", `name the file with the data, or - for standard input`);
+      }
+      if (file !== undefined && flags.driver) {
+        throw new FleetError("invalid", "the driver holds the data: name no file");
+      }
+      const data = file === undefined
+        ? undefined
+        : file === "-"
+        ? await env.stdin.readAll()
+        : await env.readFile(file);
+      const created = await client.post<{ ID: string }>(`/${kind}s/create`, {
+        body: {
+          Name: name,
+          Labels: toRecord(flags.label),
+          ...(data ? { Data: toBase64(data) } : {}),
+          ...(flags.driver ? { Driver: { Name: flags.driver } } : {}),
+          ...(flags.templateDriver ? { Templating: { Name: flags.templateDriver } } : {}),
+        },
+      });
+      print(created.ID);
+    },
+  };
+}
+
+export function listVerb(kind: FileKind): Verb<ListFlags> {
+  return {
+    define(command) {
+      addListFlags(command).examples(`fleet ${kind} ls --filter name=site`);
+    },
+    async run({ client, env }, _args, flags) {
+      const objects = await client.get<FileObject[]>(`/${kind}s`, {
+        query: { filters: filtersText(flags.filter) },
+      });
+      env.stdout.write(renderFileObjects(kind, objects, env.now(), flags));
+    },
+  };
+}
+
+/** The list in the asked form, by name. */
+export function renderFileObjects(
+  kind: FileKind,
+  objects: readonly FileObject[],
+  nowMs: number,
+  flags: ListFlags,
+): string {
+  const shape: ListShape = {
+    headers: {
+      ID: "ID",
+      Name: "NAME",
+      ...(kind === "secret" ? { Driver: "DRIVER" } : {}),
+      CreatedAt: "CREATED",
+      UpdatedAt: "UPDATED",
+      Labels: "LABELS",
+    },
+    columns: kind === "secret"
+      ? ["ID", "Name", "Driver", "CreatedAt", "UpdatedAt"]
+      : ["ID", "Name", "CreatedAt", "UpdatedAt"],
+  };
+  const rows = [...objects]
+    .sort((a, b) => naturalCompare(a.Spec.Name ?? "", b.Spec.Name ?? ""))
+    .map((object) => ({
+      ID: object.ID,
+      Name: object.Spec.Name ?? "",
+      ...(kind === "secret" ? { Driver: object.Spec.Driver?.Name ?? "" } : {}),
+      CreatedAt: ago(object.CreatedAt, nowMs),
+      UpdatedAt: ago(object.UpdatedAt, nowMs),
+      Labels: labelsText(object.Spec.Labels),
+      Label: (key: unknown) => object.Spec.Labels?.[String(key)] ?? "",
+    }));
+  return renderList(shape, rows, flags);
+}
+
+export function inspectVerb(kind: FileKind): Verb<InspectFlags> {
+  return {
+    define(command) {
+      addInspectFlags(command.argument(`<${kind}...>`, "Names or ids"))
+        .examples(`fleet ${kind} inspect --pretty site`);
+    },
+    run(context, args, flags) {
+      return inspectEach<FileObject>(
+        context,
+        args,
+        flags,
+        (reference) => context.client.get(`/${kind}s/${segment(reference)}`),
+        (object) => prettyFileObject(kind, object, context.env.now()),
+      );
+    },
+  };
+}
+
+function prettyFileObject(kind: FileKind, object: FileObject, nowMs: number): string {
+  const out = new Blocks().line("ID", object.ID).line("Name", object.Spec.Name)
+    .pairs("Labels", object.Spec.Labels)
+    .line("Driver", object.Spec.Driver?.Name)
+    .line("Created at", ago(object.CreatedAt, nowMs))
+    .line("Updated at", ago(object.UpdatedAt, nowMs));
+  if (kind !== "config") return out.toString();
+  const data = new TextDecoder().decode(
+    Uint8Array.from(atob(object.Spec.Data ?? ""), (c) => c.charCodeAt(0)),
+  );
+  return `${out}Data:\n${data}${data.endsWith("\n") ? "" : "\n"}`;
+}
+
+export function removeVerb(kind: FileKind): Verb {
+  return {
+    define(command) {
+      command.argument(`<${kind}...>`, "Names or ids").examples(`fleet ${kind} rm site`);
+    },
+    run(context, args) {
+      return forEachReference(
+        context,
+        args,
+        (reference) => context.client.remove(`/${kind}s/${segment(reference)}`),
+      );
+    },
+  };
+}
+
+/** In pieces: a call takes only so many arguments. */
+function toBase64(bytes: Uint8Array): string {
+  const PIECE = 8192;
+  let binary = "";
+  for (let i = 0; i < bytes.length; i += PIECE) {
+    binary += String.fromCharCode(...bytes.subarray(i, i + PIECE));
+  }
+  return btoa(binary);
+}

@@ -1,0 +1,3 @@
+import { roleVerb } from "./role.ts";
+
+export const verb = roleVerb("worker");

@@ -1,0 +1,3 @@
+import { inspectVerb } from "../file_objects.ts";
+
+export const verb = inspectVerb("secret");

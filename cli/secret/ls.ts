@@ -1,0 +1,3 @@
+import { listVerb } from "../file_objects.ts";
+
+export const verb = listVerb("secret");

@@ -1,0 +1,3 @@
+import { removeVerb } from "../file_objects.ts";
+
+export const verb = removeVerb("secret");
