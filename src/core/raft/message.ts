@@ -35,6 +35,8 @@ export interface Append extends Envelope {
   readonly prevTerm: number;
   readonly entries: readonly Entry[];
   readonly commit: number;
+  /** See {@link Heartbeat.expect}. */
+  readonly expect: number;
 }
 
 export interface AppendReply extends Envelope {
