@@ -7,6 +7,7 @@ export type Peer =
   | { readonly role: "anonymous" };
 
 export interface RpcContext {
+  readonly route: string;
   readonly peer: Peer;
   readonly remoteAddress: string;
   readonly signal: AbortSignal;
@@ -14,14 +15,18 @@ export interface RpcContext {
 
 export interface RpcStream extends AsyncIterable<unknown> {
   readonly meta: unknown;
+  readonly peer: Peer;
   readonly signal: AbortSignal;
   /** Resolves when the peer's window has taken the message. */
   send(message: unknown): Promise<void>;
+  /** Writes what was sent now; whether everything has left. */
+  flush(): boolean;
   end(): Promise<void>;
   cancel(reason?: string, kind?: ErrorKind): void;
 }
 
 export interface RpcCaller {
+  readonly peer: Peer;
   readonly address: string;
   readonly closed: AbortSignal;
   call(

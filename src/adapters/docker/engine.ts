@@ -89,6 +89,14 @@ export class Engine {
     }
   }
 
+  /** A request as it is, whatever the answer; for routes whose answer fleet completes. */
+  async raw(
+    target: string,
+    init: { method: string; headers?: Record<string, string>; signal?: AbortSignal },
+  ): Promise<Response> {
+    return await this.#send(`http://engine${target}`, init);
+  }
+
   async json<T>(
     method: string,
     path: string,

@@ -235,6 +235,7 @@ function writeAppend(writer: ByteWriter, message: Append): void {
   writer.varint(message.prevIndex);
   writer.varint(message.prevTerm);
   writer.varint(message.commit);
+  writer.varint(message.expect);
   writer.varint(message.entries.length);
   let index = message.prevIndex;
   let term = message.prevTerm;
@@ -256,6 +257,7 @@ function readAppend(reader: ByteReader): Body<Append> {
   const prevIndex = reader.varint();
   const prevTerm = reader.varint();
   const commit = reader.varint();
+  const expect = reader.varint();
   const entries: Entry[] = [];
   let index = prevIndex;
   let term = prevTerm;
@@ -268,7 +270,7 @@ function readAppend(reader: ByteReader): Body<Append> {
     const type = (flags & ENTRY_CONF) !== 0 ? "conf" : "normal";
     entries.push({ index, term, type, data: reader.bytes() });
   }
-  return { prevIndex, prevTerm, commit, entries };
+  return { prevIndex, prevTerm, commit, expect, entries };
 }
 
 function readFlag(reader: ByteReader): boolean {

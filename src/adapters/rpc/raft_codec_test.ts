@@ -39,6 +39,7 @@ const bodies = {
     term: num,
     prevIndex: num,
     prevTerm: num,
+    expect: num,
     entries: fc.array(entry, { maxLength: 5 }),
     commit: num,
   }, PLAIN),
@@ -49,6 +50,7 @@ const bodies = {
       term: 7,
       prevIndex,
       prevTerm: 6,
+      expect: 4,
       commit: prevIndex,
       entries: datas.map((data, i) => ({
         index: prevIndex + 1 + i,
@@ -154,6 +156,7 @@ Deno.test("raft batches: a dense append costs two bytes per entry besides its da
     term: 5,
     prevIndex: 999,
     prevTerm: 5,
+    expect: 0,
     commit: 990,
     entries,
   }]);

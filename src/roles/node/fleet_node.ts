@@ -23,7 +23,7 @@ import type { LeaderWork } from "../manager/leader_work.ts";
 import { Manager } from "../manager/manager.ts";
 import type { RaftInbox } from "../manager/manager.ts";
 import type { RaftLog, RaftTransport } from "../manager/raft_runner.ts";
-import type { RpcDialer } from "../rpc.ts";
+import type { Peer, RpcDialer } from "../rpc.ts";
 import { resolveAdvertiseAddress, resolveListenAddress } from "./addresses.ts";
 import {
   forgetIdentity,
@@ -456,10 +456,7 @@ export class FleetNode implements Backend {
         registerManagerRoutes(table, { manager: () => running.manager, trust, clock });
         this.#options.registerTransport(table);
       },
-      refuse: (peer) =>
-        peer.role !== "anonymous" && running.blocked.has(peer.nodeId)
-          ? `node ${peer.nodeId} was removed from the cluster`
-          : undefined,
+      refuse: (peer) => refusal(running, peer),
     });
   }
 
@@ -604,6 +601,18 @@ export class FleetNode implements Backend {
     forgetIdentity(this.#options.files);
     this.#options.wipeLog();
   }
+}
+
+/** Why a peer with a valid certificate is not served: it was removed, or its role is another one by now. */
+function refusal(running: Running, peer: Peer): string | undefined {
+  if (peer.role === "anonymous") return undefined;
+  if (running.blocked.has(peer.nodeId)) return `node ${peer.nodeId} was removed from the cluster`;
+  const node = running.manager?.store.get("node", peer.nodeId);
+  // A node that is just being promoted has its certificate before this replica has the news.
+  if (peer.role === "manager" && node?.Role === "worker" && node.Spec.Role === "worker") {
+    return `node ${peer.nodeId} is no manager any more`;
+  }
+  return undefined;
 }
 
 function checkAvailability(text: string | undefined): "active" | "pause" | "drain" {

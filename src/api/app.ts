@@ -1,0 +1,50 @@
+import { Hono } from "hono";
+import { messageOf } from "../base/errors.ts";
+import { FleetError } from "../base/errors.ts";
+import type { Backend } from "./backend.ts";
+import { errorResponse } from "./error_status.ts";
+import { apiPath } from "./front/route_choice.ts";
+import { eventRoutes } from "./routes/events.ts";
+import { fileObjectRoutes } from "./routes/file_objects.ts";
+import { nodeRoutes } from "./routes/nodes.ts";
+import { serviceRoutes } from "./routes/services.ts";
+import { swarmRoutes } from "./routes/swarm.ts";
+import { systemRoutes } from "./routes/system.ts";
+import type { EngineFetch } from "./routes/system.ts";
+
+/** Prefixes below this have never been Docker's, above it not yet. */
+const OLDEST_VERSION = 24;
+
+/** fleet's part of the Engine API, with and without version prefix. */
+export function createApp(
+  backend: Backend,
+  engine: EngineFetch,
+): (request: Request) => Promise<Response> {
+  const app = new Hono({ strict: false });
+  app.onError((error) => {
+    if (!(error instanceof FleetError)) {
+      backend.log("error", `a request failed: ${messageOf(error)}`);
+    }
+    return errorResponse(error);
+  });
+  app.notFound((c) => c.json({ message: "page not found" }, 404));
+  systemRoutes(app, backend, engine);
+  eventRoutes(app, backend, engine);
+  swarmRoutes(app, backend);
+  nodeRoutes(app, backend);
+  serviceRoutes(app, backend);
+  fileObjectRoutes(app, backend, "secret");
+  fileObjectRoutes(app, backend, "config");
+  return async (request) => {
+    const url = new URL(request.url);
+    const version = /^\/v1\.(\d+)\//.exec(url.pathname)?.[1];
+    if (version !== undefined && Number(version) < OLDEST_VERSION) {
+      return Response.json({
+        message:
+          `client version 1.${version} is too old. Minimum supported API version is 1.${OLDEST_VERSION}, please upgrade your client to a newer version`,
+      }, { status: 400 });
+    }
+    url.pathname = apiPath(url.pathname);
+    return await app.fetch(new Request(url, request));
+  };
+}

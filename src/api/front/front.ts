@@ -1,0 +1,201 @@
+import { FleetError, messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { errorResponse } from "../error_status.ts";
+import { BodyReader } from "./body_reader.ts";
+import { close, splice, writeAll } from "./duplex.ts";
+import type { Duplex } from "./duplex.ts";
+import { engineHead, headEnd, header, MAX_HEAD_BYTES, parseHead } from "./request_head.ts";
+import type { RequestHead } from "./request_head.ts";
+import { isFleetRoute } from "./route_choice.ts";
+
+export interface FrontOptions {
+  /** fleet's own routes. */
+  readonly app: (request: Request) => Response | Promise<Response>;
+  /** A new connection to the engine. @throws FleetError unavailable */
+  readonly dialEngine: () => Promise<Duplex>;
+  readonly logger: Logger;
+}
+
+/** A body that fleet's routes take at most; the largest real one is a config of 1,000 KiB in base64. */
+const MAX_BODY_BYTES = 8 * 1024 * 1024;
+const encoder = new TextEncoder();
+/** Routes mark answers that are written as they come; it does not leave the front. */
+export const STREAM_HEADER = "fleet-stream";
+
+/**
+ * Serves one connection of a client: reads a request's head, answers it itself or joins the connection
+ * with one to the engine. Only the head is parsed for the engine's requests, so whatever the engine can
+ * do passes (attach, exec, build).
+ */
+export async function serveConnection(client: Duplex, options: FrontOptions): Promise<void> {
+  let rest: Uint8Array = new Uint8Array(0);
+  try {
+    for (;;) {
+      const read = await readHead(client, rest);
+      if (!read) return;
+      const { head, after } = read;
+      if (!isFleetRoute(head.method, head.target)) {
+        return await toEngine(client, head, after, options);
+      }
+      const body = new BodyReader(client, head, after, MAX_BODY_BYTES);
+      if (header(head, "expect")?.toLowerCase() === "100-continue") {
+        await writeAll(client, encoder.encode("HTTP/1.1 100 Continue\r\n\r\n"));
+      }
+      const keepAlive = await answer(client, head, body, options);
+      if (!keepAlive) return;
+      rest = body.rest;
+    }
+  } catch (error) {
+    if (error instanceof FleetError) {
+      await writeResponse(client, errorResponse(error), { keepAlive: false, head: undefined })
+        .catch(() => {});
+    } else options.logger.log("debug", "a client's connection ended", { error: messageOf(error) });
+  } finally {
+    close(client);
+  }
+}
+
+async function readHead(
+  client: Duplex,
+  rest: Uint8Array,
+): Promise<{ head: RequestHead; after: Uint8Array } | undefined> {
+  let bytes = rest;
+  const buffer = new Uint8Array(16 * 1024);
+  for (;;) {
+    const end = headEnd(bytes);
+    if (end >= 0) return { head: parseHead(bytes.subarray(0, end)), after: bytes.slice(end) };
+    if (bytes.length > MAX_HEAD_BYTES) {
+      throw new FleetError("invalid", "bad HTTP request: the head is too long");
+    }
+    const n = await client.read(buffer);
+    if (n === null) return undefined;
+    const grown = new Uint8Array(bytes.length + n);
+    grown.set(bytes);
+    grown.set(buffer.subarray(0, n), bytes.length);
+    bytes = grown;
+  }
+}
+
+async function toEngine(
+  client: Duplex,
+  head: RequestHead,
+  after: Uint8Array,
+  options: FrontOptions,
+): Promise<void> {
+  let engine: Duplex;
+  try {
+    engine = await options.dialEngine();
+  } catch (error) {
+    await writeResponse(client, errorResponse(error), { keepAlive: false, head });
+    return;
+  }
+  const start = engineHead(head);
+  const first = new Uint8Array(start.length + after.length);
+  first.set(start);
+  first.set(after, start.length);
+  await splice(client, engine, first);
+}
+
+async function answer(
+  client: Duplex,
+  head: RequestHead,
+  body: BodyReader,
+  options: FrontOptions,
+): Promise<boolean> {
+  const controller = new AbortController();
+  const bytes = await body.readAll();
+  const request = new Request(new URL(head.target, "http://fleet"), {
+    method: head.method,
+    headers: head.headers.filter(([name]) => name !== "connection" && name !== "host") as [
+      string,
+      string,
+    ][],
+    signal: controller.signal,
+    ...(bytes.length > 0 && head.method !== "GET" && head.method !== "HEAD"
+      ? { body: bytes as Uint8Array<ArrayBuffer> }
+      : {}),
+  });
+  const connection = header(head, "connection")?.toLowerCase();
+  const keepAlive = connection !== "close" &&
+    (head.version === "1.1" || connection === "keep-alive");
+  try {
+    const response = await options.app(request);
+    if (!response.headers.has(STREAM_HEADER)) {
+      const bytes = await response.arrayBuffer();
+      const bodiless = response.status === 204;
+      const whole = new Response(bodiless ? null : bytes, response);
+      if (!bodiless && head.method !== "HEAD") {
+        whole.headers.set("content-length", String(bytes.byteLength));
+      }
+      await writeResponse(client, whole, { keepAlive, head });
+      return keepAlive;
+    }
+    // A stream without end must notice that its reader is gone.
+    void watchForEnd(client, controller);
+    await writeResponse(client, response, { keepAlive: false, head });
+    return false;
+  } catch (error) {
+    controller.abort(error);
+    throw error;
+  }
+}
+
+/** Nothing is expected from the client while it reads a stream: what comes is its end. */
+function watchForEnd(client: Duplex, controller: AbortController): Promise<void> {
+  return client.read(new Uint8Array(1)).then(
+    () => controller.abort(new FleetError("canceled", "the client is gone")),
+    () => controller.abort(new FleetError("canceled", "the client is gone")),
+  );
+}
+
+async function writeResponse(
+  client: Duplex,
+  response: Response,
+  options: { keepAlive: boolean; head: RequestHead | undefined },
+): Promise<void> {
+  const headers = new Headers(response.headers);
+  headers.delete(STREAM_HEADER);
+  const bodiless = options.head?.method === "HEAD" || response.status === 204 ||
+    response.status === 304;
+  const known = headers.has("content-length") || bodiless || response.body === null;
+  if (response.body === null && !headers.has("content-length") && response.status !== 204) {
+    headers.set("content-length", "0");
+  }
+  const chunked = !known && options.head?.version !== "1.0";
+  if (chunked) headers.set("transfer-encoding", "chunked");
+  headers.set("connection", options.keepAlive ? "keep-alive" : "close");
+  const lines = [
+    `HTTP/1.1 ${response.status} ${response.statusText || REASONS[response.status] || "Status"}`,
+  ];
+  for (const [name, value] of headers) {
+    lines.push(`${name.replace(/(^|-)[a-z]/g, (part) => part.toUpperCase())}: ${value}`);
+  }
+  // The head leaves at once: some clients wait for it before they go on.
+  await writeAll(client, encoder.encode(lines.join("\r\n") + "\r\n\r\n"));
+  if (bodiless || !response.body) {
+    await response.body?.cancel();
+    return;
+  }
+  for await (const chunk of response.body) {
+    if (chunk.length === 0) continue;
+    if (chunked) await writeAll(client, encoder.encode(`${chunk.length.toString(16)}\r\n`));
+    await writeAll(client, chunk);
+    if (chunked) await writeAll(client, encoder.encode("\r\n"));
+  }
+  if (chunked) await writeAll(client, encoder.encode("0\r\n\r\n"));
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  200: "OK",
+  201: "Created",
+  204: "No Content",
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  409: "Conflict",
+  413: "Request Entity Too Large",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  503: "Service Unavailable",
+};

@@ -1,0 +1,19 @@
+/** First path segments that are about the cluster. */
+const CLUSTER = new Set(["swarm", "nodes", "services", "tasks", "secrets", "configs", "fleet"]);
+/** Routes of the engine whose answer fleet completes. */
+const COMPLETED = new Set(["_ping", "info", "events"]);
+
+/** Path without version prefix and query. */
+export function apiPath(target: string): string {
+  const path = target.split(/[?#]/, 1)[0] ?? "";
+  return path.replace(/^\/v\d+\.\d+(?=\/)/, "");
+}
+
+/** Whether fleet answers a request; everything else is the engine's. */
+export function isFleetRoute(method: string, target: string): boolean {
+  const segments = apiPath(target).split("/");
+  const first = segments[1] ?? "";
+  if (CLUSTER.has(first) || (COMPLETED.has(first) && segments.length === 2)) return true;
+  // Networks of the cluster are asked for by scope.
+  return first === "networks" && method === "GET" && /[?&]scope=swarm(&|$)/.test(target);
+}

@@ -1,0 +1,40 @@
+import type { Node } from "../../model/node.ts";
+import type { ManagerState } from "../backend.ts";
+
+/** A node as Docker's API shows it; managers with what raft knows of them. */
+export function nodeJson(node: Node, managers: ManagerState): Record<string, unknown> {
+  const member = managers.managers.find(({ nodeId }) => nodeId === node.ID);
+  return {
+    ID: node.ID,
+    Version: node.Version,
+    CreatedAt: node.CreatedAt,
+    UpdatedAt: node.UpdatedAt,
+    Spec: {
+      ...(node.Spec.Name ? { Name: node.Spec.Name } : {}),
+      Labels: node.Spec.Labels ?? {},
+      Role: node.Spec.Role ?? "worker",
+      Availability: node.Spec.Availability ?? "active",
+    },
+    Description: {
+      Hostname: node.Description?.Hostname ?? "",
+      Platform: node.Description?.Platform ?? {},
+      Resources: node.Description?.Resources ?? {},
+      Engine: node.Description?.Engine ?? {},
+      TLSInfo: node.Description?.TLSInfo ?? {},
+    },
+    Status: {
+      State: node.Status.State,
+      ...(node.Status.Message ? { Message: node.Status.Message } : {}),
+      Addr: node.Status.Addr ?? "",
+    },
+    ...(member
+      ? {
+        ManagerStatus: {
+          ...(managers.leaderId === node.ID ? { Leader: true } : {}),
+          Reachability: member.reachable ? "reachable" : "unreachable",
+          Addr: member.addr,
+        },
+      }
+      : {}),
+  };
+}

@@ -1,0 +1,82 @@
+import type { Service } from "../../model/service.ts";
+import { modeOf, replicasOf } from "../../model/service.ts";
+import type { ServiceSpec, TaskSpec } from "../../model/service_spec.ts";
+import { ZERO_TIME } from "../../model/meta.ts";
+import { compareStates } from "../../model/task_state.ts";
+import type { Task } from "../../model/task.ts";
+import type { View } from "../../model/view.ts";
+
+type Json = Record<string, unknown>;
+
+/** A task template as Docker's API shows it: pull credentials never leave, some fields always do. */
+export function taskSpecJson(spec: TaskSpec | undefined): Json {
+  const { ContainerSpec: container, ...rest } = spec ?? {};
+  const { PullOptions: _, ...shown } = container ?? {};
+  return {
+    ...(container ? { ContainerSpec: { ...shown, Isolation: shown.Isolation ?? "default" } } : {}),
+    Resources: {},
+    Placement: {},
+    ...rest,
+    ForceUpdate: rest.ForceUpdate ?? 0,
+    Runtime: rest.Runtime || "container",
+  };
+}
+
+export function serviceSpecJson(spec: ServiceSpec): Json {
+  const { Backoff: _, ...rest } = spec;
+  return { ...rest, Labels: spec.Labels ?? {}, TaskTemplate: taskSpecJson(spec.TaskTemplate) };
+}
+
+export function serviceJson(service: Service): Json {
+  const { UpdateStatus: update, JobStatus: job } = service;
+  return {
+    ID: service.ID,
+    Version: service.Version,
+    CreatedAt: service.CreatedAt,
+    UpdatedAt: service.UpdatedAt,
+    Spec: serviceSpecJson(service.Spec),
+    ...(service.PreviousSpec ? { PreviousSpec: serviceSpecJson(service.PreviousSpec) } : {}),
+    Endpoint: service.Endpoint ?? { Spec: {} },
+    ...(update ? { UpdateStatus: update } : {}),
+    ...(job
+      ? {
+        JobStatus: {
+          JobIteration: job.JobIteration,
+          LastExecution: job.LastExecution ?? ZERO_TIME,
+        },
+      }
+      : {}),
+  };
+}
+
+/** Running, desired and completed tasks, counted as Docker counts them for `service ls`. */
+export function serviceStatus(view: View, service: Service): Json {
+  const tasks = [...view.tasksOfService(service.ID)];
+  const mode = modeOf(service.Spec);
+  const iteration = service.JobStatus?.JobIteration.Index;
+  const current = tasks.filter((task) =>
+    iteration === undefined || task.JobIteration?.Index === iteration
+  );
+  const running =
+    tasks.filter((task) => task.Status.State === "running" && onLiveNode(view, task)).length;
+  const completed = current.filter((task) => task.Status.State === "complete").length;
+  const wanted = mode === "replicated"
+    ? replicasOf(service.Spec)
+    : mode === "replicated-job"
+    ? service.Spec.Mode?.ReplicatedJob?.MaxConcurrent ?? 1
+    : current.filter((task) =>
+      mode === "global"
+        ? task.DesiredState === "running"
+        : task.DesiredState === "complete" && compareStates(task.Status.State, "complete") < 0
+    ).length;
+  return {
+    RunningTasks: running,
+    DesiredTasks: wanted,
+    CompletedTasks: iteration === undefined ? 0 : completed,
+  };
+}
+
+/** What a lost node reported last is no longer so. */
+function onLiveNode(view: View, task: Task): boolean {
+  return view.get("node", task.NodeID ?? "")?.Status.State !== "down";
+}

@@ -1,0 +1,49 @@
+import type { Task } from "../../model/task.ts";
+import type { View } from "../../model/view.ts";
+import { networkJson } from "./network.ts";
+import { taskSpecJson } from "./service.ts";
+
+/** A task as Docker's API shows it. */
+export function taskJson(view: View, task: Task): Record<string, unknown> {
+  const { AppliedAt: _, ContainerStatus: container, ...status } = task.Status;
+  return {
+    ID: task.ID,
+    Version: task.Version,
+    CreatedAt: task.CreatedAt,
+    UpdatedAt: task.UpdatedAt,
+    ...(task.Name ? { Name: task.Name } : {}),
+    Labels: task.Labels ?? {},
+    Spec: taskSpecJson(task.Spec),
+    ...(task.ServiceID ? { ServiceID: task.ServiceID } : {}),
+    ...(task.Slot === undefined ? {} : { Slot: task.Slot }),
+    ...(task.NodeID ? { NodeID: task.NodeID } : {}),
+    Status: {
+      ...status,
+      ...(container
+        ? {
+          ContainerStatus: {
+            ContainerID: container.ContainerID ?? "",
+            PID: container.PID ?? 0,
+            ExitCode: container.ExitCode ?? 0,
+          },
+        }
+        : {}),
+      PortStatus: status.PortStatus ?? {},
+    },
+    DesiredState: task.DesiredState,
+    ...(task.NetworksAttachments
+      ? {
+        NetworksAttachments: task.NetworksAttachments.map(({ NetworkID, Addresses }) => {
+          const network = view.get("network", NetworkID);
+          return {
+            Network: network ? networkJson(network) : { ID: NetworkID },
+            ...(Addresses ? { Addresses } : {}),
+          };
+        }),
+      }
+      : {}),
+    ...(task.GenericResources ? { GenericResources: task.GenericResources } : {}),
+    ...(task.JobIteration ? { JobIteration: task.JobIteration } : {}),
+    Volumes: null,
+  };
+}

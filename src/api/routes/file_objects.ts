@@ -1,0 +1,65 @@
+import type { Hono } from "hono";
+import { ConfigSpec } from "../../model/config.ts";
+import { SecretSpec } from "../../model/secret.ts";
+import type { Objects } from "../../model/objects.ts";
+import type { Backend } from "../backend.ts";
+import { lookUp } from "./lookup.ts";
+import { bodyOf, filtersOf, labelMatches, passes, versionOf } from "./query.ts";
+import { read } from "./read.ts";
+
+type Kind = "secret" | "config";
+const SCHEMA = { secret: SecretSpec, config: ConfigSpec } as const;
+
+/** A secret's data never leaves; a config's does. */
+function shown(kind: Kind, object: Objects[Kind]): Record<string, unknown> {
+  const { Data, ...spec } = object.Spec;
+  return {
+    ID: object.ID,
+    Version: object.Version,
+    CreatedAt: object.CreatedAt,
+    UpdatedAt: object.UpdatedAt,
+    Spec: {
+      ...spec,
+      Labels: spec.Labels ?? {},
+      ...(kind === "config" ? { Data: Data ?? "" } : {}),
+    },
+  };
+}
+
+/** `/secrets` and `/configs`: the same routes over two tables. */
+export function fileObjectRoutes(app: Hono, backend: Backend, kind: Kind): void {
+  const base = `/${kind}s`;
+  app.get(base, (c) =>
+    read(c, backend, (view) => {
+      const filters = filtersOf(c, ["id", "name", "names", "label"]);
+      return [...view.all(kind)].filter((object) =>
+        passes(object, filters, {
+          id: (o, value) => o.ID.startsWith(value),
+          name: (o, value) => (o.Spec.Name ?? "").startsWith(value),
+          names: (o, value) => o.Spec.Name === value,
+          label: (o, value) => labelMatches(o.Spec.Labels, value),
+        })
+      ).map((object) => shown(kind, object));
+    }));
+  app.post(`${base}/create`, async (c) => {
+    const spec = await bodyOf(c, SCHEMA[kind], `${kind} spec`);
+    const { id } = await backend.call(`${kind}.create`, { spec }, c.req.raw.signal);
+    return c.json({ ID: id }, 201);
+  });
+  app.get(
+    `${base}/:id`,
+    (c) => read(c, backend, (view) => shown(kind, lookUp(view, kind, c.req.param("id")))),
+  );
+  app.post(`${base}/:id/update`, async (c) => {
+    const version = versionOf(c, kind);
+    const spec = await bodyOf(c, SCHEMA[kind], `${kind} spec`);
+    const { value: object } = await backend.read((view) => lookUp(view, kind, c.req.param("id")));
+    await backend.call(`${kind}.update`, { id: object.ID, version, spec }, c.req.raw.signal);
+    return c.body(null, 200);
+  });
+  app.delete(`${base}/:id`, async (c) => {
+    const { value: object } = await backend.read((view) => lookUp(view, kind, c.req.param("id")));
+    await backend.call(`${kind}.remove`, { id: object.ID }, c.req.raw.signal);
+    return c.body(null, 204);
+  });
+}

@@ -1,0 +1,115 @@
+import type { Context } from "hono";
+import { FleetError } from "../../base/errors.ts";
+import { decode } from "../../model/json.ts";
+import type { Infer } from "../../model/json.ts";
+import type { GenericSchema } from "valibot";
+
+/** A query parameter that Docker reads loosely: empty, 0, no, false and none are false. */
+export function looseBoolean(context: Context, name: string): boolean {
+  const value = (context.req.query(name) ?? "").trim().toLowerCase();
+  return !["", "0", "no", "false", "none"].includes(value);
+}
+
+/** A query parameter that must be a boolean when it is there. @throws FleetError invalid */
+export function strictBoolean(context: Context, name: string): boolean {
+  const value = context.req.query(name);
+  if (value === undefined || value === "") return false;
+  if (/^(1|t|true)$/i.test(value)) return true;
+  if (/^(0|f|false)$/i.test(value)) return false;
+  throw new FleetError("invalid", `invalid boolean value for ${name}: "${value}"`);
+}
+
+/** The object version that an update was made from. @throws FleetError invalid */
+export function versionOf(context: Context, kind: string): number {
+  const value = context.req.query("version") ?? "";
+  if (!/^\d{1,15}$/.test(value)) {
+    throw new FleetError("invalid", `invalid ${kind} version '${value}': it must be a number`);
+  }
+  return Number(value);
+}
+
+/** The decoded body. @throws FleetError invalid, with the path of the field that is wrong */
+export async function bodyOf<S extends GenericSchema>(
+  context: Context,
+  schema: S,
+  what: string,
+): Promise<Infer<S>> {
+  const text = await context.req.text();
+  const type = context.req.header("content-type");
+  if (text !== "" && type !== undefined && !/^application\/json\s*(;|$)/i.test(type)) {
+    throw new FleetError(
+      "invalid",
+      `unsupported Content-Type header (${type}): must be 'application/json'`,
+    );
+  }
+  let value: unknown = {};
+  if (text.trim() !== "") {
+    try {
+      value = JSON.parse(text);
+    } catch (error) {
+      throw new FleetError(
+        "invalid",
+        `invalid JSON: ${error instanceof Error ? error.message : error}`,
+      );
+    }
+  }
+  return decode(schema, value, what);
+}
+
+/**
+ * The `filters` parameter, `{"key":["value"]}` or `{"key":{"value":true}}`.
+ * @throws FleetError invalid for anything else and for keys that the list does not have
+ */
+export function filtersOf(
+  context: Context,
+  keys: readonly string[],
+): ReadonlyMap<string, readonly string[]> {
+  const text = context.req.query("filters");
+  const filters = new Map<string, readonly string[]>();
+  if (!text) return filters;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new FleetError("invalid", "invalid filter: not JSON");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new FleetError("invalid", "invalid filter");
+  }
+  for (const [key, given] of Object.entries(value)) {
+    if (!keys.includes(key)) throw new FleetError("invalid", `invalid filter '${key}'`);
+    const values = Array.isArray(given)
+      ? given
+      : typeof given === "object" && given !== null
+      ? Object.entries(given).filter(([, on]) => on).map(([name]) => name)
+      : undefined;
+    if (!values?.every((item) => typeof item === "string")) {
+      throw new FleetError("invalid", `invalid filter '${key}'`);
+    }
+    filters.set(key, values as string[]);
+  }
+  return filters;
+}
+
+/** Whether a label filter (`key` or `key=value`) matches. */
+export function labelMatches(
+  labels: Readonly<Record<string, string>> | undefined,
+  filter: string,
+): boolean {
+  const at = filter.indexOf("=");
+  if (at < 0) return labels?.[filter] !== undefined;
+  return labels?.[filter.slice(0, at)] === filter.slice(at + 1);
+}
+
+/** Values of one key are alternatives, keys must all match. */
+export function passes<T>(
+  object: T,
+  filters: ReadonlyMap<string, readonly string[]>,
+  tests: Readonly<Record<string, (object: T, value: string) => boolean>>,
+): boolean {
+  for (const [key, values] of filters) {
+    const test = tests[key];
+    if (test && !values.some((value) => test(object, value))) return false;
+  }
+  return true;
+}

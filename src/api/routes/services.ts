@@ -1,0 +1,159 @@
+import type { Hono } from "hono";
+import { FleetError } from "../../base/errors.ts";
+import { isDirty } from "../../core/orchestrator/dirty.ts";
+import { withDefaults } from "../../model/defaults.ts";
+import { modeOf } from "../../model/service.ts";
+import { ServiceSpec } from "../../model/service_spec.ts";
+import { slotName } from "../../model/task.ts";
+import type { Task } from "../../model/task.ts";
+import type { View } from "../../model/view.ts";
+import type { Backend } from "../backend.ts";
+import { serviceJson, serviceStatus } from "../projection/service.ts";
+import { taskJson } from "../projection/task.ts";
+import { lookUp } from "./lookup.ts";
+import { bodyOf, filtersOf, labelMatches, passes, strictBoolean, versionOf } from "./query.ts";
+import { read } from "./read.ts";
+
+export function serviceRoutes(app: Hono, backend: Backend): void {
+  app.get("/services", (c) =>
+    read(c, backend, (view) => {
+      const filters = filtersOf(c, ["id", "name", "label", "mode", "runtime"]);
+      const withStatus = strictBoolean(c, "status");
+      return [...view.all("service")].filter((service) =>
+        passes(service, filters, {
+          id: (s, value) => s.ID.startsWith(value),
+          name: (s, value) => (s.Spec.Name ?? "").startsWith(value),
+          label: (s, value) => labelMatches(s.Spec.Labels, value),
+          mode: (s, value) => modeOf(s.Spec) === value,
+          runtime: (s, value) => (s.Spec.TaskTemplate?.Runtime || "container") === value,
+        })
+      ).map((service) => ({
+        ...serviceJson(service),
+        ...(withStatus ? { ServiceStatus: serviceStatus(view, service) } : {}),
+      }));
+    }));
+
+  app.post("/services/create", async (c) => {
+    const spec = withAuth(
+      await bodyOf(c, ServiceSpec, "service spec"),
+      c.req.header("x-registry-auth"),
+    );
+    const { id, warnings } = await backend.call("service.create", { spec }, c.req.raw.signal);
+    return c.json({ ID: id, ...(warnings.length > 0 ? { Warnings: warnings } : {}) }, 201);
+  });
+
+  app.get("/services/:id", (c) =>
+    read(c, backend, (view) => {
+      const service = lookUp(view, "service", c.req.param("id"));
+      const shown = strictBoolean(c, "insertDefaults")
+        ? { ...service, Spec: withDefaults(service.Spec) }
+        : service;
+      return serviceJson(shown);
+    }));
+
+  app.post("/services/:id/update", async (c) => {
+    const version = versionOf(c, "service");
+    const spec = withAuth(
+      await bodyOf(c, ServiceSpec, "service spec"),
+      c.req.header("x-registry-auth"),
+    );
+    const from = c.req.query("registryAuthFrom") || "spec";
+    if (from !== "spec" && from !== "previous-spec") {
+      throw new FleetError(
+        "invalid",
+        `unsupported registryAuthFrom value "${from}"; use spec or previous-spec`,
+      );
+    }
+    const rollback = c.req.query("rollback") || "none";
+    if (rollback !== "previous" && rollback !== "none") {
+      throw new FleetError("internal", `unrecognized rollback option ${rollback}`);
+    }
+    const { value: service } = await backend.read((view) =>
+      lookUp(view, "service", c.req.param("id"))
+    );
+    const { warnings } = await backend.call("service.update", {
+      id: service.ID,
+      version,
+      spec: spec.Name ? spec : { ...spec, Name: service.Spec.Name! },
+      registryAuthFrom: from,
+      ...(rollback === "previous" ? { rollback } : {}),
+    }, c.req.raw.signal);
+    return c.json(warnings.length > 0 ? { Warnings: warnings } : {});
+  });
+
+  app.delete("/services/:id", async (c) => {
+    const { value: service } = await backend.read((view) =>
+      lookUp(view, "service", c.req.param("id"))
+    );
+    await backend.call("service.remove", { id: service.ID }, c.req.raw.signal);
+    return c.body(null, 200);
+  });
+
+  app.get("/tasks", (c) =>
+    read(c, backend, (view) => {
+      const filters = filtersOf(c, [
+        "id",
+        "name",
+        "label",
+        "service",
+        "node",
+        "desired-state",
+        "_up-to-date",
+        "runtime",
+      ]);
+      const ids = (table: "service" | "node", values: readonly string[]) =>
+        new Set(values.map((value) => resolved(view, table, value)));
+      const services = ids("service", filters.get("service") ?? []);
+      const nodes = ids("node", filters.get("node") ?? []);
+      return candidates(view, services, filters.has("service")).filter((task) =>
+        passes(task, filters, {
+          id: (t, value) => t.ID.startsWith(value),
+          name: (t, value) => slotName(t).startsWith(value),
+          label: (t, value) => labelMatches(t.ServiceAnnotations?.Labels, value),
+          service: (t) => services.has(t.ServiceID ?? ""),
+          node: (t) => nodes.has(t.NodeID ?? ""),
+          "desired-state": (t, value) => t.DesiredState === value,
+          "_up-to-date": (t, value) => isUpToDate(view, t) === (value !== "false"),
+        })
+      ).map((task) => taskJson(view, task));
+    }));
+
+  app.get(
+    "/tasks/:id",
+    (c) => read(c, backend, (view) => taskJson(view, lookUp(view, "task", c.req.param("id")))),
+  );
+}
+
+/** Only the tasks of the asked services when the list is about services. */
+function candidates(view: View, services: ReadonlySet<string>, filtered: boolean): Task[] {
+  if (!filtered) return [...view.all("task")];
+  return [...services].flatMap((id) => [...view.tasksOfService(id)]);
+}
+
+/** A name or the beginning of an id as a full id; what is unknown stays and matches nothing. */
+function resolved(view: View, table: "service" | "node", reference: string): string {
+  try {
+    return lookUp(view, table, reference).ID;
+  } catch {
+    return reference;
+  }
+}
+
+function isUpToDate(view: View, task: Task): boolean {
+  const service = view.get("service", task.ServiceID ?? "");
+  return service !== undefined && !isDirty(service, task, view.get("node", task.NodeID ?? ""));
+}
+
+/** Pull credentials travel with the spec to the workers and are never shown again. */
+function withAuth(spec: ServiceSpec, auth: string | undefined): ServiceSpec {
+  const container = spec.TaskTemplate?.ContainerSpec;
+  if (!container) return spec;
+  const { PullOptions: _, ...rest } = container;
+  return {
+    ...spec,
+    TaskTemplate: {
+      ...spec.TaskTemplate,
+      ContainerSpec: auth ? { ...rest, PullOptions: { RegistryAuth: auth } } : rest,
+    },
+  };
+}

@@ -1,0 +1,107 @@
+import type { Context, Hono } from "hono";
+import { FleetError } from "../../base/errors.ts";
+import { clusterOf } from "../../model/view.ts";
+import type { Backend } from "../backend.ts";
+import { clusterInfoJson } from "../projection/cluster.ts";
+import { networkResource } from "../projection/network.ts";
+import { toleranceSentence } from "../tolerance.ts";
+import { read } from "./read.ts";
+
+/** One request to the engine, for answers that fleet completes. */
+export type EngineFetch = (
+  target: string,
+  init: { method: string; headers?: Record<string, string>; signal?: AbortSignal },
+) => Promise<Response>;
+
+/** `Swarm` header of `/_ping`: by it clients show or hide the cluster's commands. */
+function swarmHeader(backend: Backend): string {
+  const { state, manager } = backend.localState();
+  return state === "active" ? `active/${manager ? "manager" : "worker"}` : state;
+}
+
+export function systemRoutes(app: Hono, backend: Backend, engine: EngineFetch): void {
+  app.on(["GET", "HEAD"], "/_ping", async (c) => {
+    const response = await engine("/_ping", { method: c.req.method });
+    const headers = new Headers(response.headers);
+    for (const name of ["connection", "transfer-encoding"]) headers.delete(name);
+    headers.set("Swarm", swarmHeader(backend));
+    return new Response(c.req.method === "HEAD" ? null : await response.arrayBuffer(), {
+      status: response.status,
+      headers,
+    });
+  });
+
+  app.get("/info", async (c) => {
+    const response = await engine(new URL(c.req.url).pathname, { method: "GET" });
+    const info = await response.json() as Record<string, unknown>;
+    if (!response.ok) return c.json(info, response.status as 500);
+    return c.json({ ...info, Swarm: await swarmStanza(backend) });
+  });
+
+  app.get("/networks/:id", (c) =>
+    read(c, backend, (view) => {
+      const reference = c.req.param("id");
+      const network = view.byName("network", reference) ??
+        [...view.all("network")].find(({ ID }) => ID.startsWith(reference));
+      if (!network) throw new FleetError("not-found", `network ${reference} not found`);
+      return networkResource(network);
+    }));
+  app.get("/networks", (c) => c.json([]));
+
+  app.get("/fleet/ping", (c) => c.text("OK"));
+  app.get("/fleet/info", (c) => fleetInfo(c, backend));
+}
+
+async function swarmStanza(backend: Backend): Promise<Record<string, unknown>> {
+  const local = backend.localState();
+  const base = {
+    NodeID: local.nodeId,
+    NodeAddr: local.nodeAddr,
+    LocalNodeState: local.state,
+    ControlAvailable: local.manager,
+    Error: local.error,
+    RemoteManagers: local.remoteManagers.length > 0 ? local.remoteManagers : null,
+  };
+  if (!local.manager) return base;
+  const { value } = await backend.read((view) => ({
+    nodes: view.count("node"),
+    cluster: clusterOf(view),
+  }));
+  return {
+    ...base,
+    Nodes: value.nodes,
+    Managers: backend.managerState().managers.length,
+    ...(value.cluster ? { Cluster: clusterInfoJson(value.cluster) } : {}),
+  };
+}
+
+/** What Docker's API has no word for. */
+async function fleetInfo(c: Context, backend: Backend): Promise<Response> {
+  const local = backend.localState();
+  const build = {
+    Version: backend.build.version,
+    Commit: backend.build.commit,
+    BuildKind: backend.build.buildKind,
+    DenoVersion: backend.build.denoVersion,
+  };
+  const base = {
+    ...build,
+    LocalNodeState: local.state,
+    NodeID: local.nodeId,
+    NodeAddr: local.nodeAddr,
+    ControlAvailable: local.manager,
+  };
+  if (!local.manager) return c.json(base);
+  const { managers, leaderId } = backend.managerState();
+  const reachable = managers.filter((manager) => manager.reachable).length;
+  const { value: nodes, stale } = await backend.read((view) => view.count("node"));
+  if (stale) c.header("Fleet-Stale", "true");
+  return c.json({
+    ...base,
+    LeaderID: leaderId,
+    Nodes: nodes,
+    Managers: managers.length,
+    ManagersReachable: stale ? Math.min(reachable, 1) : reachable,
+    Tolerance: toleranceSentence(managers.length, stale ? Math.min(reachable, 1) : reachable),
+  });
+}

@@ -1,0 +1,240 @@
+import { dirname } from "node:path";
+import type { AgentOptions, BuildInfo } from "../../cli/environment.ts";
+import { FleetError, messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import * as certificates from "../adapters/crypto/certificates.ts";
+import { Engine, socketPath } from "../adapters/docker/engine.ts";
+import { checkEngine, DockerExecutor } from "../adapters/docker/executor.ts";
+import { TaskFiles } from "../adapters/docker/task_files.ts";
+import {
+  dataKey,
+  ensurePrivateDirectory,
+  lockDirectory,
+  stateFiles,
+} from "../adapters/host/data_directory.ts";
+import { processLogger } from "../adapters/host/logger.ts";
+import { realClock, realInterfaces, realRandom } from "../adapters/host/real_clock.ts";
+import { serveUnixSocket } from "../adapters/host/unix_server.ts";
+import { connectAnonymously, rpcDialer } from "../adapters/rpc/client.ts";
+import { RaftEndpoint } from "../adapters/rpc/raft_transport.ts";
+import { Routes } from "../adapters/rpc/routes.ts";
+import { listenRpc } from "../adapters/rpc/server.ts";
+import { RaftLogStore } from "../adapters/sqlite/raft_log_store.ts";
+import { WorkerTaskStore } from "../adapters/sqlite/worker_task_store.ts";
+import { createApp } from "../api/app.ts";
+import { serveConnection } from "../api/front/front.ts";
+import { Agent } from "../roles/agent/agent.ts";
+import { ClusterWork } from "../roles/manager/dispatcher_server.ts";
+import { FleetNode } from "../roles/node/fleet_node.ts";
+import type { AgentHost, RunningAgent } from "../roles/node/fleet_node.ts";
+import type { NodeNetwork, Trust } from "../roles/node/ports.ts";
+import { SessionTransport } from "../roles/node/session_transport.ts";
+
+/** Raft's tick; elections take 10 to 20 of them. */
+const TICK_MS = 100;
+/** A stop that takes longer is ended hard, so that a service manager does not have to. */
+const STOP_TIMEOUT_MS = 4_500;
+
+/** Is the agent of this machine until SIGTERM or SIGINT; resolves to the exit code. */
+export async function runAgent(options: AgentOptions, build: BuildInfo): Promise<number> {
+  const logger = processLogger(options.logLevel, options.logFormat);
+  ensurePrivateDirectory(options.dataDir);
+  const lock = lockDirectory(options.dataDir);
+  const engine = new Engine(socketPath(options.dockerHost));
+  const stopped = Promise.withResolvers<number>();
+  const node = createNode(options, build, engine, logger, (error) => {
+    logger.log("error", messageOf(error));
+    stopped.resolve(1);
+  });
+  const app = createApp(node, (target, init) => engineFetch(engine, target, init));
+  const dialEngine = () => dial(engine.socket);
+  const server = await serveUnixSocket(
+    options.socket,
+    (connection) => serveConnection(connection, { app, dialEngine, logger }),
+  );
+  logger.log("info", "fleet agent is up", {
+    socket: options.socket,
+    engine: engine.socket,
+    version: build.version,
+  });
+  const onSignal = () => stopped.resolve(0);
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, onSignal);
+  try {
+    await node.start();
+  } catch (error) {
+    // The API stays up, so that the person can see what is wrong and leave.
+    logger.log("error", messageOf(error));
+  }
+  const code = await stopped.promise;
+  logger.log("info", "stopping; containers go on running");
+  const hard = setTimeout(() => Deno.exit(code), STOP_TIMEOUT_MS);
+  await node.stop().catch((error: unknown) =>
+    logger.log("warn", "not everything stopped cleanly", { error: messageOf(error) })
+  );
+  server.close();
+  engine.close();
+  lock.release();
+  clearTimeout(hard);
+  return code;
+}
+
+function createNode(
+  options: AgentOptions,
+  build: BuildInfo,
+  engine: Engine,
+  logger: Logger,
+  onFatal: (error: unknown) => void,
+): FleetNode {
+  const files = stateFiles(options.dataDir);
+  const raft = new RaftEndpoint({ clock: realClock, random: realRandom, logger });
+  const logPath = `${options.dataDir}/raft.db`;
+  return new FleetNode({
+    build,
+    files,
+    trust,
+    network: nodeNetwork(logger),
+    interfaces: realInterfaces,
+    clock: realClock,
+    random: realRandom,
+    logger,
+    defer: (fn) => setTimeout(fn, 0),
+    tickMs: TICK_MS,
+    listenAddr: options.listenAddr,
+    openLog: (fresh) => {
+      if (!fresh && !exists(logPath)) {
+        throw new FleetError(
+          "corrupt",
+          `${logPath} is missing, but this node is a manager; restore it from a backup, or run fleet leave --force and join again`,
+        );
+      }
+      return RaftLogStore.open(logPath, dataKey(files));
+    },
+    wipeLog: () => removeDatabase(logPath),
+    openTransport: (given) => raft.open(given),
+    registerTransport: (table) => raft.register(table),
+    createLeaderWork: (manager) =>
+      new ClusterWork({
+        store: manager.store,
+        writer: manager.writer,
+        clock: realClock,
+        random: realRandom,
+        logger,
+        managers: () => manager.members().map(({ nodeId, addr }) => ({ nodeId, addr })),
+      }),
+    startAgent: (host) => startAgent(host, options, engine, logger),
+    checkEngine: () => checkEngine(engine),
+    onFatal,
+  });
+}
+
+async function startAgent(
+  host: AgentHost,
+  options: AgentOptions,
+  engine: Engine,
+  logger: Logger,
+): Promise<RunningAgent> {
+  const path = `${options.dataDir}/worker.db`;
+  const store = WorkerTaskStore.open(path, dataKey(stateFiles(options.dataDir)));
+  const folder = `${dirname(options.socket)}/fleet-tasks-${host.nodeId}`;
+  const files: TaskFiles = new TaskFiles(folder, {
+    secret: (id) => agent.worker.secret(id),
+    config: (id) => agent.worker.config(id),
+  });
+  const executor: DockerExecutor = new DockerExecutor({
+    engine,
+    logger,
+    nodeId: host.nodeId,
+    hostname: options.hostname,
+    files,
+  });
+  const agent: Agent = new Agent({
+    transport: new SessionTransport({ dialer: host.dialer, managers: () => host.managers() }),
+    executor,
+    store,
+    clock: realClock,
+    random: realRandom,
+    logger: logger.with({ node: host.nodeId }),
+    onSession: (session) => host.onSession(session),
+  });
+  await agent.start();
+  let open = true;
+  const stop = async () => {
+    if (!open) return;
+    open = false;
+    await agent.stop();
+    store.close();
+  };
+  return {
+    stop,
+    removeTasks: async () => {
+      await stop();
+      const signal = AbortSignal.timeout(30_000);
+      for (const id of await executor.taskIds(signal)) await executor.removeUnknown(id, signal);
+      removeDatabase(path);
+    },
+  };
+}
+
+const trust: Trust = {
+  createRootCa: certificates.createRootCa,
+  createKeyAndCsr: certificates.createKeyAndCsr,
+  issue: certificates.issue,
+  verify: certificates.verifyCertificate,
+  inspect: certificates.inspect,
+  caDigest: certificates.caDigest,
+  equal: certificates.equalTexts,
+};
+
+function nodeNetwork(logger: Logger): NodeNetwork {
+  return {
+    listen: async ({ address, credentials, clusterId, register, refuse }) => {
+      const routes = new Routes();
+      register(routes);
+      return await listenRpc({
+        address,
+        credentials,
+        clusterId,
+        routes,
+        refuse,
+        clock: realClock,
+        logger,
+      });
+    },
+    dialer: (credentials, clusterId) => rpcDialer({ credentials, clusterId, clock: realClock }),
+    dialAnonymously: (address, caPem) => connectAnonymously(address, { clock: realClock, caPem }),
+  };
+}
+
+async function engineFetch(
+  engine: Engine,
+  target: string,
+  init: { method: string; headers?: Record<string, string>; signal?: AbortSignal },
+): Promise<Response> {
+  return await engine.raw(target, init);
+}
+
+async function dial(path: string): Promise<Deno.UnixConn> {
+  try {
+    return await Deno.connect({ transport: "unix", path });
+  } catch (error) {
+    throw new FleetError("unavailable", `no Docker Engine answers on ${path}: ${messageOf(error)}`);
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+function removeDatabase(path: string): void {
+  for (const suffix of ["", "-wal", "-shm"]) {
+    try {
+      Deno.removeSync(path + suffix);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}

@@ -1,0 +1,269 @@
+import type { Clock } from "../../base/clock.ts";
+import { FleetError } from "../../base/errors.ts";
+import type { Group } from "../../base/group.ts";
+import { newId } from "../../base/ids.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+import {
+  assignmentsOf,
+  completeAssignments,
+  diffAssignments,
+} from "../../core/dispatcher/assignments.ts";
+import { Sessions } from "../../core/dispatcher/sessions.ts";
+import { applyStatusUpdates } from "../../core/dispatcher/status_updates.ts";
+import type { MemoryStore } from "../../core/store/memory_store.ts";
+import { MAX_STATUS_BATCH } from "../../model/session.ts";
+import type { FromAgent, FromDispatcher } from "../../model/session.ts";
+import type { Applied, Change } from "../../model/view.ts";
+import type { RpcContext, RpcStream } from "../rpc.ts";
+import type { LeaderWork } from "./leader_work.ts";
+import { runControlLoop } from "./control_loop.ts";
+import type { Reconciler } from "./control_loop.ts";
+import { reaperReconciler, replicatedReconciler, schedulerReconciler } from "./reconcilers.ts";
+import type { Writer } from "./writer.ts";
+
+export interface ClusterWorkOptions {
+  readonly store: MemoryStore;
+  readonly writer: Writer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Managers by address, as agents are told. */
+  readonly managers: () => readonly { readonly nodeId: string; readonly addr: string }[];
+}
+
+/** Differences gather this long before they go to a node. */
+const ASSIGNMENT_DELAY_MS = 5;
+
+/** All that the leader runs for the cluster: the control loops and the agents' sessions. */
+export class ClusterWork implements LeaderWork {
+  readonly #options: ClusterWorkOptions;
+  readonly #sessions = new Sessions();
+  readonly #connected = new Map<string, AgentSession>();
+  #lookAtDeadlines: () => void = () => {};
+  #group: Group | undefined;
+
+  constructor(options: ClusterWorkOptions) {
+    this.#options = options;
+  }
+
+  start(group: Group): void {
+    const { store, writer, clock, random, logger } = this.#options;
+    this.#group = group;
+    const reconcilers: Reconciler[] = [
+      replicatedReconciler(random),
+      schedulerReconciler(),
+      reaperReconciler(random),
+    ];
+    for (const reconciler of reconcilers) {
+      group.go(
+        reconciler.name,
+        (signal) => runControlLoop({ reconciler, store, writer, clock, logger }, signal),
+      );
+    }
+    group.go("session deadlines", (signal) => this.#watchDeadlines(signal));
+    const unsubscribe = store.onApply((changes) => this.#onApply(changes));
+    group.signal.addEventListener("abort", () => {
+      unsubscribe();
+      for (const session of this.#connected.values()) {
+        session.end("this manager does not lead any more");
+      }
+      this.#connected.clear();
+    }, { once: true });
+  }
+
+  async serveSession(stream: RpcStream, context: RpcContext): Promise<void> {
+    const { peer, remoteAddress } = context;
+    if (peer.role === "anonymous") throw new FleetError("forbidden", "no certificate");
+    const { nodeId } = peer;
+    const addr = remoteAddress.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1").replace(
+      /^::ffff:/,
+      "",
+    );
+    const session = new AgentSession(nodeId, newId(this.#options.random), stream, this.#options);
+    try {
+      for await (const message of stream) await this.#receive(session, message as FromAgent, addr);
+    } finally {
+      session.end("the session is over");
+      if (this.#connected.get(nodeId) === session) this.#connected.delete(nodeId);
+      const at = this.#sessions.closed(nodeId, session.id, this.#options.clock.now());
+      if (at !== undefined) this.#lookAtDeadlines();
+    }
+  }
+
+  async #receive(session: AgentSession, message: FromAgent, addr: string): Promise<void> {
+    const { store, clock } = this.#options;
+    const now = clock.now();
+    switch (message.type) {
+      case "hello": {
+        if (!store.get("node", session.nodeId)) {
+          throw new FleetError(
+            "not-found",
+            `node ${session.nodeId} is not a member of this cluster any more`,
+          );
+        }
+        const { description } = message;
+        if (session.open) {
+          await this.#commit(() =>
+            this.#sessions.describe(store, session.nodeId, description, addr)
+          );
+          return;
+        }
+        session.open = true;
+        this.#connected.get(session.nodeId)?.end("the node opened another session");
+        this.#connected.set(session.nodeId, session);
+        const hello = { nodeId: session.nodeId, sessionId: session.id, description, addr };
+        await this.#commit(() => this.#sessions.open(store, hello, clock.now()));
+        session.begin();
+        return;
+      }
+      case "heartbeat":
+        if (!this.#sessions.heartbeat(store, session.nodeId, session.id, now)) {
+          throw new FleetError("invalid", "session invalid");
+        }
+        return;
+      case "status": {
+        if (!session.open) throw new FleetError("invalid", "session invalid");
+        const updates = message.updates.slice(0, MAX_STATUS_BATCH);
+        await this.#commit(() => applyStatusUpdates(store, session.nodeId, updates, clock.now()));
+        session.acknowledge();
+        return;
+      }
+      default:
+        throw new FleetError("invalid", "unknown message");
+    }
+  }
+
+  /** Commits what the decision says on the newest state. */
+  async #commit(decide: () => Change[]): Promise<void> {
+    await this.#options.writer.write((tx) => {
+      for (const change of decide()) tx.perform(change);
+    }, this.#group?.signal);
+  }
+
+  async #watchDeadlines(signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.#options;
+    await this.#commit(() => this.#sessions.takeOver(store, clock.now()));
+    for (;;) {
+      signal.throwIfAborted();
+      const { changes, wakeAtMs } = this.#sessions.expire(store, clock.now());
+      if (changes.length > 0) await this.#commit(() => changes);
+      await new Promise<void>((resolve) => {
+        const cancel = wakeAtMs === undefined
+          ? () => {}
+          : clock.after(Math.max(1, wakeAtMs - clock.now()), resolve);
+        this.#lookAtDeadlines = () => {
+          cancel();
+          resolve();
+        };
+        signal.addEventListener("abort", () => this.#lookAtDeadlines(), { once: true });
+      });
+    }
+  }
+
+  #onApply(changes: readonly Applied[]): void {
+    const touched = new Set<string>();
+    let members = false;
+    for (const { table, object, previous } of changes) {
+      if (table === "task") {
+        for (
+          const id of [
+            (object as Applied<"task">["object"]).NodeID,
+            (previous as Applied<"task">["object"] | undefined)?.NodeID,
+          ]
+        ) {
+          if (id) touched.add(id);
+        }
+      } else if (table === "node") {
+        members = true;
+        const before = previous as Applied<"node">["object"] | undefined;
+        if (before && before.Status.State !== (object as Applied<"node">["object"]).Status.State) {
+          this.#lookAtDeadlines();
+        }
+      }
+    }
+    for (const nodeId of touched) this.#connected.get(nodeId)?.assignmentsChanged();
+    if (members) { for (const session of this.#connected.values()) session.nodeChanged(); }
+  }
+}
+
+/** The leader's end of one agent's session. */
+class AgentSession {
+  open = false;
+  readonly nodeId: string;
+  readonly id: string;
+  readonly #stream: RpcStream;
+  readonly #options: ClusterWorkOptions;
+  #sent: ReturnType<typeof assignmentsOf> = new Map();
+  #sequence = 0;
+  #statuses = 0;
+  #told = "";
+  #planned = false;
+  #ended = false;
+
+  constructor(nodeId: string, id: string, stream: RpcStream, options: ClusterWorkOptions) {
+    this.nodeId = nodeId;
+    this.id = id;
+    this.#stream = stream;
+    this.#options = options;
+  }
+
+  /** The node is known: who leads, and everything it shall do. */
+  begin(): void {
+    this.nodeChanged();
+    this.#sent = assignmentsOf(this.#options.store, this.nodeId);
+    this.#send({
+      type: "assignments",
+      assignments: completeAssignments(this.#sent, ++this.#sequence),
+    });
+  }
+
+  /** Tells role and managers when they differ from what was told last. */
+  nodeChanged(): void {
+    const { store, managers } = this.#options;
+    const node = store.get("node", this.nodeId);
+    if (!node) return this.end("the node was removed from the cluster");
+    const message: FromDispatcher = {
+      type: "session",
+      sessionId: this.id,
+      heartbeatPeriodMs: Sessions.periodMs(store),
+      managers: managers(),
+      role: node.Role,
+      renewCertificate: node.RenewCertificate ?? false,
+    };
+    const text = JSON.stringify(message);
+    if (text === this.#told) return;
+    this.#told = text;
+    this.#send(message);
+  }
+
+  assignmentsChanged(): void {
+    if (this.#planned || this.#ended) return;
+    this.#planned = true;
+    this.#options.clock.after(ASSIGNMENT_DELAY_MS, () => {
+      this.#planned = false;
+      if (this.#ended || !this.open) return;
+      const next = assignmentsOf(this.#options.store, this.nodeId);
+      const difference = diffAssignments(this.#sent, next, this.#sequence);
+      this.#sent = next;
+      if (!difference) return;
+      this.#sequence = difference.resultsIn;
+      this.#send({ type: "assignments", assignments: difference });
+    });
+  }
+
+  acknowledge(): void {
+    this.#send({ type: "ack", count: ++this.#statuses });
+  }
+
+  end(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#stream.cancel(reason);
+  }
+
+  #send(message: FromDispatcher): void {
+    if (this.#ended) return;
+    this.#stream.send(message).catch(() => this.end("the agent does not read"));
+  }
+}
