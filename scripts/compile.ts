@@ -67,8 +67,6 @@ async function bundle(kind: Kind, commit: string): Promise<void> {
     "--platform",
     "deno",
     "--code-splitting",
-    "--minify",
-    "--keep-names",
     "--outdir",
     BUNDLE,
     fromRoot("main.ts"),
@@ -76,10 +74,13 @@ async function bundle(kind: Kind, commit: string): Promise<void> {
   for await (const entry of Deno.readDir(BUNDLE)) {
     const path = `${BUNDLE}/${entry.name}`;
     const text = await Deno.readTextFile(path);
-    if (!text.includes("__FLEET_")) continue;
+    // node-forge asks for node:crypto by `require`, which a bundled module does not have.
+    const shim = text.includes("Dynamic require of")
+      ? 'import{createRequire as fleetRequire}from"node:module";var require=fleetRequire(import.meta.url);'
+      : "";
     await Deno.writeTextFile(
       path,
-      text.replaceAll("__FLEET_COMMIT__", commit).replaceAll("__FLEET_BUILD_KIND__", kind),
+      shim + text.replaceAll("__FLEET_COMMIT__", commit).replaceAll("__FLEET_BUILD_KIND__", kind),
     );
   }
 }
