@@ -84,6 +84,22 @@ export class Engine implements EngineApi {
     throw new EngineError(response.status, await sentenceOf(response, this.socket));
   }
 
+  /**
+   * A request exactly as written, version prefix included; any status is an answer.
+   * @throws FleetError unavailable when nobody answers, forbidden when the socket may not be used
+   */
+  async raw(
+    target: string,
+    init: {
+      readonly method: string;
+      readonly headers?: Record<string, string>;
+      readonly signal?: AbortSignal;
+    },
+  ): Promise<Response> {
+    const { signal, ...rest } = init;
+    return await this.#send(target, rest, signal);
+  }
+
   #prefix(): Promise<string> {
     const asked = this.#version ??= this.#negotiate();
     // A failed question is no answer: whoever calls next asks again.
