@@ -12,7 +12,10 @@ export class Group {
 
   constructor(parent?: AbortSignal) {
     if (!parent) return;
-    if (parent.aborted) return this.#controller.abort(parent.reason);
+    if (parent.aborted) {
+      this.#controller.abort(parent.reason);
+      return;
+    }
     const onAbort = () => this.#controller.abort(parent.reason);
     parent.addEventListener("abort", onAbort, { once: true });
     // A group that ends before its parent, as a session does, leaves nothing behind on it.
