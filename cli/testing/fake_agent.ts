@@ -18,9 +18,10 @@ export class FakeAgent implements AsyncDisposable {
   readonly #folder: string;
   readonly #server: Deno.HttpServer<Deno.UnixAddr>;
 
-  constructor(answer: Answer) {
+  /** Listens on `socket`, or on one of its own. */
+  constructor(answer: Answer, socket?: string) {
     this.#folder = Deno.makeTempDirSync({ prefix: "fleet-cli-" });
-    const path = `${this.#folder}/agent.sock`;
+    const path = socket ?? `${this.#folder}/agent.sock`;
     this.host = `unix://${path}`;
     this.#server = Deno.serve({ path, onListen: () => {} }, async (request) => {
       const url = new URL(request.url);
