@@ -65,6 +65,11 @@ export function isJobMode(mode: ModeName): boolean {
   return mode === "replicated-job" || mode === "global-job";
 }
 
+/** Whether an update or a rollback is under way. */
+export function isRollingOut({ UpdateStatus: status }: Service): boolean {
+  return status?.State === "updating" || status?.State === "rollback_started";
+}
+
 /** The endpoint as far as the spec alone tells it; addresses and free ports are the allocator's. */
 export function endpointOf(spec: ServiceSpec): NonNullable<Service["Endpoint"]> {
   return { Spec: { Mode: "vip", ...spec.EndpointSpec }, Ports: spec.EndpointSpec?.Ports ?? [] };

@@ -115,7 +115,7 @@ class Scenario {
         cluster.advance(Number(name.replace(/s$/, "")) * 1000, () => this.#runAll());
         return [];
       case "new-leader":
-        cluster.scheduler.resync(cluster.store);
+        cluster.changeLeader();
         return [];
       case "end":
         return this.#end(name, words[1] ?? "failed");

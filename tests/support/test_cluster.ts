@@ -1,6 +1,6 @@
 import { assert } from "../../src/base/assert.ts";
 import { applyStatusUpdates } from "../../src/core/dispatcher/status_updates.ts";
-import { enforce } from "../../src/core/orchestrator/enforcer.ts";
+import { concernsEnforcer, enforce } from "../../src/core/orchestrator/enforcer.ts";
 import { orchestrate } from "../../src/core/orchestrator/orchestrate.ts";
 import type { Outcome } from "../../src/core/orchestrator/outcome.ts";
 import { reap } from "../../src/core/orchestrator/reaper.ts";
@@ -32,10 +32,25 @@ export class TestCluster {
   nowMs = EPOCH_MS;
   #nextId = 1;
   #wakeAtMs = Infinity;
+  readonly #enforce = new Set<string>();
 
   constructor() {
+    this.changeLeader();
+    this.store.onApply((changes) => {
+      this.scheduler.apply(changes);
+      for (const { table, object, previous } of changes) {
+        if (table !== "node") continue;
+        if (concernsEnforcer(object as Node, previous as Node | undefined)) {
+          this.#enforce.add(object.ID);
+        }
+      }
+    });
+  }
+
+  /** A leader that knows nothing but the store. */
+  changeLeader(): void {
     this.scheduler.resync(this.store);
-    this.store.onApply((changes) => this.scheduler.apply(changes));
+    for (const { ID } of this.store.all("node")) this.#enforce.add(ID);
   }
 
   newId(prefix = "t"): string {
@@ -146,7 +161,10 @@ export class TestCluster {
       changed = true;
       this.commit(changes);
     };
-    for (const { ID } of [...this.store.all("node")]) take(enforce(situation, ID));
+    for (const id of [...this.#enforce].sort()) {
+      this.#enforce.delete(id);
+      take(enforce(situation, id));
+    }
     const services = new Set([...this.store.all("service")].map(({ ID }) => ID));
     for (const task of this.store.all("task")) if (task.ServiceID) services.add(task.ServiceID);
     for (const id of [...services].sort()) take(orchestrate(situation, id));

@@ -82,6 +82,13 @@ export class Draft {
     return next;
   }
 
+  /** Forgets what was planned for the tasks: the service changed under them, the next look plans anew. */
+  startOver(): void {
+    this.#planned.clear();
+    for (const [id, task] of this.#stored) this.#planned.set(id, task);
+    this.#touched.clear();
+  }
+
   changeService(service: Service): void {
     this.#service = service;
     this.#serviceChanged = true;

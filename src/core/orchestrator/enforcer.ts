@@ -6,8 +6,10 @@ import { REJECTED_BY_ENFORCER } from "../../model/task.ts";
 import type { Task } from "../../model/task.ts";
 import { assertTransition, isOnNode } from "../../model/task_transitions.ts";
 import type { Change, View } from "../../model/view.ts";
+import { isDirty } from "./dirty.ts";
 import { outcomeOf } from "./outcome.ts";
 import type { Outcome, Situation } from "./outcome.ts";
+import { isOfVersion } from "./restart.ts";
 import { isWanted } from "./slots.ts";
 
 /**
@@ -34,9 +36,13 @@ export function enforce(situation: Situation, nodeId: string): Outcome {
   return outcomeOf(changes);
 }
 
-/** The service's own words count, not those that the task was made with. */
+/**
+ * The service's words count, not those that the task was made with: constraints change without
+ * replacing tasks. While a newer spec is not rolled out to a task yet, that is the rollout's business.
+ */
 function constraintsHold(view: View, task: Task, node: Node): boolean {
   const service = view.get("service", task.ServiceID ?? "");
+  if (service && !isOfVersion(service, task) && isDirty(service, task, node)) return true;
   const spec = service?.Spec.TaskTemplate ?? task.Spec;
   return parseConstraints(spec.Placement?.Constraints ?? [])
     .every((constraint) => matches(constraint, node));

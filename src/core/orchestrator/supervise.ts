@@ -1,4 +1,4 @@
-import { isJobMode, modeOf } from "../../model/service.ts";
+import { isJobMode, isRollingOut, modeOf } from "../../model/service.ts";
 import type { Service } from "../../model/service.ts";
 import { timeMs } from "../../model/meta.ts";
 import { isTerminal } from "../../model/task_state.ts";
@@ -6,6 +6,7 @@ import type { TaskState } from "../../model/task_state.ts";
 import { isEvicted } from "../../model/task.ts";
 import type { Task } from "../../model/task.ts";
 import { isOnNode } from "../../model/task_transitions.ts";
+import { isDirty } from "./dirty.ts";
 import type { Draft } from "./draft.ts";
 import { newTask, placeOf } from "./new_task.ts";
 import type { Place } from "./new_task.ts";
@@ -49,7 +50,6 @@ export function superviseSlot(
   },
 ): SlotState {
   const { view } = draft.situation;
-  const { service } = draft;
   const isLost = options.isLost ??
     ((task: Task) => task.NodeID !== undefined && isGone(view.get("node", task.NodeID)));
   const live: Task[] = [];
@@ -61,16 +61,26 @@ export function superviseSlot(
   }
   for (const task of over) draft.raise(task, "shutdown");
   const last = over[0];
-  if (last && live.length === 0) {
-    const moves = !isTerminal(last.Status.State) || isEvicted(last);
-    if (moves ? mayMove(service) : mayRestart(service, last, slot.tasks)) {
-      const fields = moves ? moveFields(service, last) : restartFields(service, last, draft.nowMs);
-      live.push(createWaiting(draft, slot, placeOf(last, options.global), fields));
-    }
+  const fields = last && live.length === 0 ? succession(draft, slot, last) : undefined;
+  if (last && fields) {
+    live.push(createWaiting(draft, slot, placeOf(last, options.global), fields));
   }
   const state = { key: slot.key, tasks: slot.tasks, live, ended: false };
   letGo(draft, state);
-  return { ...state, ended: live.length === 0 && endedForGood(service, slot) };
+  return { ...state, ended: live.length === 0 && endedForGood(draft.service, slot) };
+}
+
+/** What a successor knows of the task it follows, or undefined when there shall be none. */
+function succession(draft: Draft, slot: Slot, last: Task): Partial<Task> | undefined {
+  const { service, nowMs } = draft;
+  if (!isTerminal(last.Status.State) || isEvicted(last)) {
+    return mayMove(service) ? moveFields(service, last) : undefined;
+  }
+  if (!mayRestart(service, last, slot.tasks)) return undefined;
+  // The failures of a spec that is being replaced say nothing about the next one.
+  const node = draft.situation.view.get("node", last.NodeID ?? "");
+  if (isRollingOut(service) && isDirty(service, last, node)) return { Replaces: last.ID };
+  return restartFields(service, last, nowMs);
 }
 
 /** A new task of the slot; it waits for its time and for whatever of the slot is still on a node. */

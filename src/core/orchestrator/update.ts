@@ -2,7 +2,7 @@ import { NS_PER_MS } from "../../base/duration.ts";
 import { updateConfigOf } from "../../model/defaults.ts";
 import { restartPolicyOf } from "../../model/defaults.ts";
 import { timeMs, timeText } from "../../model/meta.ts";
-import { endpointOf } from "../../model/service.ts";
+import { endpointOf, isRollingOut } from "../../model/service.ts";
 import type { Service, UpdateStatus } from "../../model/service.ts";
 import type { UpdateConfig } from "../../model/service_spec.ts";
 import { isEvicted } from "../../model/task.ts";
@@ -48,7 +48,7 @@ export function planUpdate(
       Message: "update in progress",
     });
   }
-  const active = isActive(draft.service);
+  const active = isRollingOut(draft.service);
   if (active && config.FailureAction !== "continue") {
     const failed = failedTask(draft, stages, config);
     if (failed) return stopRollout(draft, config.FailureAction, failed);
@@ -60,12 +60,6 @@ export function planUpdate(
 /** Whether the slot still has to get rid of a task of an old spec. */
 function isOpen(draft: Draft, stage: Stage): boolean {
   return stage.outdated && (stage.fresh.length > 0 || isAhead(draft, stage));
-}
-
-/** Whether an update or a rollback is under way. */
-export function isActive(service: Service): boolean {
-  const state = service.UpdateStatus?.State;
-  return state === "updating" || state === "rollback_started";
 }
 
 function paceOf(config: Config): Pace {
@@ -114,12 +108,13 @@ export function isFailure(service: Service, task: Task, withinMs: number): boole
 
 /** The slots' first tasks under the current spec that failed: the reaper keeps them while they count. */
 export function countsAsFailure(service: Service, task: Task): boolean {
-  return isActive(service) && task.Replaces !== undefined && !task.RestartCount &&
+  return isRollingOut(service) && task.Replaces !== undefined && !task.RestartCount &&
     isOfVersion(service, task);
 }
 
 function stopRollout(draft: Draft, action: string, { ID }: Task): void {
   const { service } = draft;
+  draft.startOver();
   const because = `due to failure or early termination of task ${ID}`;
   if (service.UpdateStatus?.State === "rollback_started") {
     setStatus(draft, {

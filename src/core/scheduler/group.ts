@@ -56,10 +56,10 @@ export class PlacementGroup {
     const tree = this.#tree ??= this.#plant();
     const old = this.#predecessor(task);
     const beside = old && this.#candidates.get(old.NodeID ?? "");
-    if (old && beside) this.#discount(tree, beside, old);
+    if (old && beside) this.#discount(tree, beside, task, old, -1);
     const banned = old?.Relocate === undefined ? undefined : old.NodeID;
     const chosen = this.#preferred(task) ?? this.#best(tree, banned);
-    if (old && beside) this.#restore(tree, beside, old);
+    if (old && beside) this.#discount(tree, beside, task, old, 1);
     if (!chosen) {
       return old ? this.#explain(task) : this.#reason ??= this.#explain(task);
     }
@@ -75,10 +75,10 @@ export class PlacementGroup {
     if (!info) return explain([]);
     const old = this.#predecessor(task);
     const beside = old?.NodeID === nodeId ? old : undefined;
-    if (beside) info.count(beside, -1);
+    if (beside) discount(info, task, beside, -1);
     const refusal = this.#refusal(info);
     const generic = refusal ? [] : info.claim(task);
-    if (beside) info.count(beside, 1);
+    if (beside) discount(info, task, beside, 1);
     return refusal ? explain([refusal]) : { task, info, generic };
   }
 
@@ -123,15 +123,9 @@ export class PlacementGroup {
     return old?.NodeID !== undefined && this.#byId.get(old.NodeID)?.has(old.ID) ? old : undefined;
   }
 
-  /** A successor may have what its predecessor holds: they never run both, or are meant to. */
-  #discount(tree: SpreadTree, beside: Candidate, old: Task): void {
-    beside.info.count(old, -1);
-    tree.changed(beside, isCounted(old) ? -1 : 0, this.#hasRoom(beside.info));
-  }
-
-  #restore(tree: SpreadTree, beside: Candidate, old: Task): void {
-    beside.info.count(old, 1);
-    tree.changed(beside, isCounted(old) ? 1 : 0, this.#hasRoom(beside.info));
+  #discount(tree: SpreadTree, beside: Candidate, task: Task, old: Task, sign: 1 | -1): void {
+    discount(beside.info, task, old, sign);
+    tree.changed(beside, isCounted(old) ? sign : 0, this.#hasRoom(beside.info));
   }
 
   #preferred(task: Task): Candidate | undefined {
@@ -153,9 +147,10 @@ export class PlacementGroup {
     const old = this.#predecessor(task);
     const refusals: Refusal[] = [];
     for (const info of this.#infos) {
-      if (old?.NodeID === info.node.ID) info.count(old, -1);
+      const beside = old?.NodeID === info.node.ID ? old : undefined;
+      if (beside) discount(info, task, beside, -1);
       const refusal = this.#refusal(info);
-      if (old?.NodeID === info.node.ID) info.count(old, 1);
+      if (beside) discount(info, task, beside, 1);
       if (refusal) refusals.push(refusal);
     }
     return explain(refusals);
@@ -166,6 +161,15 @@ export class PlacementGroup {
     for (const filter of this.#passing) if (!filter.passes(info)) return filter.refusal(info);
     return undefined;
   }
+}
+
+/**
+ * A successor does not compete with its predecessor for the spread; and one that waits until that has
+ * stopped may have what it holds, since they never run both.
+ */
+function discount(info: NodeInfo, task: Task, old: Task, sign: 1 | -1): void {
+  info.countWanted(old, sign);
+  if (task.DesiredState === "ready") info.countHeld(old, sign);
 }
 
 function isCounted(task: Task): boolean {

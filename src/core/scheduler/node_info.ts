@@ -76,10 +76,19 @@ export class NodeInfo {
 
   /** Adds (1) or takes away (-1) a task's weight without booking it. */
   count(task: Task, sign: 1 | -1): void {
-    if (compareStates(task.DesiredState, "complete") <= 0) {
-      this.active += sign;
-      add(this.#perService, task.ServiceID ?? "", sign);
-    }
+    this.countWanted(task, sign);
+    this.countHeld(task, sign);
+  }
+
+  /** The part that the spread sees. */
+  countWanted(task: Task, sign: 1 | -1): void {
+    if (compareStates(task.DesiredState, "complete") > 0) return;
+    this.active += sign;
+    add(this.#perService, task.ServiceID ?? "", sign);
+  }
+
+  /** Reservations, host ports, generic resources. */
+  countHeld(task: Task, sign: 1 | -1): void {
     const reserved = task.Spec.Resources?.Reservations;
     if (reserved) {
       this.#nanoCpus += sign * (reserved.NanoCPUs ?? 0);

@@ -1,4 +1,4 @@
-import { modeOf } from "../../model/service.ts";
+import { isRollingOut, modeOf } from "../../model/service.ts";
 import type { Service } from "../../model/service.ts";
 import { nodeName } from "../../model/node.ts";
 import { compareStates } from "../../model/task_state.ts";
@@ -63,10 +63,6 @@ function nodesOf(view: View): NodeInfo[] {
     for (const task of view.tasksOfNode(info.node.ID)) if (isBooked(task)) info.book(task);
   }
   return infos;
-}
-
-function isRollingOut({ UpdateStatus }: Service): boolean {
-  return UpdateStatus?.State === "updating" || UpdateStatus?.State === "rollback_started";
 }
 
 /** The next move, already booked in `infos`. */
