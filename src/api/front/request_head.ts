@@ -60,7 +60,8 @@ export function parseHead(bytes: Uint8Array): RequestHead {
   if (lengths.length > 0 && encodings.length > 0) bad("both Content-Length and Transfer-Encoding");
   return {
     method: start[1]!,
-    target: start[2]!,
+    // Clients that take the socket for a proxy send the absolute form (RFC 9112, 3.2.2).
+    target: start[2]!.replace(/^https?:\/\/[^/?#]*/i, "") || "/",
     version: start[3] as "1.0" | "1.1",
     headers,
     length: bytes.length,
