@@ -134,7 +134,7 @@ Deno.test("bad input gets one clear sentence and loses nothing", async (t) => {
         ...create("--mount", "type=floppy,target=/x", "busybox"),
       );
       await refused(
-        /not a valid repository\/tag|invalid reference/i,
+        /not a valid repository\/tag|no image reference/i,
         "h1",
         ...create("Bad::Image"),
       );
