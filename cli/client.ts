@@ -109,7 +109,9 @@ export function connect(host: string): ApiClient {
 /** What a `--host` value means. @throws FleetError invalid */
 export function parseHost(host: string): { base: string; socket?: string } {
   const unix = /^unix:\/\/(\/.+)$/.exec(host)?.[1] ?? (host.startsWith("/") ? host : undefined);
-  if (unix !== undefined) return { base: "http://fleet", socket: unix };
+  // Deno's fetch looks the name up even for a unix socket, and a slow DNS server would hold every
+  // command up by its time-out: an address needs no look-up.
+  if (unix !== undefined) return { base: "http://127.0.0.1", socket: unix };
   const tcp = /^(?:tcp|http):\/\/([^/]+)\/?$/.exec(host)?.[1];
   if (tcp !== undefined) return { base: `http://${tcp}` };
   throw new FleetError(

@@ -7,7 +7,7 @@ import { Blocks } from "./render/blocks.ts";
 import { renderList } from "./render/list.ts";
 import type { ListShape } from "./render/list.ts";
 import { naturalCompare } from "./render/natural_sort.ts";
-import { ago, labelsText } from "./render/text.ts";
+import { ago, labelsText, timeText } from "./render/text.ts";
 import { forEachReference, inspectEach } from "./several.ts";
 import { toRecord } from "./spec/pairs.ts";
 import type { Verb } from "./verb.ts";
@@ -133,18 +133,18 @@ export function inspectVerb(kind: FileKind): Verb<InspectFlags> {
         args,
         flags,
         (reference) => context.client.get(`/${kind}s/${segment(reference)}`),
-        (object) => prettyFileObject(kind, object, context.env.now()),
+        (object) => prettyFileObject(kind, object),
       );
     },
   };
 }
 
-function prettyFileObject(kind: FileKind, object: FileObject, nowMs: number): string {
+function prettyFileObject(kind: FileKind, object: FileObject): string {
   const out = new Blocks().line("ID", object.ID).line("Name", object.Spec.Name)
     .pairs("Labels", object.Spec.Labels)
     .line("Driver", object.Spec.Driver?.Name)
-    .line("Created at", ago(object.CreatedAt, nowMs))
-    .line("Updated at", ago(object.UpdatedAt, nowMs));
+    .line("Created at", timeText(object.CreatedAt))
+    .line("Updated at", timeText(object.UpdatedAt));
   if (kind !== "config") return out.toString();
   const data = new TextDecoder().decode(
     Uint8Array.from(atob(object.Spec.Data ?? ""), (c) => c.charCodeAt(0)),

@@ -1,6 +1,6 @@
 import type { ApiNode } from "../api_types.ts";
 import { Blocks } from "../render/blocks.ts";
-import { bytesText, title } from "../render/text.ts";
+import { bytesText, timeText, title } from "../render/text.ts";
 
 /** A node in words. */
 export function prettyNode(node: ApiNode): string {
@@ -50,10 +50,4 @@ export function prettyNode(node: ApiNode): string {
       .line(" Issuer Public Key", tls.CertIssuerPublicKey);
   }
   return out.toString();
-}
-
-/** `2026-11-20 22:51:03.1 +0000 utc`, as Docker's client writes times. */
-export function timeText(time: string | undefined): string {
-  const match = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d+)?)Z$/.exec(time ?? "");
-  return match ? `${match[1]} ${match[2]} +0000 utc` : time ?? "";
 }

@@ -18,7 +18,7 @@ export function roleVerb(role: Role): Verb {
         try {
           const node = await getNode(context.client, reference);
           if (node.Spec.Role === role) {
-            context.warn(`Node ${reference} is already a ${role}.`);
+            context.print(`Node ${reference} is already a ${role}.`);
             continue;
           }
           await putNode(context.client, node, { ...node.Spec, Role: role });

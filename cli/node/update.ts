@@ -32,11 +32,11 @@ export const verb: Verb<Flags> = {
   },
 };
 
-/** @throws FleetError invalid when a label to remove is not there */
+/** @throws FleetError not-found when a label to remove is not there */
 export function changedNodeSpec(spec: NodeSpec, flags: Flags): NodeSpec {
   for (const key of flags.labelRm ?? []) {
     if (spec.Labels?.[key] === undefined) {
-      throw new FleetError("invalid", `the node has no label "${key}" that could be removed`);
+      throw new FleetError("not-found", `the node has no label "${key}" that could be removed`);
     }
   }
   return {

@@ -49,7 +49,9 @@ function replicasText(service: ApiService): string {
   if (mode?.ReplicatedJob) {
     return `${count} (${CompletedTasks}/${mode.ReplicatedJob.TotalCompletions ?? 0} completed)`;
   }
-  if (mode?.GlobalJob) return `${count} (${CompletedTasks}/${DesiredTasks} completed)`;
+  if (mode?.GlobalJob) {
+    return `${count} (${CompletedTasks}/${DesiredTasks + CompletedTasks} completed)`;
+  }
   return most > 0 && !mode?.Global ? `${count} (max ${most} per node)` : count;
 }
 

@@ -72,11 +72,13 @@ function taskRow(
   options: TaskTableOptions,
 ): Record<string, unknown> {
   const full = options.noTrunc === true;
+  // Ids alone are for scripts: whole, as Docker's.
+  const fullId = full || options.quiet === true;
   const error = task.Status?.Err ?? "";
   const image = task.Spec?.ContainerSpec?.Image ?? "";
   const since = ago(task.Status?.Timestamp, nowMs);
   return {
-    ID: full ? task.ID : shortId(task.ID),
+    ID: fullId ? task.ID : shortId(task.ID),
     Name: name,
     Image: full ? image : imageText(image),
     Node: names.node(task.NodeID ?? ""),

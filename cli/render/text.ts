@@ -43,3 +43,9 @@ export function bytesText(bytes: number): string {
   }
   return `${Number(value.toPrecision(4))}${units[unit]}`;
 }
+
+/** `2026-11-20 22:51:03.1 +0000 utc`, as Docker's client writes times. */
+export function timeText(time: string | undefined): string {
+  const match = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d*[1-9])?)\.?0*Z$/.exec(time ?? "");
+  return match ? `${match[1]} ${match[2]} +0000 utc` : time ?? "";
+}

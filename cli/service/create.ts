@@ -75,6 +75,6 @@ async function environmentOf(env: CliEnvironment, flags: CreateFlags): Promise<s
     const text = new TextDecoder().decode(await env.readFile(path));
     entries.push(...parseEnvironmentFile(path, text, variable));
   }
-  for (const text of flags.env ?? []) entries.push(...withValue(text, variable));
+  for (const text of flags.env ?? []) entries.push(withValue(text, variable));
   return entries;
 }

@@ -1,7 +1,7 @@
 import { kindOf, messageOf } from "../../src/base/errors.ts";
 import type { Platform, ServiceSpec } from "../../src/model/service_spec.ts";
-import { segment } from "../query.ts";
 import { registryAuth } from "../registry_auth.ts";
+import { taggedImage } from "../spec/image.ts";
 import type { VerbContext } from "../verb.ts";
 
 /** A registry that has not answered by then does not hold the service up. */
@@ -21,9 +21,8 @@ export async function pinImage(context: VerbContext, spec: ServiceSpec): Promise
   if (image.includes("@") || image === "") return spec;
   let found: Distribution;
   try {
-    // The engine's route takes the reference with its slashes.
-    const path = image.split("/").map(segment).join("/");
-    found = await context.client.get<Distribution>(`/distribution/${path}/json`, {
+    // A reference holds nothing that a path cannot; the engine's route wants its slashes as they are.
+    found = await context.client.get<Distribution>(`/distribution/${image}/json`, {
       headers: { "X-Registry-Auth": await registryAuth(context.env, image) },
       signal: AbortSignal.timeout(LOOKUP_TIMEOUT_MS),
     });
@@ -54,12 +53,8 @@ export function pinnedSpec(spec: ServiceSpec, image: string, found: Distribution
     ...spec,
     TaskTemplate: {
       ...task,
-      ContainerSpec: { ...task.ContainerSpec, Image: `${withTag(image)}@${digest}` },
+      ContainerSpec: { ...task.ContainerSpec, Image: `${taggedImage(image)}@${digest}` },
       Placement: { ...task.Placement, ...(platforms.length > 0 ? { Platforms: platforms } : {}) },
     },
   };
-}
-
-function withTag(image: string): string {
-  return /:[^/:]+$/.test(image) ? image : `${image}:latest`;
 }

@@ -38,7 +38,7 @@ export const verb: Verb<UpdateFlags> = {
       const resolved = flags.envAdd
         ? {
           ...flags,
-          envAdd: flags.envAdd.flatMap((text) => withValue(text, (name) => env.variable(name))),
+          envAdd: flags.envAdd.map((text) => withValue(text, (name) => env.variable(name))),
         }
         : flags;
       const ids = await resolveReferences(context.client, updateReferencesOf(resolved));

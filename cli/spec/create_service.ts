@@ -7,6 +7,7 @@ import type {
   TaskSpec,
 } from "../../src/model/service_spec.ts";
 import { createCapabilities } from "./capabilities.ts";
+import { taggedImage } from "./image.ts";
 import { configReference, parseFileReference, secretReference } from "./file_reference.ts";
 import type { Ids } from "./file_reference.ts";
 import { parseMount } from "./mount.ts";
@@ -90,10 +91,14 @@ export function createServiceSpec(
   });
 }
 
-/** The environment with one entry per name: the last one, at the place of the first. */
+/** The environment with one entry per name: the last one, where it stands. */
 export function mergedEnvironment(entries: readonly string[]): string[] {
   const byName = new Map<string, string>();
-  for (const entry of entries) byName.set(entry.split("=", 1)[0] ?? "", entry);
+  for (const entry of entries) {
+    const name = entry.split("=", 1)[0] ?? "";
+    byName.delete(name);
+    byName.set(name, entry);
+  }
   return [...byName.values()];
 }
 
@@ -122,7 +127,7 @@ function containerSpec(
   );
   const some = <T>(list: readonly T[] | undefined) => list?.length ? list : undefined;
   return parts.compact<ContainerSpec>({
-    Image: image,
+    Image: taggedImage(image),
     Labels: flags.containerLabel && toRecord(flags.containerLabel),
     Command: flags.entrypoint === undefined ? undefined : shellWords(flags.entrypoint),
     Args: some(args),

@@ -36,7 +36,6 @@ export function restartPolicy(flags: ServiceFlags, now: RestartPolicy = {}): Res
 /** Docker's defaults, for the first flag of the kind on a service that has none. */
 const UPDATE_DEFAULTS: UpdateConfig = {
   Parallelism: 1,
-  Delay: 0,
   FailureAction: "pause",
   Monitor: 5_000_000_000,
   MaxFailureRatio: 0,

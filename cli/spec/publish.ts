@@ -47,15 +47,14 @@ function shortSyntax(text: string): PortConfig[] {
   const target = range(text, parts.at(-1) ?? "");
   const published = parts.length === 2 && parts[0] !== "" ? range(text, parts[0] ?? "") : undefined;
   const count = target.end - target.start + 1;
-  if (published && count === 1 && published.end > published.start) {
-    throw fail(text, "a range of published ports for one target is not possible for services");
-  }
-  if (published && published.end - published.start + 1 !== count) {
+  const publishedCount = published ? published.end - published.start + 1 : count;
+  if (count !== 1 && publishedCount !== count) {
     throw fail(text, "both ranges must have the same length");
   }
-  return Array.from({ length: count }, (_, i) => ({
+  // One target behind a range of published ports is published on each of them.
+  return Array.from({ length: Math.max(count, publishedCount) }, (_, i) => ({
     Protocol: protocolOf(text, protocol.toLowerCase()),
-    TargetPort: target.start + i,
+    TargetPort: target.start + (count === 1 ? 0 : i),
     ...(published ? { PublishedPort: published.start + i } : {}),
     PublishMode: "ingress",
   }));

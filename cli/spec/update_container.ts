@@ -6,6 +6,7 @@ import type {
 import { updateCapabilities } from "./capabilities.ts";
 import type { ResolvedReferences } from "./create_service.ts";
 import { configReference, parseFileReference, secretReference } from "./file_reference.ts";
+import { taggedImage } from "./image.ts";
 import { changedList, changedRecord, changedStrings } from "./lists.ts";
 import { parseMount } from "./mount.ts";
 import { parsePair, toRecord } from "./pairs.ts";
@@ -34,7 +35,7 @@ export function updateContainer(
   return parts.compact<ContainerSpec>({
     ...now,
     ...parts.containerFields(flags),
-    Image: flags.image ?? now.Image,
+    Image: flags.image === undefined ? now.Image : taggedImage(flags.image),
     Args: words(flags.args, now.Args),
     Command: words(flags.entrypoint, now.Command),
     Labels: flags.containerLabelAdd || flags.containerLabelRm

@@ -11,10 +11,17 @@ export class Group {
   #failure: { error: unknown } | undefined;
 
   constructor(parent?: AbortSignal) {
-    if (parent?.aborted) this.#controller.abort(parent.reason);
-    else {parent?.addEventListener("abort", () => this.#controller.abort(parent.reason), {
-        once: true,
-      });}
+    if (!parent) return;
+    if (parent.aborted) {
+      this.#controller.abort(parent.reason);
+      return;
+    }
+    const onAbort = () => this.#controller.abort(parent.reason);
+    parent.addEventListener("abort", onAbort, { once: true });
+    // A group that ends before its parent, as a session does, leaves nothing behind on it.
+    this.signal.addEventListener("abort", () => parent.removeEventListener("abort", onAbort), {
+      once: true,
+    });
   }
 
   get signal(): AbortSignal {

@@ -1,24 +1,30 @@
+import { exitSentence, TemporaryError } from "../../core/task/controller.ts";
 import type { Controller, Exit, TaskFacts } from "../../core/task/controller.ts";
-import { TemporaryError } from "../../core/task/controller.ts";
 import { FleetError } from "../../base/errors.ts";
 import { NS_PER_MS } from "../../base/duration.ts";
 import { taskName } from "../../model/task.ts";
 import type { Task } from "../../model/task.ts";
 import { containerRequest } from "./container_request.ts";
 import type { MountedFile } from "./container_request.ts";
-import { EngineError } from "./engine.ts";
-import type { Engine } from "./engine.ts";
+import { engineCall, EngineError, engineJson } from "./engine.ts";
+import type { EngineApi } from "./engine.ts";
 import type { ContainerEvents } from "./events.ts";
 import type { Images } from "./images.ts";
+import { hasEnded, publishedPorts, unhealthySentence } from "./inspection.ts";
+import type { Inspection } from "./inspection.ts";
 import { LABEL } from "./labels.ts";
+import type { Limited } from "./limiter.ts";
 import type { TemplateNode } from "./templates.ts";
 
 const DEFAULT_GRACE_MS = 10_000;
-/** The engine gets this much longer than the grace period before the call is given up. */
+/** The engine gets this much longer than the grace period before the call is given up and repeated. */
 const STOP_MARGIN_MS = 30_000;
+const FACTS_TIMEOUT_MS = 10_000;
+/** What a program that was killed leaves as its code; told of containers that are gone. */
+const KILLED = 137;
 
 export interface ContainerParts {
-  readonly engine: Engine;
+  readonly engine: EngineApi;
   readonly events: ContainerEvents;
   readonly images: Images;
   readonly node: () => TemplateNode;
@@ -27,41 +33,25 @@ export interface ContainerParts {
   readonly removeFiles: (taskId: string) => Promise<void>;
   /** The engine's network mode for the task's networks. @throws FleetError */
   readonly networkMode: (task: Task) => string | undefined;
-  /** Bounds the engine's parallel work; it slows down when it has too much at once. */
-  readonly limited: <T>(run: () => Promise<T>) => Promise<T>;
+  /** Bound the engine's parallel work; it gets slower when it has too much at once. */
+  readonly creating: Limited;
+  readonly starting: Limited;
+  readonly stopping: Limited;
 }
 
-interface Inspection {
-  readonly Id: string;
-  readonly Config: {
-    readonly Labels?: Readonly<Record<string, string>>;
-    readonly Healthcheck?: { readonly Test?: readonly string[] };
-  };
-  readonly State: {
-    readonly Status: string;
-    readonly Running: boolean;
-    readonly Pid: number;
-    readonly ExitCode: number;
-    readonly OOMKilled: boolean;
-    readonly Error: string;
-    readonly StartedAt: string;
-    readonly Health?: {
-      readonly Status: string;
-      readonly Log?: readonly { readonly Output: string }[] | null;
-    };
-  };
-  readonly NetworkSettings: {
-    readonly Ports?:
-      | Readonly<Record<string, readonly { readonly HostPort: string }[] | null>>
-      | null;
-  };
-}
-
-/** One task as one container. Every step finds out what is there already, so that a restart goes on. */
+/**
+ * One task as one container. Every step finds out what is there already, so that a restart goes on.
+ * Creating and starting are never given up half way: a container that appears after nobody waits for it
+ * any more would run unseen.
+ */
 export class ContainerController implements Controller {
   readonly #task: Task;
   readonly #parts: ContainerParts;
   #id: string | undefined;
+  /** Made by this process and never started: need not be looked at before it is. */
+  #fresh = false;
+  /** The last look, and how old it is in events: without a newer event it is still true. */
+  #look: { readonly at: number; readonly found: Inspection } | undefined;
 
   constructor(task: Task, parts: ContainerParts) {
     this.#task = task;
@@ -70,7 +60,7 @@ export class ContainerController implements Controller {
 
   async prepare(signal: AbortSignal): Promise<void> {
     if (await this.#inspect(signal)) return;
-    const { engine, images, limited } = this.#parts;
+    const { images, engine, creating } = this.#parts;
     const spec = this.#task.Spec.ContainerSpec;
     await this.#talk(() =>
       images.ensure(spec?.Image ?? "", spec?.PullOptions?.RegistryAuth, signal)
@@ -84,14 +74,12 @@ export class ContainerController implements Controller {
     );
     const name = encodeURIComponent(taskName(this.#task));
     await this.#talk(() =>
-      limited(async () => {
+      creating(async () => {
+        signal.throwIfAborted();
         try {
-          const { Id } = await engine.json<{ Id: string }>(
-            "POST",
-            `/containers/create?name=${name}`,
-            { body, signal },
-          );
-          this.#id = Id;
+          const path = `/containers/create?name=${name}`;
+          this.#id = (await engineJson<{ Id: string }>(engine, "POST", path, { body })).Id;
+          this.#fresh = true;
         } catch (error) {
           if (!(error instanceof EngineError && error.status === 409)) throw error;
           // Made before a crash, or by somebody else under our name.
@@ -102,20 +90,28 @@ export class ContainerController implements Controller {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { engine, limited } = this.#parts;
-    const before = await this.#mustInspect(signal);
-    if (!before.State.Running) {
-      if (before.State.Status === "exited" || before.State.Status === "dead") return;
+    const { engine, starting } = this.#parts;
+    const before = this.#fresh ? undefined : await this.#mustInspect(signal);
+    if (before === undefined || before.State.Status === "created") {
       await this.#talk(() =>
-        limited(() => engine.call("POST", `/containers/${before.Id}/start`, { signal }))
+        starting(async () => {
+          signal.throwIfAborted();
+          this.#fresh = false;
+          this.#look = undefined;
+          await engineCall(engine, "POST", `/containers/${this.#id}/start`);
+        })
       );
+    } else if (hasEnded(before)) {
+      // It ran while nobody looked: how it ended is told by `wait`.
+      return;
     }
-    if (!hasHealthCheck(before)) return;
     await this.#until(signal, (now) => {
       if (!now) throw new Error("container was removed while it started");
-      if (!now.State.Running) return true;
-      if (now.State.Health?.Status === "unhealthy") throw new Error(unhealthy(now));
-      return now.State.Health?.Status === "healthy";
+      const health = now.State.Health?.Status;
+      if (health === undefined || health === "none" || health === "healthy") return true;
+      if (hasEnded(now)) throw new Error(exitSentence(exitOf(now)));
+      if (health === "unhealthy") throw new Error(unhealthySentence(now));
+      return false;
     }, () => this.#stopQuietly());
   }
 
@@ -123,67 +119,53 @@ export class ContainerController implements Controller {
     let last: Inspection | undefined;
     let sick: string | undefined;
     await this.#until(signal, async (now) => {
-      if (!now) return true;
       last = now;
-      if (now.State.Running && now.State.Health?.Status === "unhealthy") {
-        sick = unhealthy(now);
-        await this.#stopQuietly();
-        return true;
-      }
-      return now.State.Status === "exited" || now.State.Status === "dead";
+      if (!now || hasEnded(now)) return true;
+      if (now.State.Health?.Status !== "unhealthy") return false;
+      sick = unhealthySentence(now);
+      await this.#stopQuietly();
+      last = await this.#inspect(signal);
+      return true;
     });
-    if (sick !== undefined) return { code: last?.State.ExitCode || 1, reason: sick };
-    if (!last || last.State.Running) return { code: 137, reason: "container was removed" };
-    const reason = last.State.OOMKilled ? "out of memory" : last.State.Error || undefined;
-    return { code: last.State.ExitCode, ...(reason ? { reason } : {}) };
+    if (sick !== undefined) return { code: last?.State.ExitCode ?? KILLED, reason: sick };
+    if (!last) return { code: KILLED, reason: "container was removed" };
+    return exitOf(last);
   }
 
   async shutdown(signal: AbortSignal): Promise<void> {
     const container = await this.#inspect(signal);
-    if (!container?.State.Running) return;
+    if (!container || !(container.State.Running || container.State.Restarting)) return;
     const grace = this.#graceMs();
+    const path = `/containers/${container.Id}/stop?t=${Math.ceil(grace / 1000)}`;
     await this.#talk(() =>
-      this.#parts.engine.call(
-        "POST",
-        `/containers/${container.Id}/stop?t=${Math.ceil(grace / 1000)}`,
-        {
-          signal: AbortSignal.any([signal, AbortSignal.timeout(grace + STOP_MARGIN_MS)]),
-        },
-      )
+      this.#parts.stopping(async () => {
+        signal.throwIfAborted();
+        this.#look = undefined;
+        const bounded = AbortSignal.any([signal, AbortSignal.timeout(grace + STOP_MARGIN_MS)]);
+        await this.#tolerateGone(engineCall(this.#parts.engine, "POST", path, { signal: bounded }));
+      })
     );
   }
 
   async remove(signal: AbortSignal): Promise<void> {
     const container = await this.#inspect(signal);
     if (container) {
+      const path = `/containers/${container.Id}?force=true&v=true`;
       await this.#talk(() =>
-        this.#parts.limited(() =>
-          this.#parts.engine.call("DELETE", `/containers/${container.Id}?force=true&v=true`, {
-            signal,
-          })
-        )
+        this.#parts.stopping(async () => {
+          signal.throwIfAborted();
+          this.#look = undefined;
+          await this.#tolerateGone(engineCall(this.#parts.engine, "DELETE", path, { signal }));
+        })
       );
     }
     await this.#parts.removeFiles(this.#task.ID);
   }
 
   async facts(): Promise<TaskFacts> {
-    const container = await this.#inspect(AbortSignal.timeout(10_000));
+    const container = await this.#inspect(AbortSignal.timeout(FACTS_TIMEOUT_MS));
     if (!container) return {};
-    const ports = Object.entries(container.NetworkSettings.Ports ?? {}).flatMap(
-      ([key, bindings]) => {
-        const [target, protocol] = key.split("/");
-        const published = bindings?.[0]?.HostPort;
-        return published
-          ? [{
-            Protocol: protocol ?? "tcp",
-            TargetPort: Number(target),
-            PublishedPort: Number(published),
-            PublishMode: "host",
-          }]
-          : [];
-      },
-    );
+    const ports = publishedPorts(container);
     return {
       container: {
         ContainerID: container.Id,
@@ -244,16 +226,32 @@ export class ContainerController implements Controller {
 
   /** The task's container, by id once known, else by name; undefined when there is none of ours. */
   async #inspect(signal: AbortSignal): Promise<Inspection | undefined> {
+    const { engine, events } = this.#parts;
+    if (this.#look?.at === events.count) return this.#look.found;
+    const at = events.count;
     const key = this.#id ?? encodeURIComponent(taskName(this.#task));
     try {
       const found = await this.#talk(() =>
-        this.#parts.engine.json<Inspection>("GET", `/containers/${key}/json`, { signal })
+        engineJson<Inspection>(engine, "GET", `/containers/${key}/json`, { signal })
       );
       if (found.Config.Labels?.[LABEL.taskId] !== this.#task.ID) return undefined;
       this.#id = found.Id;
+      this.#look = { at, found };
       return found;
     } catch (error) {
       if (error instanceof EngineError && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  /** Stopping or removing what is gone, or is being removed by somebody else, has succeeded. */
+  async #tolerateGone(call: Promise<void>): Promise<void> {
+    try {
+      await call;
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      if (error.status === 404) return;
+      if (error.status === 409 && error.message.includes("is already in progress")) return;
       throw error;
     }
   }
@@ -271,12 +269,10 @@ export class ContainerController implements Controller {
   }
 }
 
-function hasHealthCheck(container: Inspection): boolean {
-  const test = container.Config.Healthcheck?.Test;
-  return test !== undefined && test.length > 0 && test[0] !== "NONE";
-}
-
-function unhealthy(container: Inspection): string {
-  const output = container.State.Health?.Log?.at(-1)?.Output.trim();
-  return `unhealthy container${output ? `: ${output.slice(0, 200)}` : ""}`;
+function exitOf({ State }: Inspection): Exit {
+  if (State.Status === "created") {
+    return { code: State.ExitCode || KILLED, reason: State.Error || "container did not start" };
+  }
+  const reason = State.OOMKilled ? "out of memory" : State.Error || undefined;
+  return { code: State.ExitCode, ...(reason ? { reason } : {}) };
 }

@@ -1,3 +1,4 @@
+import { SECOND_NS } from "../../base/duration.ts";
 import type { Mount } from "../../model/container_spec.ts";
 import type { Task } from "../../model/task.ts";
 import { containerLabels } from "./labels.ts";
@@ -10,12 +11,9 @@ export interface MountedFile {
   readonly target: string;
 }
 
-/** Networks of the engine that a service may name; ids are the cluster's, names the engine's. */
-export type EngineNetworks = Readonly<Record<string, string>>;
-
 type Json = Record<string, unknown>;
 
-/** The body of `POST /containers/create` for a task (Docker's table of section 8.4 in SwarmKit's executor). */
+/** The body of `POST /containers/create` for a task (field by field what Swarm's agent asks of the engine). */
 export function containerRequest(
   task: Task,
   node: TemplateNode,
@@ -38,6 +36,10 @@ export function containerRequest(
     OpenStdin: spec.OpenStdin,
     StopSignal: spec.StopSignal,
     Healthcheck: spec.Healthcheck,
+    // For whoever stops it by hand, and for the engine's own shutdown.
+    StopTimeout: spec.StopGracePeriod === undefined
+      ? undefined
+      : Math.ceil(spec.StopGracePeriod / SECOND_NS),
     ExposedPorts: Object.fromEntries(hostPorts(task).map((port) => [port.key, {}])),
     HostConfig: hostConfig(task, text, files, networkMode),
   });
@@ -55,8 +57,15 @@ function hostConfig(
   const log = task.Spec.LogDriver ?? task.LogDriver;
   return compact({
     NetworkMode: networkMode,
-    Binds: files.map(({ source, target }) => `${source}:${target}:ro`),
-    Mounts: (spec.Mounts ?? []).map((mount) => mountRequest(mount, text)),
+    Mounts: [
+      ...(spec.Mounts ?? []).map((mount) => mountRequest(mount, text)),
+      ...files.map(({ source, target }) => ({
+        Type: "bind",
+        Source: source,
+        Target: target,
+        ReadOnly: true,
+      })),
+    ],
     PortBindings: Object.fromEntries(
       hostPorts(task).map(({ key, published }) => [key, [{ HostPort: published }]]),
     ),
@@ -80,7 +89,9 @@ function hostConfig(
     Memory: limits?.MemoryBytes,
     MemorySwap: swap === undefined ? undefined : swap < 0 ? -1 : (limits?.MemoryBytes ?? 0) + swap,
     MemorySwappiness: task.Spec.Resources?.MemorySwappiness,
-    PidsLimit: limits?.Pids,
+    // 0 is "no limit" in a service and "the engine's default" here, which is none.
+    PidsLimit: limits?.Pids || undefined,
+    Isolation: spec.Isolation || undefined,
     LogConfig: log?.Name ? { Type: log.Name, Config: log.Options ?? {} } : undefined,
     // The cluster restarts tasks by making new ones; the engine must not compete.
     RestartPolicy: { Name: "no" },
@@ -97,16 +108,32 @@ function mountRequest(mount: Mount, text: (value: string) => string): Json {
     BindOptions: mount.BindOptions,
     VolumeOptions: mount.VolumeOptions && compact({
       NoCopy: mount.VolumeOptions.NoCopy,
-      Labels: mount.VolumeOptions.Labels,
-      DriverConfig: mount.VolumeOptions.DriverConfig,
+      Labels: expandValues(mount.VolumeOptions.Labels, text),
+      DriverConfig: mount.VolumeOptions.DriverConfig && compact({
+        Name: mount.VolumeOptions.DriverConfig.Name,
+        Options: expandValues(mount.VolumeOptions.DriverConfig.Options, text),
+      }),
+      Subpath: mount.VolumeOptions.Subpath,
     }),
+    ImageOptions: mount.ImageOptions,
     TmpfsOptions: mount.TmpfsOptions,
   });
+}
+
+function expandValues(
+  values: Readonly<Record<string, string>> | undefined,
+  text: (value: string) => string,
+): Record<string, string> | undefined {
+  return values &&
+    Object.fromEntries(Object.entries(values).map(([key, value]) => [key, text(value)]));
 }
 
 function securityOptions(task: Task): string[] {
   const privileges = task.Spec.ContainerSpec?.Privileges;
   const options: string[] = [];
+  const { File, Registry } = privileges?.CredentialSpec ?? {};
+  if (File) options.push(`credentialspec=file://${File}`);
+  if (Registry) options.push(`credentialspec=registry://${Registry}`);
   if (privileges?.SELinuxContext?.Disable) options.push("label=disable");
   for (
     const [key, value] of [
@@ -118,7 +145,11 @@ function securityOptions(task: Task): string[] {
   ) if (value) options.push(`label=${key}:${value}`);
   if (privileges?.Seccomp?.Mode === "unconfined") options.push("seccomp=unconfined");
   if (privileges?.Seccomp?.Mode === "custom") {
-    options.push(`seccomp=${atob(privileges.Seccomp.Profile ?? "")}`);
+    const profile = Uint8Array.from(
+      atob(privileges.Seccomp.Profile ?? ""),
+      (char) => char.charCodeAt(0),
+    );
+    options.push(`seccomp=${new TextDecoder().decode(profile)}`);
   }
   if (privileges?.AppArmor?.Mode === "disabled") options.push("apparmor=unconfined");
   if (privileges?.NoNewPrivileges) options.push("no-new-privileges=true");

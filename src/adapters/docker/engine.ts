@@ -70,18 +70,40 @@ export class Engine {
     throw new EngineError(response.status, message || `status ${response.status}`);
   }
 
-  async #send(url: string, init: RequestInit): Promise<Response> {
-    try {
-      return await fetch(url, { ...init, client: this.#client } as RequestInit);
-    } catch (error) {
-      init.signal?.throwIfAborted();
-      const text = causes(error);
-      if (/permission denied/i.test(text)) {
-        throw new FleetError(
-          "forbidden",
-          `no permission on the engine's socket ${this.socket}: run as root or as a member of the group docker`,
-        );
-      }
+  /**
+   * A request exactly as written, version prefix included; any status is an answer.
+   * @throws FleetError unavailable when nobody answers, forbidden when the socket may not be used
+   */
+  async raw(
+    target: string,
+    init: {
+      readonly method: string;
+      readonly headers?: Record<string, string>;
+      readonly signal?: AbortSignal;
+    },
+  ): Promise<Response> {
+    const { signal, ...rest } = init;
+    return await this.#send(target, rest, signal);
+  }
+
+  #prefix(): Promise<string> {
+    const asked = this.#version ??= this.#negotiate();
+    // A failed question is no answer: whoever calls next asks again.
+    asked.catch(() => {
+      if (this.#version === asked) this.#version = undefined;
+    });
+    return asked;
+  }
+
+  async #negotiate(): Promise<string> {
+    const response = await this.#send("/_ping", {
+      method: "GET",
+      signal: AbortSignal.timeout(NEGOTIATION_TIMEOUT_MS),
+    });
+    await response.body?.cancel();
+    const answered = response.headers.get("api-version") ?? "";
+    const version = answered.split(".").map(Number);
+    if (response.status >= 400 || !(compareVersions(version, OLDEST_API) >= 0)) {
       throw new FleetError(
         "unavailable",
         `no Docker Engine answers on ${this.socket}: start it, or name its socket with --docker-host (${text})`,

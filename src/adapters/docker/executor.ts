@@ -5,31 +5,29 @@ import type { NodeDescription } from "../../model/node.ts";
 import type { Task } from "../../model/task.ts";
 import { ContainerController } from "./container_controller.ts";
 import type { ContainerParts } from "./container_controller.ts";
-import type { Engine } from "./engine.ts";
+import { describeEngine } from "./description.ts";
+import type { EngineInfo } from "./description.ts";
+import { engineCall, engineJson, filtersQuery } from "./engine.ts";
+import type { EngineApi } from "./engine.ts";
 import { ContainerEvents } from "./events.ts";
 import { Images } from "./images.ts";
 import { LABEL } from "./labels.ts";
+import { limiter } from "./limiter.ts";
 import type { TaskFiles } from "./task_files.ts";
 
-/** Creates and starts on one engine at once; more only makes each of them slower. */
-const MAX_PARALLEL = 4;
-
-interface EngineInfo {
-  readonly Name: string;
-  readonly OSType: string;
-  readonly Architecture: string;
-  readonly NCPU: number;
-  readonly MemTotal: number;
-  readonly ServerVersion: string;
-  readonly Labels: readonly string[] | null;
-  readonly Plugins?: Readonly<Record<string, readonly string[] | null>>;
-  readonly Swarm?: { readonly LocalNodeState?: string };
-}
+/** Creates and starts on one engine at once; more only makes each of them slower (measured: DESIGN.md). */
+const MAX_CREATING = 4;
+const MAX_STARTING = 4;
+/** Stops mostly wait for the program, so more of them fit. */
+const MAX_STOPPING = 16;
+const INFO_TIMEOUT_MS = 10_000;
 
 export interface DockerExecutorOptions {
-  readonly engine: Engine;
+  readonly engine: EngineApi;
   readonly logger: Logger;
+  /** Marks the node's containers: only those with it are ever touched. */
   readonly nodeId: string;
+  /** Instead of the engine's own. */
   readonly hostname: string | undefined;
   readonly files: TaskFiles;
 }
@@ -43,14 +41,14 @@ export class DockerExecutor implements Executor {
 
   constructor(options: DockerExecutorOptions) {
     this.#options = options;
-    const { engine, logger, files } = options;
-    this.#events = new ContainerEvents(engine, logger);
+    const { engine, logger, files, nodeId } = options;
+    this.#events = new ContainerEvents(engine, logger, `${LABEL.owner}=${nodeId}`);
     this.#parts = {
       engine,
       events: this.#events,
       images: new Images(engine),
       node: () => ({
-        id: options.nodeId,
+        id: nodeId,
         hostname: options.hostname ?? this.#info?.Name ?? "",
         architecture: this.#info?.Architecture ?? "",
         os: this.#info?.OSType ?? "linux",
@@ -58,7 +56,9 @@ export class DockerExecutor implements Executor {
       prepareFiles: (task) => files.prepare(task),
       removeFiles: (taskId) => files.remove(taskId),
       networkMode,
-      limited: limiter(MAX_PARALLEL),
+      creating: limiter(MAX_CREATING),
+      starting: limiter(MAX_STARTING),
+      stopping: limiter(MAX_STOPPING),
     };
   }
 
@@ -67,25 +67,13 @@ export class DockerExecutor implements Executor {
     await this.#events.run(signal);
   }
 
+  async ping(signal: AbortSignal): Promise<void> {
+    await engineCall(this.#options.engine, "GET", "/_ping", { signal });
+  }
+
   async describe(signal: AbortSignal): Promise<NodeDescription> {
-    const info = await this.#options.engine.json<EngineInfo>("GET", "/info", { signal });
-    this.#info = info;
-    const labels = (info.Labels ?? []).map((label) => {
-      const at = label.indexOf("=");
-      return at < 0 ? [label, ""] : [label.slice(0, at), label.slice(at + 1)];
-    });
-    return {
-      Hostname: this.#options.hostname ?? info.Name,
-      Platform: { Architecture: info.Architecture, OS: info.OSType },
-      Resources: { NanoCPUs: info.NCPU * 1e9, MemoryBytes: info.MemTotal },
-      Engine: {
-        EngineVersion: info.ServerVersion,
-        Labels: Object.fromEntries(labels),
-        Plugins: Object.entries(info.Plugins ?? {}).flatMap(([type, names]) =>
-          (names ?? []).map((name) => ({ Type: type, Name: name }))
-        ).sort((a, b) => a.Type < b.Type || (a.Type === b.Type && a.Name < b.Name) ? -1 : 1),
-      },
-    };
+    this.#info = await engineInfo(this.#options.engine, signal);
+    return describeEngine(this.#info, this.#options.hostname);
   }
 
   controller(task: Task): Controller {
@@ -94,12 +82,20 @@ export class DockerExecutor implements Executor {
 
   async taskIds(signal: AbortSignal): Promise<string[]> {
     const containers = await this.#list(`${LABEL.owner}=${this.#options.nodeId}`, signal);
-    return containers.map(({ Labels }) => Labels[LABEL.taskId]).filter((id) => id !== undefined);
+    const ids = new Set(await this.#options.files.taskIds());
+    for (const { Labels } of containers) if (Labels[LABEL.taskId]) ids.add(Labels[LABEL.taskId]!);
+    return [...ids].sort();
   }
 
   async removeUnknown(taskId: string, signal: AbortSignal): Promise<void> {
-    for (const { Id } of await this.#list(`${LABEL.taskId}=${taskId}`, signal)) {
-      await this.#options.engine.call("DELETE", `/containers/${Id}?force=true&v=true`, { signal });
+    for (const { Id, Labels } of await this.#list(`${LABEL.taskId}=${taskId}`, signal)) {
+      // The label of a task alone is no proof: Docker's own swarm mode sets it too.
+      if (Labels[LABEL.owner] !== this.#options.nodeId) continue;
+      await this.#parts.stopping(() =>
+        engineCall(this.#options.engine, "DELETE", `/containers/${Id}?force=true&v=true`, {
+          signal,
+        })
+      );
     }
     await this.#options.files.remove(taskId);
   }
@@ -108,18 +104,15 @@ export class DockerExecutor implements Executor {
     label: string,
     signal: AbortSignal,
   ): Promise<{ Id: string; Labels: Record<string, string> }[]> {
-    const filters = encodeURIComponent(JSON.stringify({ label: [label] }));
-    return await this.#options.engine.json("GET", `/containers/json?all=true&filters=${filters}`, {
-      signal,
-    });
+    const query = filtersQuery({ label: [label] });
+    const path = `/containers/json?all=true&${query}`;
+    return await engineJson(this.#options.engine, "GET", path, { signal });
   }
 }
 
 /** @throws FleetError unavailable when there is no usable engine, with what to do about it */
-export async function checkEngine(engine: Engine): Promise<void> {
-  const info = await engine.json<EngineInfo>("GET", "/info", {
-    signal: AbortSignal.timeout(10_000),
-  });
+export async function checkEngine(engine: EngineApi): Promise<void> {
+  const info = await engineInfo(engine, AbortSignal.timeout(INFO_TIMEOUT_MS));
   const state = info.Swarm?.LocalNodeState ?? "inactive";
   if (state !== "inactive") {
     throw new FleetError(
@@ -129,30 +122,15 @@ export async function checkEngine(engine: Engine): Promise<void> {
   }
 }
 
-const ENGINE_NETWORKS = ["host", "bridge", "none"];
+async function engineInfo(engine: EngineApi, signal: AbortSignal): Promise<EngineInfo> {
+  return await engineJson<EngineInfo>(engine, "GET", "/info", { signal });
+}
+
+const ENGINE_NETWORKS = new Set(["host", "bridge", "none"]);
 
 /** Engine networks that a service may name; overlay networks come with addresses of their own. */
 function networkMode(task: Task): string | undefined {
-  const attachments = task.NetworksAttachments ?? [];
-  const named = attachments.map(({ NetworkID }) => NetworkID).find((name) =>
-    ["host", "bridge", "none"].includes(name)
-  );
-  return named;
-}
-
-/** At most `limit` at once; a free place goes to whoever waits longest. */
-function limiter(limit: number): <T>(run: () => Promise<T>) => Promise<T> {
-  let free = limit;
-  const waiting: (() => void)[] = [];
-  return async (run) => {
-    if (free > 0) free--;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      return await run();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else free++;
-    }
-  };
+  const ids = (task.NetworksAttachments ?? []).map(({ NetworkID }) => NetworkID);
+  const targets = (task.Spec.Networks ?? []).map(({ Target }) => Target ?? "");
+  return [...ids, ...targets].find((name) => ENGINE_NETWORKS.has(name));
 }

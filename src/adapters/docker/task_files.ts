@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
-import { FleetError } from "../../base/errors.ts";
+import { statfs } from "node:fs/promises";
+import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Task } from "../../model/task.ts";
 import type { MountedFile } from "./container_request.ts";
 
@@ -10,50 +11,48 @@ export interface Dependencies {
 }
 
 const DEFAULT_MODE = 0o444;
+/** `f_type` of statfs(2) for the file systems that live in memory only: tmpfs, ramfs. */
+const MEMORY_FILE_SYSTEMS = new Set([0x01021994, 0x858458f6]);
+
+interface Wanted {
+  readonly kind: "secret" | "config";
+  readonly id: string;
+  readonly file: { Name?: string; UID?: string; GID?: string; Mode?: number } | undefined;
+  /** Where a relative name goes in the container. */
+  readonly folder: string;
+}
 
 /** The files of tasks in a folder on a tmpfs: clear text never reaches a disk. */
 export class TaskFiles {
   readonly #folder: string;
   readonly #dependencies: Dependencies;
+  #ready: Promise<void> | undefined;
 
   constructor(folder: string, dependencies: Dependencies) {
     this.#folder = folder;
     this.#dependencies = dependencies;
   }
 
-  /** @throws FleetError unavailable when a secret or config of the task has not arrived */
+  /**
+   * Writes the task's secrets and configs. May be called again: equal content is written over.
+   * @throws FleetError not-found when one of them has not arrived, unavailable when there is no tmpfs
+   */
   async prepare(task: Task): Promise<MountedFile[]> {
-    const spec = task.Spec.ContainerSpec;
-    const wanted = [
-      ...(spec?.Secrets ?? []).map((ref) => ({
-        kind: "secret" as const,
-        id: ref.SecretID ?? "",
-        file: ref.File,
-        folder: "/run/secrets/",
-      })),
-      ...(spec?.Configs ?? []).filter((ref) => ref.File)
-        .map((ref) => ({
-          kind: "config" as const,
-          id: ref.ConfigID ?? "",
-          file: ref.File,
-          folder: "/",
-        })),
-    ];
+    const wanted = wantedFiles(task);
     if (wanted.length === 0) return [];
+    await this.#ensureInMemory();
     const folder = `${this.#folder}/${task.ID}`;
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     const mounted: MountedFile[] = [];
-    for (const { kind, id, file, folder: target } of wanted) {
-      const found = this.#dependencies[kind](id);
-      if (!found) throw new FleetError("unavailable", `${kind} ${id} is not on this node`);
-      const source = `${folder}/${kind}-${id}-${mounted.length}`;
-      await Deno.writeFile(source, new Uint8Array(Buffer.from(found.data, "base64")), {
-        mode: 0o600,
-      });
-      await Deno.chown(source, Number(file?.UID ?? 0) || 0, Number(file?.GID ?? 0) || 0);
-      await Deno.chmod(source, (file?.Mode ?? DEFAULT_MODE) & 0o7777);
-      const name = file?.Name ?? found.name;
-      mounted.push({ source, target: name.startsWith("/") ? name : target + name });
+    for (const item of wanted) {
+      const found = this.#dependencies[item.kind](item.id);
+      if (!found) {
+        throw new FleetError("not-found", `${item.kind} ${item.id} was not sent to this node`);
+      }
+      const source = `${folder}/${item.kind}-${item.id}-${mounted.length}`;
+      await writeAs(source, found.data, item);
+      const name = item.file?.Name || found.name;
+      mounted.push({ source, target: name.startsWith("/") ? name : item.folder + name });
     }
     return mounted;
   }
@@ -63,4 +62,110 @@ export class TaskFiles {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
   }
+
+  /** Tasks that have files here. */
+  async taskIds(): Promise<string[]> {
+    try {
+      return (await Array.fromAsync(Deno.readDir(this.#folder))).map(({ name }) => name);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    }
+  }
+
+  /** Takes the folder away, with the tmpfs if one was mounted on it; after leaving the cluster. */
+  async dispose(): Promise<void> {
+    this.#ready = undefined;
+    const mounts = await Deno.readTextFile("/proc/self/mountinfo").catch(() => "");
+    if (mounts.split("\n").some((line) => line.split(" ")[4] === this.#folder)) {
+      await mountTool("umount", [this.#folder]);
+    }
+    await Deno.remove(this.#folder, { recursive: true }).catch((error: unknown) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
+
+  #ensureInMemory(): Promise<void> {
+    const attempt = this.#ready ??= ensureMemoryFolder(this.#folder);
+    attempt.catch(() => this.#ready = undefined);
+    return attempt;
+  }
+}
+
+function wantedFiles(task: Task): Wanted[] {
+  const spec = task.Spec.ContainerSpec;
+  return [
+    ...(spec?.Secrets ?? []).map((ref): Wanted => ({
+      kind: "secret",
+      id: ref.SecretID ?? "",
+      file: ref.File,
+      folder: "/run/secrets/",
+    })),
+    // One without a file is for the engine (credential specs), not for the program.
+    ...(spec?.Configs ?? []).filter((ref) => ref.File).map((ref): Wanted => ({
+      kind: "config",
+      id: ref.ConfigID ?? "",
+      file: ref.File,
+      folder: "/",
+    })),
+  ];
+}
+
+async function writeAs(path: string, base64: string, { kind, id, file }: Wanted): Promise<void> {
+  const [uid, gid] = [numericId(file?.UID), numericId(file?.GID)];
+  if (uid === undefined || gid === undefined) {
+    throw new FleetError(
+      "invalid",
+      `${kind} ${id}: its file's owner must be a number, not ${file?.UID}:${file?.GID}`,
+    );
+  }
+  // A file left by an earlier agent may be read-only even for its owner's tools: start anew.
+  const fresh = `${path}.new`;
+  await Deno.writeFile(fresh, new Uint8Array(Buffer.from(base64, "base64")), { mode: 0o600 });
+  await Deno.chown(fresh, uid, gid);
+  await Deno.chmod(fresh, (file?.Mode ?? DEFAULT_MODE) & 0o7777);
+  await Deno.rename(fresh, path);
+}
+
+function numericId(text: string | undefined): number | undefined {
+  if (text === undefined || text === "") return 0;
+  return /^\d{1,10}$/.test(text) ? Number(text) : undefined;
+}
+
+/** A folder that no disk stands behind; mounts a tmpfs on it where its place is on a disk. */
+async function ensureMemoryFolder(folder: string): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  if (await isInMemory(folder)) return;
+  const failure = await mountTool("mount", [
+    "-t",
+    "tmpfs",
+    "-o",
+    "mode=0700,nosuid,nodev,noexec",
+    "fleet-tasks",
+    folder,
+  ]);
+  if (failure === undefined && await isInMemory(folder)) return;
+  throw new FleetError(
+    "unavailable",
+    `secrets and configs need a tmpfs, but ${folder} is on a disk and none could be mounted there: ${failure}`,
+  );
+}
+
+/** What went wrong, or undefined. */
+async function mountTool(command: "mount" | "umount", args: string[]): Promise<string | undefined> {
+  try {
+    const { code, stderr } = await new Deno.Command(command, {
+      args,
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).output();
+    return code === 0 ? undefined : new TextDecoder().decode(stderr).trim();
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+async function isInMemory(folder: string): Promise<boolean> {
+  return MEMORY_FILE_SYSTEMS.has((await statfs(folder)).type);
 }

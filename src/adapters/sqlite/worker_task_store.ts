@@ -37,19 +37,34 @@ export class WorkerTaskStore {
   /** Stores or replaces tasks and drops others, in one transaction. @throws FleetError unavailable (disk full) */
   replace(put: readonly Task[], removed: readonly string[]): void {
     if (put.length === 0 && removed.length === 0) return;
+    this.#transaction((raw) => {
+      const insert = raw.prepare(
+        "INSERT INTO worker_task (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+      );
+      const remove = raw.prepare("DELETE FROM worker_task WHERE id = ?");
+      for (const task of put) {
+        const bytes = new TextEncoder().encode(JSON.stringify(task));
+        insert.run(task.ID, seal(this.#key, bytes, taskContext(task.ID)));
+      }
+      for (const id of removed) remove.run(id);
+    });
+  }
+
+  /** Statuses of stored tasks, in one transaction; others are ignored. @throws as {@link replace} */
+  setStatuses(updates: readonly { readonly id: string; readonly status: TaskStatus }[]): void {
+    if (updates.length === 0) return;
+    this.#transaction((raw) => {
+      const update = raw.prepare("UPDATE worker_task SET status = ? WHERE id = ?");
+      for (const { id, status } of updates) update.run(JSON.stringify(status), id);
+    });
+  }
+
+  #transaction(write: (raw: Database["raw"]) => void): void {
     guarded(this.#path, () => {
       const { raw } = this.#database;
       raw.exec("BEGIN IMMEDIATE");
       try {
-        const insert = raw.prepare(
-          "INSERT INTO worker_task (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
-        );
-        const remove = raw.prepare("DELETE FROM worker_task WHERE id = ?");
-        for (const task of put) {
-          const bytes = new TextEncoder().encode(JSON.stringify(task));
-          insert.run(task.ID, seal(this.#key, bytes, taskContext(task.ID)));
-        }
-        for (const id of removed) remove.run(id);
+        write(raw);
         raw.exec("COMMIT");
       } catch (error) {
         try {
@@ -59,15 +74,6 @@ export class WorkerTaskStore {
         }
         throw error;
       }
-    });
-  }
-
-  setStatus(id: string, status: TaskStatus): void {
-    guarded(this.#path, () => {
-      this.#database.raw.prepare("UPDATE worker_task SET status = ? WHERE id = ?").run(
-        JSON.stringify(status),
-        id,
-      );
     });
   }
 

@@ -16,19 +16,14 @@ const MAX_ROUNDS = 10_000;
 /** One member with its disk and its state machine, which is the list of what was applied. */
 export class TestMember {
   storage = new MemoryStorage();
-  node: RaftNode;
+  node!: RaftNode;
   applied: Entry[] = [];
   conf: ConfState = { voters: [], learners: [] };
   readStates: ReadState[] = [];
   down = false;
 
   constructor(readonly config: RaftConfig, founders: readonly RaftId[]) {
-    if (founders.length > 0) {
-      const { entries, hardState } = bootstrap(founders);
-      this.storage.append(entries);
-      this.storage.setHardState(hardState);
-    }
-    this.node = new RaftNode(config, this.storage);
+    this.forget(founders);
   }
 
   /** Works off one Ready as its contract says; returns it. */
@@ -70,6 +65,17 @@ export class TestMember {
     this.down = false;
     const applied = snapshot?.meta.index ?? 0;
     this.node = new RaftNode({ ...this.config, ...overrides, applied }, this.storage);
+  }
+
+  /** The disk goes back to the founding entries, as if restored from an old image. */
+  forget(founders: readonly RaftId[]): void {
+    this.storage = new MemoryStorage();
+    if (founders.length > 0) {
+      const { entries, hardState } = bootstrap(founders);
+      this.storage.append(entries);
+      this.storage.setHardState(hardState);
+    }
+    this.restart();
   }
 
   /** Snapshots what is applied and drops the log up to there, but for `keep` entries. */

@@ -9,6 +9,11 @@ export interface Exit {
   readonly reason?: string;
 }
 
+/** An end that is no success, in Swarm's words. */
+export function exitSentence({ code, reason }: Exit): string {
+  return `task: non-zero exit (${code})${reason === undefined ? "" : `: ${reason}`}`;
+}
+
 /** Facts that the status carries from `starting` on. */
 export interface TaskFacts {
   readonly container?: ContainerStatus;
@@ -17,7 +22,8 @@ export interface TaskFacts {
 
 /**
  * Acts for one task. Every method may be called again after a crash: what is done already is left as it
- * is. Failures are thrown; their sentence becomes the task's error.
+ * is. Failures are thrown; their sentence becomes the task's error. A method that is aborted leaves
+ * nothing behind that goes on by itself.
  */
 export interface Controller {
   /** Image, files, container; nothing runs yet. */

@@ -3,7 +3,7 @@ import type { TaskState } from "../../model/task_state.ts";
 import { timeText } from "../../model/meta.ts";
 import type { Task, TaskStatus } from "../../model/task.ts";
 import type { Controller, TaskFacts } from "./controller.ts";
-import { TemporaryError } from "./controller.ts";
+import { exitSentence, TemporaryError } from "./controller.ts";
 
 /**
  * Does exactly one step of a task's life and says what it is after it, or `undefined` when nothing is to
@@ -17,7 +17,7 @@ export async function step(
   controller: Controller,
   options: { readonly now: () => number; readonly signal: AbortSignal },
 ): Promise<TaskStatus | undefined> {
-  const { state } = withState(status);
+  const state: TaskState = status.State;
   const { signal, now } = options;
   const next = (to: TaskState, message: string, more: Partial<TaskStatus> = {}): TaskStatus => ({
     ...status,
@@ -30,7 +30,8 @@ export async function step(
 
   if (compareStates(task.DesiredState, "shutdown") >= 0) {
     await controller.shutdown(signal);
-    return next("shutdown", "shutdown", state === "running" ? await factsOf(controller) : {});
+    const mayHaveRun = compareStates(state, "starting") >= 0;
+    return next("shutdown", "shutdown", mayHaveRun ? await factsOf(controller) : {});
   }
   switch (state) {
     case "new":
@@ -58,18 +59,11 @@ export async function step(
       const exit = await controller.wait(signal);
       const facts = await factsOf(controller);
       if (exit.code === 0 && exit.reason === undefined) return next("complete", "finished", facts);
-      const sentence = exit.reason === undefined
-        ? `task: non-zero exit (${exit.code})`
-        : `task: non-zero exit (${exit.code}): ${exit.reason}`;
-      return next("failed", "started", { ...facts, Err: sentence });
+      return next("failed", "started", { ...facts, Err: exitSentence(exit) });
     }
     default:
       return undefined;
   }
-}
-
-function withState(status: TaskStatus): { state: TaskState } {
-  return { state: status.State };
 }
 
 async function attempt<T>(

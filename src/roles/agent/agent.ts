@@ -1,30 +1,42 @@
 import type { Clock } from "../../base/clock.ts";
 import { sleep } from "../../base/clock.ts";
-import { messageOf } from "../../base/errors.ts";
+import { FleetError, messageOf } from "../../base/errors.ts";
 import { Group } from "../../base/group.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { Executor } from "../../core/task/controller.ts";
-import { MAX_STATUS_BATCH } from "../../model/session.ts";
-import type { FromAgent, FromDispatcher, TaskStatusUpdate } from "../../model/session.ts";
-import type { TaskStatus } from "../../model/task.ts";
+import type { FromAgent, FromDispatcher } from "../../model/session.ts";
+import { EngineWatch } from "./engine_watch.ts";
+import { StatusReporter } from "./status_reporter.ts";
 import type { TaskStore } from "./task_store.ts";
 import { Worker } from "./worker.ts";
+import type { LocalTask } from "./worker.ts";
 
 /** One session with the leader. */
 export interface OpenSession {
   send(message: FromAgent): Promise<void>;
+  /** Ends, or throws, when the session is over. */
   readonly messages: AsyncIterable<FromDispatcher>;
   close(): void;
 }
 
+/** Finds the leader; `src/roles/node/session_transport.ts` implements it over mutual TLS. */
 export interface SessionOpener {
+  /** @throws FleetError unavailable, naming who was tried */
   open(signal: AbortSignal): Promise<OpenSession>;
+}
+
+/** An executor with an engine that comes and goes. */
+export interface AgentExecutor extends Executor {
+  /** Follows what happens on the engine until the signal; waits for an engine that is away. */
+  run(signal: AbortSignal): Promise<void>;
+  /** @throws FleetError unavailable when the engine does not answer */
+  ping(signal: AbortSignal): Promise<void>;
 }
 
 export interface AgentOptions {
   readonly transport: SessionOpener;
-  readonly executor: Executor & { run(signal: AbortSignal): Promise<void> };
+  readonly executor: AgentExecutor;
   readonly store: TaskStore;
   readonly clock: Clock;
   readonly random: Random;
@@ -35,10 +47,14 @@ export interface AgentOptions {
 /** Reconnecting begins at once and slows down to the limit; jitter keeps a cluster's agents apart. */
 const FIRST_BACKOFF_MS = 100;
 const LAST_BACKOFF_MS = 8_000;
-/** Statuses gather this long, so that a burst is one message. */
-const STATUS_DELAY_MS = 20;
-/** The description is looked at this often. */
-const DESCRIBE_EVERY_MS = 60_000;
+/** Failures in a row after which a session that cannot be had is worth a warning. */
+const QUIET_FAILURES = 3;
+/** The leader answers a hello within this, or is not one any more. */
+const HELLO_TIMEOUT_MS = 10_000;
+/** The description is looked at this often (Docker: 20 s). */
+const DESCRIBE_EVERY_MS = 20_000;
+/** Between attempts to remove what nobody owns, while the engine is away. */
+const SWEEP_RETRY_MS = 5_000;
 
 /**
  * The worker side of a node: a session with the leader whenever one can be had, and the tasks that were
@@ -47,25 +63,23 @@ const DESCRIBE_EVERY_MS = 60_000;
 export class Agent {
   readonly worker: Worker;
   readonly #options: AgentOptions;
-  readonly #unsent = new Map<string, TaskStatus>();
-  #notify: () => void = () => {};
+  readonly #reporter: StatusReporter;
   #group: Group | undefined;
 
   constructor(options: AgentOptions) {
     this.#options = options;
+    this.#reporter = new StatusReporter(options.clock);
     const { executor, store, clock, logger } = options;
     this.worker = new Worker({
       executor,
       store,
       clock,
       logger,
-      onStatus: (taskId, status) => {
-        this.#unsent.set(taskId, status);
-        this.#notify();
-      },
+      onStatus: (taskId, status) => this.#reporter.put(taskId, status),
     });
   }
 
+  /** Takes up the stored tasks and begins to look for the managers. */
   async start(): Promise<void> {
     await this.worker.start();
     const group = new Group();
@@ -83,6 +97,24 @@ export class Agent {
     await this.worker.close();
   }
 
+  /** From start to the signal's end. @throws what ended a loop that should not end */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.start();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    try {
+      await Promise.race([promise, this.#group?.wait()]);
+    } finally {
+      await this.stop();
+    }
+  }
+
+  /** The tasks of this node and their containers, without asking the managers. */
+  localTasks(): LocalTask[] {
+    return this.worker.localTasks();
+  }
+
   async #sessions(signal: AbortSignal): Promise<void> {
     const { clock, random, logger } = this.#options;
     let failures = 0;
@@ -91,7 +123,8 @@ export class Agent {
         await this.#oneSession(signal, () => failures = 0);
       } catch (error) {
         if (signal.aborted) return;
-        logger.log(failures > 3 ? "warn" : "info", "no session with the managers; trying again", {
+        const level = failures > QUIET_FAILURES ? "warn" : "info";
+        logger.log(level, "no session with the managers; trying again", {
           error: messageOf(error),
         });
       }
@@ -101,93 +134,109 @@ export class Agent {
   }
 
   async #oneSession(signal: AbortSignal, onOpen: () => void): Promise<void> {
-    const { transport, executor, logger } = this.#options;
+    const { transport, executor, clock } = this.#options;
+    // Without an engine nothing can run here: the managers shall not think so.
     const description = await executor.describe(signal);
     const session = await transport.open(signal);
     const group = new Group(signal);
+    // Whoever fails first ends the stream too: the one who reads it waits for nothing else.
+    if (group.signal.aborted) session.close();
+    group.signal.addEventListener("abort", () => session.close(), { once: true });
     try {
       await session.send({ type: "hello", description });
-      const state = {
-        sent: 0,
-        unacknowledged: [] as { count: number; updates: TaskStatusUpdate[] }[],
-      };
-      // Everything is told again: what an earlier session sent may not have arrived.
-      for (const { task, status } of this.worker.tasks()) {
-        if (!this.#unsent.has(task.ID)) this.#unsent.set(task.ID, status);
-      }
-      group.go("messages", async () => {
-        for await (const message of session.messages) {
-          if (message.type === "session") {
-            onOpen();
-            this.#options.onSession(message);
-            if (!group.signal.aborted) {
-              this.#startBeating(group, session, message.heartbeatPeriodMs);
-            }
-            logger.log("info", "session with the managers", { session: message.sessionId });
-          } else if (message.type === "ack") {
-            state.unacknowledged = state.unacknowledged.filter(({ count }) =>
-              count > message.count
-            );
-          } else if (!this.worker.apply(message.assignments)) {
-            throw new Error("an assignment does not follow the last one");
-          } else if (message.assignments.kind === "complete") {
-            await this.worker.sweep(group.signal);
-          }
+      const opened = Promise.withResolvers<number>();
+      group.go("messages", (inner) =>
+        this.#receive(session, group, inner, (periodMs) => {
+          onOpen();
+          opened.resolve(periodMs);
+        }));
+      group.go("hello", async (inner) => {
+        const cancel = clock.after(
+          HELLO_TIMEOUT_MS,
+          () => opened.reject(new FleetError("timeout", "the leader does not answer the hello")),
+        );
+        inner.addEventListener("abort", () => opened.reject(inner.reason), { once: true });
+        try {
+          await opened.promise;
+        } finally {
+          cancel();
         }
-        throw new Error("the manager ended the session");
+        // Everything is told again: what an earlier session sent may not have arrived.
+        for (const { task, status } of this.worker.tasks()) this.#reporter.put(task.ID, status);
+        group.go(
+          "statuses",
+          (last) => this.#reporter.run((message) => session.send(message), last),
+        );
       });
-      group.go("statuses", (inner) => this.#sendStatuses(session, state, inner));
       group.go(
         "description",
         (inner) => this.#redescribe(session, JSON.stringify(description), inner),
       );
+      group.go("engine", (inner) => new EngineWatch(executor, clock).untilGone(inner));
       await group.wait();
     } finally {
-      session.close();
       await group.stop();
     }
   }
 
-  #beating = new WeakSet<OpenSession>();
-
-  #startBeating(group: Group, session: OpenSession, periodMs: number): void {
-    if (this.#beating.has(session)) return;
-    this.#beating.add(session);
-    group.go("heartbeat", async (signal) => {
-      for (;;) {
-        await sleep(
-          this.#options.clock,
-          periodMs * (0.8 + this.#options.random.float() * 0.2),
-          signal,
-        );
-        await session.send({ type: "heartbeat" });
+  async #receive(
+    session: OpenSession,
+    group: Group,
+    signal: AbortSignal,
+    onSession: (heartbeatPeriodMs: number) => void,
+  ): Promise<void> {
+    const { logger } = this.#options;
+    let heartbeatPeriodMs = 0;
+    for await (const message of session.messages) {
+      signal.throwIfAborted();
+      switch (message.type) {
+        case "session":
+          if (heartbeatPeriodMs === 0) {
+            logger.log("info", "session with the managers", { session: message.sessionId });
+            group.go("heartbeat", (inner) => this.#beat(session, () => heartbeatPeriodMs, inner));
+          }
+          heartbeatPeriodMs = message.heartbeatPeriodMs;
+          onSession(heartbeatPeriodMs);
+          this.#options.onSession(message);
+          break;
+        case "ack":
+          this.#reporter.acknowledged(message.count);
+          break;
+        case "assignments":
+          if (!this.worker.apply(message.assignments)) {
+            throw new FleetError("invalid", "an assignment does not follow the last one");
+          }
+          if (message.assignments.kind === "complete") {
+            group.go("sweep", (inner) => this.#sweep(inner));
+          }
+          break;
       }
-    });
+    }
+    signal.throwIfAborted();
+    throw new FleetError("unavailable", "the manager ended the session");
   }
 
-  async #sendStatuses(
-    session: OpenSession,
-    state: { sent: number; unacknowledged: { count: number; updates: TaskStatusUpdate[] }[] },
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #beat(session: OpenSession, periodMs: () => number, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options;
     for (;;) {
-      signal.throwIfAborted();
-      if (this.#unsent.size === 0) {
-        await new Promise<void>((resolve) => {
-          this.#notify = resolve;
-          signal.addEventListener("abort", () => resolve(), { once: true });
+      await sleep(clock, periodMs() * (0.8 + random.float() * 0.2), signal);
+      await session.send({ type: "heartbeat" });
+    }
+  }
+
+  /** Removes what no task owns, once the engine is there to do it. */
+  async #sweep(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options;
+    for (;;) {
+      try {
+        return await this.worker.sweep(signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        logger.log("info", "cannot look for containers without a task yet", {
+          error: messageOf(error),
         });
+        await sleep(clock, SWEEP_RETRY_MS, signal);
       }
-      await sleep(this.#options.clock, STATUS_DELAY_MS, signal);
-      const updates: TaskStatusUpdate[] = [];
-      for (const [taskId, status] of this.#unsent) {
-        if (updates.length >= MAX_STATUS_BATCH) break;
-        updates.push({ taskId, status });
-        this.#unsent.delete(taskId);
-      }
-      if (updates.length === 0) continue;
-      state.unacknowledged.push({ count: ++state.sent, updates });
-      await session.send({ type: "status", updates });
     }
   }
 

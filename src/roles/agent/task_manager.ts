@@ -10,6 +10,8 @@ import type { Task, TaskStatus } from "../../model/task.ts";
 
 /** After a temporary failure the step is tried again this much later. */
 const RETRY_MS = 1_000;
+/** What cannot be removed is tried again, ever more slowly up to this. */
+const LAST_REMOVAL_RETRY_MS = 30_000;
 
 export interface TaskManagerOptions {
   readonly controller: Controller;
@@ -24,7 +26,10 @@ export class TaskManager {
   #status: TaskStatus;
   readonly #options: TaskManagerOptions;
   readonly #stop = new AbortController();
+  /** Ends the step that is under way. */
   #interrupt = new AbortController();
+  /** The task changed since the step under way began. */
+  #changed = false;
   #wake: () => void = () => {};
   readonly #done: Promise<void>;
 
@@ -43,12 +48,15 @@ export class TaskManager {
     return this.#status;
   }
 
-  /** A newer version of the task; only its desired state can change what is done. */
+  /**
+   * A newer version of the task; only its desired state can change what is done. A step under way is
+   * ended only when the task shall stop: preparing goes on when a waiting task may start.
+   */
   update(task: Task): void {
-    const changed = task.DesiredState !== this.#task.DesiredState;
+    const mustStop = shallStop(task) && !shallStop(this.#task);
     this.#task = task;
-    if (!changed) return;
-    this.#interrupt.abort(new DOMException("the task changed", "AbortError"));
+    this.#changed = true;
+    if (mustStop) this.#interrupt.abort(new DOMException("the task shall stop", "AbortError"));
     this.#wake();
   }
 
@@ -60,11 +68,11 @@ export class TaskManager {
     await this.#done;
   }
 
-  /** Stops the program and removes everything the task left. */
+  /** Stops the program and removes everything the task left; tries until it succeeds or is aborted. */
   async remove(signal: AbortSignal): Promise<void> {
     await this.close();
     const { controller, clock, logger } = this.#options;
-    for (;;) {
+    for (let delayMs = RETRY_MS;; delayMs = Math.min(2 * delayMs, LAST_REMOVAL_RETRY_MS)) {
       try {
         await controller.shutdown(signal);
         await controller.remove(signal);
@@ -72,7 +80,7 @@ export class TaskManager {
       } catch (error) {
         if (signal.aborted) throw error;
         logger.log("warn", "cannot remove the task's container yet", { error: messageOf(error) });
-        await sleep(clock, RETRY_MS, signal);
+        await sleep(clock, delayMs, signal);
       }
     }
   }
@@ -82,36 +90,42 @@ export class TaskManager {
     const stop = this.#stop.signal;
     while (!stop.aborted) {
       this.#interrupt = new AbortController();
+      this.#changed = false;
+      const { signal } = this.#interrupt;
       try {
         const next = await step(this.#task, this.#status, controller, {
           now: () => clock.now(),
-          signal: this.#interrupt.signal,
+          signal,
         });
-        if (next === undefined) await this.#idle();
-        else this.#report(next);
+        if (next !== undefined) this.#report(next);
+        else await this.#idle();
       } catch (error) {
         if (stop.aborted) return;
-        if (this.#interrupt.signal.aborted) continue;
+        if (signal.aborted) continue;
         const level = error instanceof TemporaryError ? "debug" : "warn";
         logger.log(level, "a step of the task did not succeed; trying again", {
+          state: this.#status.State,
           error: messageOf(error),
         });
-        await sleep(clock, RETRY_MS, AbortSignal.any([stop, this.#interrupt.signal])).catch(
-          () => {},
-        );
+        await sleep(clock, RETRY_MS, signal).catch(() => {});
       }
     }
   }
 
   /** Waits for an update or the end. */
   #idle(): Promise<void> {
-    if (this.#stop.signal.aborted || this.#interrupt.signal.aborted) return Promise.resolve();
+    if (this.#changed || this.#stop.signal.aborted) return Promise.resolve();
     return new Promise((resolve) => this.#wake = resolve);
   }
 
+  /** A state may only move up: what was said once is never taken back. */
   #report(next: TaskStatus): void {
     if (compareStates(next.State, this.#status.State) <= 0) return;
     this.#status = next;
     this.#options.onStatus(next);
   }
+}
+
+function shallStop(task: Task): boolean {
+  return compareStates(task.DesiredState, "shutdown") >= 0;
 }

@@ -5,9 +5,13 @@ import type { Executor } from "../../core/task/controller.ts";
 import { timeText } from "../../model/meta.ts";
 import type { Assignments } from "../../model/session.ts";
 import { isTerminal } from "../../model/task_state.ts";
+import type { TaskState } from "../../model/task_state.ts";
 import type { Task, TaskStatus } from "../../model/task.ts";
-import type { TaskStore } from "./task_store.ts";
+import { Dependencies } from "./dependencies.ts";
+import type { Dependency } from "./dependencies.ts";
+import { StatusJournal } from "./status_journal.ts";
 import { TaskManager } from "./task_manager.ts";
+import type { TaskStore } from "./task_store.ts";
 
 export interface WorkerOptions {
   readonly executor: Executor;
@@ -18,40 +22,47 @@ export interface WorkerOptions {
   readonly onStatus: (taskId: string, status: TaskStatus) => void;
 }
 
-/** A secret or config that tasks here reference. */
-export interface Dependency {
-  readonly name: string;
-  readonly data: string;
+/** A task on this node and the container that it is, for the API of this node. */
+export interface LocalTask {
+  readonly taskId: string;
+  readonly serviceId: string | undefined;
+  readonly containerId: string | undefined;
+  readonly state: TaskState;
 }
 
 /** Keeps the node's tasks as the managers assigned them, across restarts of the agent. */
 export class Worker {
   readonly #options: WorkerOptions;
+  readonly #journal: StatusJournal;
+  readonly #dependencies = new Dependencies();
   readonly #managers = new Map<string, TaskManager>();
+  /** Tasks whose remains are being removed; nothing of them may start again before that is done. */
   readonly #removals = new Map<string, Promise<void>>();
-  readonly #secrets = new Map<string, Dependency>();
-  readonly #configs = new Map<string, Dependency>();
+  /** Taken away and given back, as when leaders change: begin when their removal is done. */
+  readonly #returning = new Map<string, Task>();
   readonly #stop = new AbortController();
+  /** `resultsIn` of what was applied last. */
   #applied = -1;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#journal = new StatusJournal(options);
   }
 
+  /** @throws TemporaryError before the managers sent anything */
   secret(id: string): Dependency | undefined {
-    return this.#secrets.get(id);
+    return this.#dependencies.get("secret", id);
   }
 
+  /** @throws TemporaryError before the managers sent anything */
   config(id: string): Dependency | undefined {
-    return this.#configs.get(id);
+    return this.#dependencies.get("config", id);
   }
 
   /** Takes up what an earlier agent left: running containers are adopted, not started again. */
   async start(): Promise<void> {
     for (const { task, status } of await this.#options.store.list()) {
-      if (status && isTerminal(status.State)) {
-        this.#start(task, status);
-      } else this.#start(task, status ?? assigned(task));
+      this.#start(task, status ?? beginning(task));
     }
   }
 
@@ -60,85 +71,72 @@ export class Worker {
     return [...this.#managers.values()].map(({ task, status }) => ({ task, status }));
   }
 
+  localTasks(): LocalTask[] {
+    return this.tasks().map(({ task, status }) => ({
+      taskId: task.ID,
+      serviceId: task.ServiceID,
+      containerId: status.ContainerStatus?.ContainerID,
+      state: status.State,
+    }));
+  }
+
   /**
    * Applies a set or a difference. False when it does not follow what was applied last: the session has
    * to be opened anew.
    */
   apply(assignments: Assignments): boolean {
     if (assignments.kind === "incremental" && assignments.appliesTo !== this.#applied) return false;
-    const tasks: Task[] = [];
-    for (const item of assignments.update) {
-      if (item.kind === "task") tasks.push(item.task);
-      else {(item.kind === "secret" ? this.#secrets : this.#configs).set(item.id, {
-          name: item.name,
-          data: item.data,
-        });}
-    }
+    const tasks = assignments.update.flatMap((item) => item.kind === "task" ? [item.task] : []);
     const removed = assignments.remove.filter(({ kind }) => kind === "task").map(({ id }) => id);
     if (assignments.kind === "complete") {
       const kept = new Set(tasks.map(({ ID }) => ID));
-      removed.push(...[...this.#managers.keys()].filter((id) => !kept.has(id)));
-      this.#keepOnly(assignments);
+      const known = [...this.#managers.keys(), ...this.#returning.keys()];
+      removed.push(...known.filter((id) => !kept.has(id)));
     }
+    this.#dependencies.apply(assignments);
     this.#applyTasks(tasks, removed);
-    for (const { kind, id } of assignments.remove) {
-      if (kind === "secret") this.#secrets.delete(id);
-      if (kind === "config") this.#configs.delete(id);
-    }
     this.#applied = assignments.resultsIn;
     return true;
   }
 
-  #keepOnly({ update }: Assignments): void {
-    for (const [kind, held] of [["secret", this.#secrets], ["config", this.#configs]] as const) {
-      const kept = new Set(update.filter((item) => item.kind === kind).map(({ id }) => id));
-      for (const id of held.keys()) if (!kept.has(id)) held.delete(id);
-    }
-  }
-
   #applyTasks(tasks: readonly Task[], removed: readonly string[]): void {
     const { store, logger } = this.#options;
+    let refusal: string | undefined;
     try {
       store.replace(tasks, removed);
     } catch (error) {
-      logger.log("error", "assignments refused: they cannot be stored", {
-        error: messageOf(error),
-      });
-      for (const task of tasks) {
-        if (!this.#managers.has(task.ID)) this.#reject(task, messageOf(error));
-      }
-      return;
+      refusal = messageOf(error);
+      logger.log("error", "new tasks are refused: they cannot be stored", { error: refusal });
     }
+    // What is known is stopped, started and removed as asked even then: that needs no disk.
     for (const id of removed) this.#remove(id);
     for (const task of tasks) {
       const manager = this.#managers.get(task.ID);
       if (manager) manager.update(task);
-      else this.#start(task, isTerminal(task.Status.State) ? task.Status : assigned(task));
+      else if (this.#removals.has(task.ID)) this.#returning.set(task.ID, task);
+      else if (refusal === undefined) this.#start(task, beginning(task));
+      else if (!isTerminal(task.Status.State)) this.#reject(task, refusal);
     }
   }
 
   #start(task: Task, status: TaskStatus): void {
-    const { executor, clock, logger, store, onStatus } = this.#options;
-    if (this.#removals.has(task.ID)) return;
+    const { executor, clock, logger, onStatus } = this.#options;
+    const fields = { task: task.ID, ...(task.ServiceID ? { service: task.ServiceID } : {}) };
     this.#managers.set(
       task.ID,
       new TaskManager(task, status, {
         controller: executor.controller(task),
         clock,
-        logger: logger.with({
-          task: task.ID,
-          ...(task.ServiceID ? { service: task.ServiceID } : {}),
-        }),
+        logger: logger.with(fields),
         onStatus: (next) => {
-          try {
-            store.setStatus(task.ID, next);
-          } catch (error) {
-            // The managers still hear of it; after a restart the container tells its state again.
-            logger.log("warn", "a task's state cannot be stored", {
-              task: task.ID,
-              error: messageOf(error),
+          if (next.Err !== undefined) {
+            logger.log("info", "task did not succeed", {
+              ...fields,
+              state: next.State,
+              error: next.Err,
             });
           }
+          this.#journal.put(task.ID, next);
           onStatus(task.ID, next);
         },
       }),
@@ -158,18 +156,25 @@ export class Worker {
   #remove(id: string): void {
     const manager = this.#managers.get(id);
     this.#managers.delete(id);
-    if (!manager || this.#removals.has(id)) return;
-    const removal = manager.remove(this.#stop.signal).catch(() => {}).finally(() =>
-      this.#removals.delete(id)
-    );
+    this.#returning.delete(id);
+    this.#journal.forget(id);
+    if (!manager) return;
+    const removal = manager.remove(this.#stop.signal).catch(() => {}).then(() => {
+      this.#removals.delete(id);
+      const task = this.#returning.get(id);
+      this.#returning.delete(id);
+      if (task && !this.#stop.signal.aborted) this.#start(task, beginning(task));
+    });
     this.#removals.set(id, removal);
   }
 
   /** Removes containers of this node that belong to no task any more. */
   async sweep(signal: AbortSignal): Promise<void> {
     const { executor, logger } = this.#options;
+    const known = (id: string) => this.#managers.has(id) || this.#removals.has(id);
     for (const id of await executor.taskIds(signal)) {
-      if (this.#managers.has(id) || this.#removals.has(id)) continue;
+      // Looked at again for each: tasks arrive while this goes on.
+      if (known(id)) continue;
       logger.log("info", "removing a container whose task is gone", { task: id });
       await executor.removeUnknown(id, signal);
     }
@@ -180,6 +185,7 @@ export class Worker {
     this.#stop.abort(new DOMException("the agent stops", "AbortError"));
     await Promise.all([...this.#managers.values()].map((manager) => manager.close()));
     await Promise.all(this.#removals.values());
+    this.#journal.close();
   }
 
   /** Removes every task of this node; for leaving the cluster. */
@@ -188,13 +194,11 @@ export class Worker {
     this.#managers.clear();
     await Promise.all(managers.map((manager) => manager.remove(signal)));
     this.#options.store.replace([], managers.map(({ task }) => task.ID));
-    for (const id of await this.#options.executor.taskIds(signal)) {
-      await this.#options.executor.removeUnknown(id, signal);
-    }
+    await this.sweep(signal);
   }
 }
 
-/** Where an assigned task begins on this node. */
-function assigned(task: Task): TaskStatus {
-  return { ...task.Status, State: "assigned" };
+/** Where a task begins on this node: what is over is over, all else is found out here. */
+function beginning(task: Task): TaskStatus {
+  return isTerminal(task.Status.State) ? task.Status : { ...task.Status, State: "assigned" };
 }

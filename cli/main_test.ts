@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { COMMANDS } from "./commands.ts";
+import { FakeAgent, refusal } from "./testing/fake_agent.ts";
+import { runFleet } from "./testing/fake_environment.ts";
+import { assertGolden } from "./testing/golden.ts";
+import type { Entry } from "./verb.ts";
+
+function paths(entries: Readonly<Record<string, Entry>>, before: string[] = []): string[][] {
+  return Object.entries(entries).flatMap(([name, entry]) =>
+    entry.verbs ? paths(entry.verbs, [...before, name]) : [[...before, name]]
+  );
+}
+
+Deno.test("every verb has help with an example, and no two flags of one name", async () => {
+  let text = "";
+  const top = await runFleet(["--help"]);
+  for (const path of paths(COMMANDS)) {
+    const { code, out, err } = await runFleet([...path, "--help"]);
+    assert.deepEqual([code, err], [0, ""], path.join(" "));
+    assert.match(out, /Examples:\n {2}\S/, path.join(" "));
+    if (path[0] !== "swarm") text += `$ fleet ${path.join(" ")} --help\n${out}\n`;
+  }
+  assertGolden("help.txt", `$ fleet --help\n${top.out}\n${text}`);
+});
+
+Deno.test("help comes by every road", async () => {
+  const expected = (await runFleet(["service", "ls", "--help"])).out;
+  for (
+    const argv of [["help", "service", "ls"], ["service", "help", "ls"], ["service", "ls", "-h"]]
+  ) {
+    assert.equal((await runFleet(argv)).out, expected);
+  }
+});
+
+Deno.test("the version is told by flag and by verb", async () => {
+  const line = "fleet version 1.2.3, commit abc1234, test, Deno 2.9.6\n";
+  for (const argv of [["--version"], ["-v"], ["version"]]) {
+    assert.deepEqual((await runFleet(argv)).out, line);
+  }
+});
+
+Deno.test("wrong usage is exit code 2, with a hint", async () => {
+  const cases: readonly (readonly [string[], RegExp])[] = [
+    [["nod", "ls"], /unknown command 'nod'\n\(Did you mean node\?\)/],
+    [["service", "crate"], /unknown command 'crate'\n\(Did you mean create\?\)/],
+    [["service", "ls", "--quite"], /unknown option '--quite'\n\(Did you mean --quiet\?\)/],
+    [["service", "create"], /missing required argument 'image'\nSee "fleet service create --help"/],
+    [["service", "scale", "web=-1"], /"web=-1": the number of replicas must be a whole number/],
+    [["service", "scale", "web"], /write it as SERVICE=REPLICAS/],
+    [["service", "create", "--replicas", "-1", "nginx"], /"-1" is not a whole number from 0 up/],
+    [["service", "create", "--tty=perhaps", "nginx"], /'-t, --tty' is true or false/],
+    [["service", "create", "Bad Image"], /"Bad Image" is no image reference/],
+    [["node", "update", "--role", "king", "h1"], /"king" is none of worker, manager/],
+    [["join-token", "king"], /tokens for a worker or a manager, not "king"/],
+    [["join", "10.0.0.1:2377"], /--token is required/],
+    [["update"], /nothing to update/],
+    [["ca", "--ca-cert", "x"], /add --rotate/],
+    [["secret", "create", "bad name", "-"], /invalid secret name "bad name"/],
+    [["secret", "create", "s"], /name the file with the data/],
+    [["network", "create", "-x"], /unknown option '-x'/],
+    [["lab", "up", "--hosts", "12"], /--hosts is between 1 and 9, not 12/],
+    [["lab", "up", "--name", "../x"], /lab name "\.\.\/x"/],
+    [["lab", "exec", "h1"], /name the command to run/],
+    [["agent", "--log-level", "loud"], /--log-level: "loud" is none of debug, info, warn, error/],
+    [["--host", "ftp://x", "node", "ls"], /invalid host "ftp:\/\/x": write it as unix:\/\//],
+    [["service"], /Usage: fleet service COMMAND/],
+  ];
+  for (const [argv, message] of cases) {
+    const { code, err, out } = await runFleet(argv);
+    assert.equal(code, 2, argv.join(" "));
+    assert.match(err, message);
+    assert.equal(out, "");
+  }
+});
+
+Deno.test("no agent, no permission and a refusal are told apart", async () => {
+  const none = await runFleet(["node", "ls"], { host: "unix:///nonexistent/fleet.sock" });
+  assert.equal(none.code, 1);
+  assert.match(none.err, /cannot reach a fleet agent at unix:\/\/\/nonexistent\/fleet\.sock/);
+  assert.match(none.err, /Start it with "fleet agent"; "fleet init" starts one by itself/);
+  await using agent = new FakeAgent(() => refusal(503, "This node is not a swarm manager."));
+  const refused = await runFleet(["-H", agent.host, "node", "ls"]);
+  assert.deepEqual(
+    [refused.code, refused.err],
+    [1, "Error response from daemon: This node is not a swarm manager.\n"],
+  );
+  await using odd = new FakeAgent(() => new Response("gone away", { status: 502 }));
+  const text = await runFleet(["node", "ls"], { host: odd.host });
+  assert.equal(text.err, "Error response from daemon: gone away\n");
+});
+
+Deno.test("--host wins over FLEET_HOST", async () => {
+  await using agent = new FakeAgent(({ path }) => path === "/info" ? {} : []);
+  const { code } = await runFleet(["--host", agent.host, "node", "ls"], { host: "unix:///none" });
+  assert.equal(code, 0);
+  assert.deepEqual(agent.requests.map((request) => request.path).sort(), ["/info", "/nodes"]);
+});
+
+Deno.test("node ls tells on a terminal how many managers may fail, and on stderr", async () => {
+  const sentence = "1 manager: if it is lost, so is the cluster.";
+  await using agent = new FakeAgent(({ path }) =>
+    path === "/fleet/info" ? { Tolerance: sentence } : path === "/info" ? {} : []
+  );
+  const terminal = await runFleet(["node", "ls"], { host: agent.host, isTTY: true });
+  assert.equal(terminal.err, `\n${sentence}\n`);
+  const script = await runFleet(["node", "ls"], { host: agent.host });
+  assert.equal(script.err, "");
+});
+
+Deno.test("agent flags come over the environment, which comes over the defaults", async () => {
+  const { code, env } = await runFleet(["agent", "--log-level", "debug", "--hostname", "h9"], {
+    variables: { FLEET_DATA_DIR: "/srv/fleet", FLEET_LOG_LEVEL: "error", FLEET_UI_ADDR: ":80" },
+  });
+  assert.equal(code, 0);
+  assert.deepEqual(env.agents, [{
+    dataDir: "/srv/fleet",
+    socket: "/run/fleet/fleet.sock",
+    dockerHost: "unix:///var/run/docker.sock",
+    listenAddr: "0.0.0.0:2377",
+    logLevel: "debug",
+    logFormat: "text",
+    hostname: "h9",
+    uiAddr: ":80",
+  }]);
+});
+
+Deno.test("lab verbs get plain options", async () => {
+  const calls: unknown[] = [];
+  for (
+    const argv of [
+      ["up", "--hosts", "2"],
+      ["status", "--name", "big"],
+      ["env", "h1"],
+      ["exec", "--name", "big", "h2", "--", "ip", "-o", "addr"],
+      ["exec", "h2", "ls", "-l"],
+      ["down"],
+    ]
+  ) calls.push(...(await runFleet(["lab", ...argv])).env.labCalls);
+  assert.deepEqual(calls, [
+    ["up", { name: "lab", hosts: 2 }],
+    ["status", { name: "big" }],
+    ["env", { name: "lab", host: "h1" }],
+    ["exec", { name: "big", host: "h2", command: ["ip", "-o", "addr"] }],
+    ["exec", { name: "lab", host: "h2", command: ["ls", "-l"] }],
+    ["down", { name: "lab" }],
+  ]);
+});
