@@ -1,28 +1,40 @@
 import type { Logger } from "../../base/log.ts";
 import { messageOf } from "../../base/errors.ts";
-import { jsonLines } from "./engine.ts";
-import type { Engine } from "./engine.ts";
+import { pause } from "./abortable.ts";
+import { filtersQuery, jsonLines } from "./engine.ts";
+import type { EngineApi } from "./engine.ts";
 
 /** The part of an engine event that matters here. */
 interface EngineEvent {
-  readonly Type?: string;
-  readonly Action?: string;
   readonly Actor?: { readonly ID?: string };
 }
 
+/** What can change the fate of a task; `health_status` covers all its values. */
+const EVENTS = ["die", "destroy", "health_status", "oom"];
+
+/** Between attempts to reach an engine that is not there. */
 const RECONNECT_MS = 500;
 /** Even without events every watcher looks again after this long: events can be lost with an engine. */
 const SAFETY_LOOK_MS = 30_000;
 
 /** One event stream for the whole node; watchers of a container are woken when something happens to it. */
 export class ContainerEvents {
-  readonly #engine: Engine;
+  readonly #engine: EngineApi;
   readonly #logger: Logger;
+  readonly #label: string;
   readonly #watchers = new Map<string, Set<() => void>>();
+  #count = 0;
 
-  constructor(engine: Engine, logger: Logger) {
+  /** `label` (`key=value`) marks the containers that matter. */
+  constructor(engine: EngineApi, logger: Logger, label: string) {
     this.#engine = engine;
     this.#logger = logger;
+    this.#label = label;
+  }
+
+  /** Grows with everything that may have changed a container: a look as old as this number is still true. */
+  get count(): number {
+    return this.#count;
   }
 
   /** Calls `wake` at every event of the container, and whenever events may have been missed. */
@@ -32,21 +44,31 @@ export class ContainerEvents {
     this.#watchers.set(containerId, set);
     return () => {
       set.delete(wake);
-      if (set.size === 0) this.#watchers.delete(containerId);
+      if (set.size === 0 && this.#watchers.get(containerId) === set) {
+        this.#watchers.delete(containerId);
+      }
     };
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const safety = setInterval(() => this.#wakeAll(), SAFETY_LOOK_MS);
+    let away = false;
     try {
       while (!signal.aborted) {
         try {
-          await this.#follow(signal);
+          await this.#follow(signal, () => {
+            if (away) this.#logger.log("info", "the engine answers again");
+            away = false;
+          });
         } catch (error) {
           if (signal.aborted) break;
-          this.#logger.log("warn", "the engine's events stopped; connecting again", {
-            error: messageOf(error),
-          });
+          // Once per absence: an engine may be away for hours.
+          if (!away) {
+            this.#logger.log("warn", "the engine's events stopped; connecting again", {
+              error: messageOf(error),
+            });
+          }
+          away = true;
         }
         this.#wakeAll();
         await pause(RECONNECT_MS, signal);
@@ -56,31 +78,22 @@ export class ContainerEvents {
     }
   }
 
-  async #follow(signal: AbortSignal): Promise<void> {
-    const filters = encodeURIComponent(JSON.stringify({ type: ["container"] }));
-    const response = await this.#engine.request("GET", `/events?filters=${filters}`, { signal });
+  async #follow(signal: AbortSignal, onOpen: () => void): Promise<void> {
+    const query = filtersQuery({ type: ["container"], event: EVENTS, label: [this.#label] });
+    const response = await this.#engine.request("GET", `/events?${query}`, { signal });
+    onOpen();
     // What happened between the last stream and this one has to be looked for.
     this.#wakeAll();
-    for await (const value of jsonLines(response)) {
+    for await (const value of jsonLines(response, this.#engine.socket)) {
       const id = (value as EngineEvent).Actor?.ID;
-      if (id) { for (const wake of [...this.#watchers.get(id) ?? []]) wake(); }
+      if (!id) continue;
+      this.#count++;
+      for (const wake of [...this.#watchers.get(id) ?? []]) wake();
     }
   }
 
   #wakeAll(): void {
+    this.#count++;
     for (const set of [...this.#watchers.values()]) for (const wake of [...set]) wake();
   }
-}
-
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(done, ms);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-    signal.addEventListener("abort", done, { once: true });
-  });
 }
