@@ -1,6 +1,6 @@
 import type { LabCommands, LabOutput } from "../../cli/environment.ts";
-import { Lab } from "../adapters/lab/lab.ts";
-import type { LabHost } from "../adapters/lab/host.ts";
+import { Lab } from "../adapters/lab_hosts/lab.ts";
+import type { LabHost } from "../adapters/lab_hosts/host.ts";
 import { ownCommand } from "./cli_environment.ts";
 
 /** The verbs of `fleet lab`. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { capture, until } from "../../src/adapters/lab/process.ts";
+import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
 import { BINARY, withFleetLab } from "../support/fleet_lab.ts";
 
 Deno.test("bad input gets one clear sentence and loses nothing", async (t) => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { until } from "../../src/adapters/lab/process.ts";
+import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { FleetLab, withFleetLab } from "../support/fleet_lab.ts";
 
 const SLEEP = ["busybox:latest", "sleep", "100000"];

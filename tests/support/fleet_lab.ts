@@ -1,7 +1,7 @@
-import { Lab } from "../../src/adapters/lab/lab.ts";
-import type { LabHost } from "../../src/adapters/lab/host.ts";
-import type { Output } from "../../src/adapters/lab/process.ts";
-import { capture, until } from "../../src/adapters/lab/process.ts";
+import { Lab } from "../../src/adapters/lab_hosts/lab.ts";
+import type { LabHost } from "../../src/adapters/lab_hosts/host.ts";
+import type { Output } from "../../src/adapters/lab_hosts/process.ts";
+import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
 import { fromRoot } from "../../scripts/run.ts";
 
 /** The compiled executable; tests on real engines use nothing else. */
