@@ -25,14 +25,15 @@ function line(task: string, text: string, more = ""): string {
   return `${details.join(",")}${more} ${text}\n`;
 }
 
+async function* pieces(bytes: readonly number[], size: number) {
+  for (let i = 0; i < bytes.length; i += size) yield new Uint8Array(bytes.slice(i, i + size));
+}
+
 Deno.test("frames are found however the bytes are cut", async () => {
   const bytes = [...frame(1, "one\n"), ...frame(2, "two\n"), ...frame(1, "")];
   for (let size = 1; size <= bytes.length; size++) {
     const seen: string[] = [];
-    async function* chunks() {
-      for (let i = 0; i < bytes.length; i += size) yield new Uint8Array(bytes.slice(i, i + size));
-    }
-    for await (const { stream, payload } of readLogFrames(chunks())) {
+    for await (const { stream, payload } of readLogFrames(pieces(bytes, size))) {
       seen.push(`${stream}:${new TextDecoder().decode(payload)}`);
     }
     assert.deepEqual(seen, ["stdout:one\n", "stderr:two\n", "stdout:"]);

@@ -109,7 +109,8 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-function onInterrupt(handler: () => void): () => void {
+/** Calls `handler` on Ctrl-C and SIGTERM until the returned function is called. */
+export function onInterrupt(handler: () => void): () => void {
   const signals = ["SIGINT", "SIGTERM"] as const;
   for (const signal of signals) Deno.addSignalListener(signal, handler);
   return () => {

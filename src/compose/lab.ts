@@ -1,7 +1,8 @@
 import type { LabCommands, LabOutput } from "../../cli/environment.ts";
 import { Lab } from "../adapters/lab_hosts/lab.ts";
 import type { LabHost } from "../adapters/lab_hosts/host.ts";
-import { ownCommand } from "./cli_environment.ts";
+import { FleetError } from "../base/errors.ts";
+import { onInterrupt, ownCommand } from "./cli_environment.ts";
 
 /** The verbs of `fleet lab`. */
 export function labCommands(): LabCommands {
@@ -10,11 +11,16 @@ export function labCommands(): LabCommands {
 
 async function labUp(options: { name: string; hosts: number }, output: LabOutput): Promise<number> {
   const { command, args } = ownCommand();
+  const controller = new AbortController();
+  const ignore = onInterrupt(() =>
+    controller.abort(new FleetError("canceled", "interrupted: the lab was removed again"))
+  );
   const lab = await Lab.up({
     ...options,
     binary: [command, ...args],
+    signal: controller.signal,
     onProgress: (line) => output.stderr.write(`${line}\n`),
-  });
+  }).finally(ignore);
   const suffix = lab.name === "lab" ? "" : ` --name ${lab.name}`;
   output.stdout.write(
     `Lab ${lab.name} is up: ${
@@ -62,7 +68,7 @@ async function labExec(
 }
 
 async function labDown({ name }: { name: string }, output: LabOutput): Promise<number> {
-  await Lab.open(name).down();
+  if (!await Lab.remove(name)) throw new FleetError("not-found", `there is no lab "${name}"`);
   output.stdout.write(`Lab ${name} is gone.\n`);
   return 0;
 }

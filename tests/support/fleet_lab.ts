@@ -33,7 +33,7 @@ export class FleetLab {
     hosts: number,
     options: { agentArgs?: string[] } = {},
   ): Promise<FleetLab> {
-    if (Lab.exists(name)) await Lab.open(name).down();
+    await Lab.remove(name);
     return new FleetLab(await Lab.up({ name, hosts, binary: [BINARY], ...options }));
   }
 

@@ -1,23 +1,60 @@
-import { FleetError } from "../../base/errors.ts";
-import { killAll, processesOf, removeCgroup } from "./leftovers.ts";
+import { FleetError, messageOf } from "../../base/errors.ts";
+import { BOOT_SCRIPT, bootArgv, engineConfig, hostEnvironment } from "./boot.ts";
 import type { HostLayout, LabLayout } from "./layout.ts";
+import {
+  findInner,
+  killAll,
+  namespaceLink,
+  processesInCgroup,
+  processesInside,
+  removeCgroup,
+  removeNamespaces,
+} from "./leftovers.ts";
 import { capture, isAlive, must, signalPid, until } from "./process.ts";
-import type { Output } from "./process.ts";
+import type { CaptureOptions, Output } from "./process.ts";
+import { plugIn, setPort } from "./switch.ts";
 
 /** What runs on a host. */
-export type Daemon = "holder" | "dockerd" | "agent";
+export type Daemon = "dockerd" | "agent";
+
+export interface EngineOptions {
+  /** Settings of `daemon.json` beside the lab's own, such as `live-restore`. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly signal?: AbortSignal;
+}
+
+export interface AgentStart {
+  /** The command of the agent, without the word `agent`. */
+  readonly binary: readonly string[];
+  readonly args: readonly string[];
+}
+
+const START_TIMEOUT_MS = 40_000;
+/** The engine gives containers 10 s to end, and itself 5 s more. */
+const STOP_TIMEOUT_MS = 20_000;
+const LOG_TAIL = 2_000;
+const POLL_MS = 10;
 
 /**
- * One Docker host: a network namespace with its own address, a private /run and host name, an engine
- * and an agent. A `holder` process keeps the namespaces while nothing else runs in them.
+ * One Docker host: its own network, mounts, processes and host name, an engine and an agent. Its first
+ * process keeps the namespaces; when that dies the kernel ends everything else, as a power cut would.
  */
 export class LabHost {
   readonly layout: HostLayout;
   readonly #lab: LabLayout;
+  readonly #hosts: readonly HostLayout[];
+  readonly #agent: AgentStart;
 
-  constructor(lab: LabLayout, layout: HostLayout) {
+  constructor(
+    lab: LabLayout,
+    layout: HostLayout,
+    hosts: readonly HostLayout[],
+    agent: AgentStart,
+  ) {
     this.#lab = lab;
     this.layout = layout;
+    this.#hosts = hosts;
+    this.#agent = agent;
   }
 
   get name(): string {
@@ -28,168 +65,133 @@ export class LabHost {
     return this.layout.address;
   }
 
-  /** The environment that points both clients at this host. */
+  /** The environment that points both clients at this host: at the agent, or the engine in a lab without. */
   env(): Record<string, string> {
-    return {
-      DOCKER_HOST: `unix://${this.layout.fleetSocket}`,
-      FLEET_HOST: `unix://${this.layout.fleetSocket}`,
-    };
+    const { fleetSocket, engineSocket } = this.layout;
+    const docker = this.#agent.binary.length > 0 ? fleetSocket : engineSocket;
+    return { DOCKER_HOST: `unix://${docker}`, FLEET_HOST: `unix://${fleetSocket}` };
   }
 
-  /** Network namespace, link to the lab's bridge, holder. */
-  async create(): Promise<void> {
-    const { namespace, veth, address, folder, name } = this.layout;
+  /** Cable, namespaces, first process; no engine yet. */
+  async boot(signal?: AbortSignal): Promise<void> {
+    const { folder, name } = this.layout;
     await Deno.mkdir(folder, { recursive: true, mode: 0o711 });
-    await must(["ip", "netns", "add", namespace]);
-    await must(["ip", "-batch", "-"], {
-      stdin: [
-        `link add ${veth} type veth peer name eth0 netns ${namespace}`,
-        `link set ${veth} master ${this.#lab.bridge} up`,
-      ].join("\n") + "\n",
-    });
-    await must(["ip", "-n", namespace, "-batch", "-"], {
-      stdin: [
-        `addr add ${address}/24 dev eth0`,
-        "link set lo up",
-        "link set eth0 up",
-        `route add default via ${this.#lab.gateway}`,
-      ].join("\n") + "\n",
-    });
-    // Without a name server that refuses at once, every image look-up waits for DNS.
-    await Deno.writeTextFile(
-      `${folder}/resolv.conf`,
-      "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
-    );
-    // `ip netns exec` would hide the cgroup mounts from the engine; nsenter does not.
-    const script = [
-      "set -e",
-      `hostname ${name}`,
-      "mount --make-rprivate /",
-      "mount -t tmpfs -o mode=0755 run /run",
-      `mount --bind ${folder}/resolv.conf /etc/resolv.conf`,
-      "exec sleep infinity",
-    ].join("; ");
-    await this.#spawn("holder", [
-      "nsenter",
-      `--net=/run/netns/${namespace}`,
-      "unshare",
-      "-m",
-      "-u",
-      "sh",
-      "-c",
-      script,
-    ]);
-    await until(`${name}: namespaces`, async () => {
-      const pid = this.pid("holder");
-      if (pid === undefined) {
-        throw new FleetError("internal", `${name}: ${await this.log("holder")}`);
-      }
-      const command = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
-      return command.startsWith("sleep");
-    });
-  }
-
-  async startEngine(): Promise<void> {
-    const { folder, engineSocket, engineSubnet, cgroup } = this.layout;
-    for (const stale of [`${folder}/dockerd.pid.engine`, engineSocket]) {
-      await Deno.remove(stale).catch(() => {});
+    await plugIn(this.#lab, this.layout);
+    await Deno.writeTextFile(`${folder}/boot.sh`, BOOT_SCRIPT);
+    signal?.throwIfAborted();
+    const [command, ...args] = bootArgv(this.layout, this.#hosts);
+    const child = new Deno.Command(command!, {
+      args,
+      cwd: "/",
+      env: hostEnvironment(this.#lab),
+      clearEnv: true,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const said = await firstLine(child.stdout);
+    await child.status;
+    if (said !== "ready") {
+      const why = await Deno.readTextFile(`${folder}/boot.log`).catch(messageOf);
+      throw new FleetError("internal", `${name} cannot be made: ${why.trim()}`);
     }
-    await this.#spawn("dockerd", [
-      ...this.#inside(),
-      "dockerd",
-      "--data-root",
-      `${folder}/docker`,
-      "--exec-root",
-      `${folder}/exec`,
-      "--pidfile",
-      `${folder}/dockerd.pid.engine`,
-      "-H",
-      `unix://${engineSocket}`,
-      "--bip",
-      engineSubnet,
-      "--cgroup-parent",
-      cgroup,
-    ]);
-    await until(`${this.name}: engine`, async () => {
-      if (this.pid("dockerd") === undefined) {
-        throw new FleetError(
-          "unavailable",
-          `${this.name}: the engine ended:\n${await this.log("dockerd")}`,
-        );
-      }
-      return (await this.docker(["version", "--format", "x"])).code === 0;
-    }, 40_000);
   }
 
-  /** The client against the engine itself, not through fleet. */
-  docker(args: readonly string[], options: Parameters<typeof capture>[1] = {}): Promise<Output> {
+  async startEngine(options: EngineOptions = {}): Promise<void> {
+    const { folder, engineSocket } = this.layout;
+    if (this.pid("dockerd") !== undefined) return;
+    // An engine that was killed leaves these; its successor would take a new process for the old one.
+    await this.#inside(["rm", "-f", "/run/docker.pid", engineSocket]);
+    const config = `${folder}/daemon.json`;
+    if (options.settings || !await Deno.stat(config).then(() => true, () => false)) {
+      const settings = engineConfig(this.#lab, this.layout, options.settings);
+      await Deno.writeTextFile(config, JSON.stringify(settings, null, 2));
+    }
+    await this.#start("dockerd", ["dockerd", "--config-file", config], engineSocket, {}, options);
+  }
+
+  /** The stock client against the engine itself, not through fleet. */
+  docker(args: readonly string[], options: CaptureOptions = {}): Promise<Output> {
     return capture(["docker", "-H", `unix://${this.layout.engineSocket}`, ...args], options);
   }
 
-  async startAgent(
-    binary: readonly string[],
-    extra: readonly string[] = [],
-    environment: Readonly<Record<string, string>> = {},
-  ): Promise<void> {
-    const { fleetSocket, engineSocket, dataDir, name } = this.layout;
-    await this.#spawn("agent", [
-      ...this.#inside(),
-      "env",
-      ...Object.entries(environment).map(([key, value]) => `${key}=${value}`),
-      ...binary,
-      "agent",
-      "--data-dir",
-      dataDir,
-      "--socket",
-      fleetSocket,
-      "--docker-host",
-      `unix://${engineSocket}`,
-      "--hostname",
-      name,
-      ...extra,
-    ]);
-    await until(`${name}: agent`, async () => {
-      if (this.pid("agent") === undefined) {
-        throw new FleetError(
-          "unavailable",
-          `${name}: the agent ended:\n${await this.log("agent")}`,
-        );
-      }
-      return await answers(fleetSocket);
-    });
+  /** Loads an image archive (`imageArchive`). */
+  async loadImage(archive: Uint8Array): Promise<void> {
+    const { code, stderr } = await this.docker(["load", "--quiet"], { stdin: archive });
+    if (code !== 0) {
+      throw new FleetError("internal", `${this.name}: cannot load the image: ${stderr.trim()}`);
+    }
   }
 
-  /** Asks a daemon to end and waits for it. */
-  async stop(daemon: Daemon, signal: Deno.Signal = "SIGTERM", timeoutMs = 15_000): Promise<void> {
+  /** Starts the agent and waits until it answers. Arguments come after the lab's own. */
+  async startAgent(
+    binary: readonly string[] = this.#agent.binary,
+    args: readonly string[] = this.#agent.args,
+    environment: Readonly<Record<string, string>> = {},
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { fleetSocket, engineSocket, dataDir, name } = this.layout;
+    if (binary.length === 0) {
+      throw new FleetError("invalid", `lab ${this.#lab.name} was made without agents`);
+    }
+    if (this.pid("agent") !== undefined) return;
+    const flags = [
+      ...["--data-dir", dataDir, "--socket", fleetSocket],
+      ...["--docker-host", `unix://${engineSocket}`, "--hostname", name],
+    ];
+    const argv = [...binary, "agent", ...flags, ...args];
+    await this.#start("agent", argv, fleetSocket, environment, signal ? { signal } : {});
+  }
+
+  /** Asks a daemon to end and waits for it. @throws FleetError timeout when it does not */
+  async stop(
+    daemon: Daemon,
+    signal: Deno.Signal = "SIGTERM",
+    timeoutMs = STOP_TIMEOUT_MS,
+  ): Promise<void> {
     const pid = this.pid(daemon);
     if (pid === undefined) return;
     signalPid(pid, signal);
-    await until(`${this.name}: end of ${daemon}`, () => !isAlive(pid), timeoutMs);
+    await until(`${this.name}: end of ${daemon}`, () => !isAlive(pid), timeoutMs, POLL_MS);
   }
 
-  /** Engine, containerd, shims and containers at once, as a power cut would. */
-  async killEngine(): Promise<void> {
-    const spared = new Set([this.pid("holder"), this.pid("agent")]);
-    await killAll(async () => (await this.processes()).filter((pid) => !spared.has(pid)));
-  }
-
+  /** Sends a signal to a daemon that runs. Engine and shims that a SIGKILL orphans stay, as in life. */
   signal(daemon: Daemon, signal: Deno.Signal): void {
     const pid = this.pid(daemon);
     if (pid !== undefined) signalPid(pid, signal);
   }
 
-  /** Runs a program inside the host's namespaces. */
-  exec(argv: readonly string[], options: Parameters<typeof capture>[1] = {}): Promise<Output> {
-    const settings = Object.entries(this.env()).map(([key, value]) => `${key}=${value}`);
-    return capture([...this.#inside(), "env", ...settings, ...argv], options);
+  /** Engine, containerd, shims and containers at once. The agent stays. */
+  async killEngine(): Promise<void> {
+    const spared = new Set([this.#first(), this.pid("agent")]);
+    // Shims that die do not take their containers with them: those go by their cgroup.
+    await killAll(() =>
+      [...this.processes(), ...processesInCgroup(this.layout.cgroup)].filter((pid) =>
+        !spared.has(pid)
+      )
+    );
   }
 
-  /** The same with this process's terminal; resolves to the exit code. */
+  /** All at once, as a power cut; `boot` and the starts bring the host back with what was on disk. */
+  async crash(): Promise<void> {
+    await killAll(() => this.processes());
+    removeCgroup(this.layout.cgroup);
+    await removeNamespaces([this.layout.namespace]);
+    await capture(["ip", "-n", this.#lab.switchNamespace, "link", "del", this.layout.port]);
+  }
+
+  /** Runs a program inside the host's namespaces. */
+  exec(argv: readonly string[], options: CaptureOptions = {}): Promise<Output> {
+    return this.#inside(argv, options);
+  }
+
+  /** The same with this process's terminal and folder; resolves to the exit code. */
   async execInteractively(argv: readonly string[]): Promise<number> {
-    const [command, ...args] = [...this.#inside(), "env", ...argv];
+    const [command, ...args] = this.#enter(["env", "-C", Deno.cwd(), "--", ...argv]);
     const { code } = await new Deno.Command(command!, {
       args,
-      env: this.env(),
+      env: this.#environment(),
+      clearEnv: true,
       stdin: "inherit",
       stdout: "inherit",
       stderr: "inherit",
@@ -199,14 +201,15 @@ export class LabHost {
 
   /** Takes the host off the lab's network, or puts it back. */
   async link(state: "up" | "down"): Promise<void> {
-    await must(["ip", "link", "set", this.layout.veth, state]);
+    await setPort(this.#lab, this.layout, state);
   }
 
-  /** The pid of a daemon that runs. */
+  /** The pid, as the machine sees it, of a daemon that runs. */
   pid(daemon: Daemon): number | undefined {
     try {
-      const pid = Number(Deno.readTextFileSync(`${this.layout.folder}/${daemon}.pid`));
-      return pid > 0 && isAlive(pid) ? pid : undefined;
+      const inner = Number(Deno.readTextFileSync(`${this.layout.folder}/${daemon}.pid`));
+      const pid = findInner(this.layout.namespace, inner);
+      return pid !== undefined && isAlive(pid) && isRole(pid, daemon) ? pid : undefined;
     } catch {
       return undefined;
     }
@@ -216,72 +219,117 @@ export class LabHost {
     return await Deno.readTextFile(`${this.layout.folder}/${daemon}.log`).catch(() => "");
   }
 
-  /** Every process of this host: by network namespace, by mount namespace and by cgroup. */
-  async processes(): Promise<number[]> {
-    return await processesOf(this.layout);
+  /** The processes in the host's network namespace: all but those of containers. */
+  processes(): number[] {
+    const link = namespaceLink(this.layout.namespace);
+    return link === undefined ? [] : processesInside(new Set([link]));
   }
 
-  /** Ends everything and removes what the kernel holds for this host. */
-  async destroy(): Promise<void> {
-    await killAll(() => this.processes());
-    await removeCgroup(this.layout.cgroup);
-    await capture(["ip", "link", "del", this.layout.veth]);
-    await capture(["ip", "netns", "del", this.layout.namespace]);
+  /** Whether the host is booted. */
+  isUp(): boolean {
+    return this.#first() !== undefined;
   }
 
-  #inside(): string[] {
-    const pid = this.pid("holder");
+  #first(): number | undefined {
+    return findInner(this.layout.namespace, 1);
+  }
+
+  #enter(argv: readonly string[]): string[] {
+    const pid = this.#first();
     if (pid === undefined) {
       throw new FleetError(
         "unavailable",
-        `${this.name} is not up; run fleet lab up --name ${this.#lab.name}`,
+        `${this.name} is not up: fleet lab down --name ${this.#lab.name}, then up again`,
       );
     }
-    return ["nsenter", "-t", String(pid), "-n", "-m", "-u", "--"];
+    return ["nsenter", "-t", String(pid), "-n", "-m", "-u", "-i", "-p", "--", ...argv];
   }
 
-  /** Starts a daemon that outlives us, with its pid on disk before it can leak and its output in a file. */
-  async #spawn(daemon: Daemon, argv: readonly string[]): Promise<void> {
-    const { folder } = this.layout;
-    const child = new Deno.Command("/bin/sh", {
-      args: [
-        "-c",
-        'echo $$ >"$1/$2.pid"; out="$1/$2.log"; shift 2; exec "$@" >>"$out" 2>&1',
-        "sh",
-        folder,
-        daemon,
-        ...argv,
-      ],
-      cwd: "/",
-      env: { FLEET_LAB_HOST: this.layout.folder },
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-      detached: true,
-    }).spawn();
-    child.unref();
-    await until(`${this.name}: ${daemon}`, () => {
-      try {
-        return Deno.readTextFileSync(`${folder}/${daemon}.pid`).trim() === String(child.pid);
-      } catch {
-        return false;
-      }
+  async #inside(argv: readonly string[], options: CaptureOptions = {}): Promise<Output> {
+    const env = { ...this.#environment(), ...options.env };
+    return await capture(this.#enter(argv), { ...options, env, clearEnv: true });
+  }
+
+  /** What `fleet` and `docker` need to work on this host, also an agent that `fleet init` starts. */
+  #environment(): Record<string, string> {
+    const { dataDir, fleetSocket, engineSocket, name } = this.layout;
+    return hostEnvironment(this.#lab, {
+      ...this.env(),
+      FLEET_DATA_DIR: dataDir,
+      FLEET_SOCKET: fleetSocket,
+      FLEET_DOCKER_HOST: `unix://${engineSocket}`,
+      FLEET_HOSTNAME: name,
     });
   }
+
+  /** Starts a daemon that outlives us, with its pid in a file and its output in another. */
+  async #start(
+    daemon: Daemon,
+    argv: readonly string[],
+    socket: string,
+    environment: Readonly<Record<string, string>>,
+    { signal }: { readonly signal?: AbortSignal },
+  ): Promise<void> {
+    const { folder } = this.layout;
+    const script = 'echo $$ >"$0.pid"; exec "$@" </dev/null >>"$0.log" 2>&1';
+    await must(
+      this.#enter(["setsid", "-f", "/bin/sh", "-c", script, `${folder}/${daemon}`, ...argv]),
+      {
+        cwd: "/",
+        env: { ...hostEnvironment(this.#lab, environment), [ROLE_VARIABLE]: daemon },
+        clearEnv: true,
+      },
+    );
+    let seen = false;
+    await until(
+      `${this.name}: start of ${daemon}`,
+      async () => {
+        const pid = this.pid(daemon);
+        seen ||= pid !== undefined;
+        if (seen && pid === undefined) {
+          const log = (await this.log(daemon)).slice(-LOG_TAIL);
+          throw new FleetError("unavailable", `${this.name}: ${daemon} ended:\n${log}`);
+        }
+        return await answers(socket);
+      },
+      START_TIMEOUT_MS,
+      POLL_MS,
+      signal,
+    );
+  }
+}
+
+/** Tells the daemons of a host from a later process with the same pid. */
+const ROLE_VARIABLE = "FLEET_LAB_ROLE";
+
+function isRole(pid: number, daemon: Daemon): boolean {
+  const environment = Deno.readTextFileSync(`/proc/${pid}/environ`).split("\0");
+  return environment.includes(`${ROLE_VARIABLE}=${daemon}`);
+}
+
+async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const reader = stream.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  while (!text.includes("\n")) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value, { stream: true });
+  }
+  await reader.cancel();
+  return text.split("\n")[0]!;
 }
 
 /** Whether somebody accepts on the socket and answers a ping. */
 async function answers(socket: string): Promise<boolean> {
   try {
-    const connection = await Deno.connect({ transport: "unix", path: socket });
-    try {
-      await connection.write(
-        new TextEncoder().encode("GET /_ping HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"),
-      );
-      return (await connection.read(new Uint8Array(64)) ?? 0) > 0;
-    } finally {
-      connection.close();
-    }
+    using connection = await Deno.connect({ transport: "unix", path: socket });
+    await connection.write(
+      new TextEncoder().encode("GET /_ping HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"),
+    );
+    const buffer = new Uint8Array(64);
+    const count = await connection.read(buffer) ?? 0;
+    return new TextDecoder().decode(buffer.subarray(0, count)).startsWith("HTTP/1.1 200");
   } catch {
     return false;
   }

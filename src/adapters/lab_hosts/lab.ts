@@ -1,43 +1,49 @@
-import { FleetError, messageOf } from "../../base/errors.ts";
+import { FleetError, kindOf, messageOf } from "../../base/errors.ts";
 import { LabHost } from "./host.ts";
 import { busyboxImage } from "./image.ts";
-import { checkLabName, hostLayout, labLayout, MAX_HOSTS, stateFolder } from "./layout.ts";
+import { checkFolder, checkLabName, hostLayout, labLayout, MAX_HOSTS } from "./layout.ts";
 import type { LabLayout } from "./layout.ts";
-import { capture, must } from "./process.ts";
+import { anythingLeft, removeEverything } from "./leftovers.ts";
+import { requireTools } from "./requirements.ts";
+import { claim, labNames, readState, withLab } from "./state.ts";
+import type { LabState } from "./state.ts";
+import { createSwitch, separate } from "./switch.ts";
 
-/** Labs that one machine can hold at once: what the address range gives. */
-const MAX_LABS = 200;
-
-interface LabState {
-  readonly slot: number;
-  readonly hosts: number;
-  readonly binary: readonly string[];
-}
+/** A lab that exists is not waited for. */
+const UP_LOCK_TIMEOUT_MS = 500;
 
 export interface LabOptions {
   readonly name: string;
   readonly hosts: number;
   /** The command of the agent; without it only engines start. */
   readonly binary?: readonly string[];
+  /** More arguments of `fleet agent`. */
   readonly agentArgs?: readonly string[];
+  /** More settings of every engine's `daemon.json`. */
+  readonly engineSettings?: Readonly<Record<string, unknown>>;
   readonly onProgress?: (line: string) => void;
+  /** Gives up, and leaves nothing. */
+  readonly signal?: AbortSignal;
 }
 
-/** Several Docker hosts on this machine. Everything about them is on disk, so that any process can end them. */
+/**
+ * Several Docker hosts on this machine. What the kernel holds for a lab can be found by the lab's name,
+ * so that any process can remove it, whatever became of its maker.
+ */
 export class Lab {
   readonly layout: LabLayout;
   readonly hosts: readonly LabHost[];
   readonly binary: readonly string[];
-  readonly #slot: number;
 
   private constructor(name: string, state: LabState) {
     this.layout = labLayout(name, state.slot);
     this.binary = state.binary;
-    this.#slot = state.slot;
-    this.hosts = Array.from(
+    const layouts = Array.from(
       { length: state.hosts },
-      (_, i) => new LabHost(this.layout, hostLayout(this.layout, state.slot, i + 1)),
+      (_, i) => hostLayout(this.layout, state.slot, i + 1),
     );
+    const agent = { binary: state.binary, args: state.agentArgs };
+    this.hosts = layouts.map((layout) => new LabHost(this.layout, layout, layouts, agent));
   }
 
   get name(): string {
@@ -58,160 +64,109 @@ export class Lab {
     return found;
   }
 
-  /** Builds a lab. When anything fails, nothing is left behind. */
+  /** Builds a lab. When anything fails, nothing is left behind. @throws FleetError */
   static async up(options: LabOptions): Promise<Lab> {
-    checkLabName(options.name);
-    if (!Number.isInteger(options.hosts) || options.hosts < 1 || options.hosts > MAX_HOSTS) {
-      throw new FleetError("invalid", `a lab has 1 to ${MAX_HOSTS} hosts, not ${options.hosts}`);
+    const { name, hosts } = options;
+    checkLabName(name);
+    checkFolder(name);
+    if (!Number.isInteger(hosts) || hosts < 1 || hosts > MAX_HOSTS) {
+      throw new FleetError("invalid", `a lab has 1 to ${MAX_HOSTS} hosts, not ${hosts}`);
     }
     await requireTools();
-    const lab = new Lab(options.name, await claim(options));
-    try {
-      await lab.#build(options);
-      return lab;
-    } catch (error) {
-      await lab.down();
-      throw error;
-    }
-  }
-
-  /** @throws FleetError not-found */
-  static open(name: string): Lab {
-    checkLabName(name);
-    try {
-      return new Lab(
-        name,
-        JSON.parse(Deno.readTextFileSync(`${stateFolder()}/${name}/lab.json`)) as LabState,
-      );
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) {
+    return await withLab(name, async () => {
+      if (await anythingLeft(name)) {
         throw new FleetError(
-          "not-found",
-          `there is no lab "${name}"; fleet lab up --name ${name} makes one`,
+          "conflict",
+          `lab ${name} exists already; fleet lab down --name ${name} removes it`,
         );
       }
-      throw error;
-    }
+      try {
+        return await Lab.#build(options);
+      } catch (error) {
+        await removeEverything(name);
+        throw error;
+      }
+    }, UP_LOCK_TIMEOUT_MS);
+  }
+
+  /** @throws FleetError not-found, corrupt */
+  static open(name: string): Lab {
+    checkLabName(name);
+    return new Lab(name, readState(name));
   }
 
   static exists(name: string): boolean {
-    try {
-      return Deno.statSync(`${stateFolder()}/${name}`).isDirectory;
-    } catch {
-      return false;
-    }
+    return labNames().includes(name);
   }
 
   /** Names of the labs of this machine, sorted. */
   static list(): string[] {
-    try {
-      return [...Deno.readDirSync(stateFolder())].filter((entry) =>
-        entry.isDirectory && !entry.name.startsWith(".")
-      )
-        .map((entry) => entry.name).sort();
-    } catch {
-      return [];
-    }
+    return labNames();
   }
 
-  async #build(options: LabOptions): Promise<void> {
-    const { bridge, gateway, folder } = this.layout;
-    await capture(["ip", "link", "del", bridge]);
-    await must(["ip", "link", "add", bridge, "type", "bridge"]);
-    await must(["ip", "addr", "add", `${gateway}/24`, "dev", bridge]);
-    await must(["ip", "link", "set", bridge, "up"]);
-    // Otherwise an engine on the machine itself makes this bridge drop what is not its own.
-    await Deno.writeTextFile("/proc/sys/net/bridge/bridge-nf-call-iptables", "0").catch(() => {});
-    for (const host of this.hosts) await host.create();
-    const image = await busyboxImage(folder);
-    await settleAll(this.hosts.map(async (host) => {
-      await host.startEngine();
-      options.onProgress?.(`${host.name}: engine is up at ${host.address}`);
-      const { code, stderr } = await host.docker(["import", image, "busybox:latest"]);
-      if (code !== 0) {
-        throw new FleetError("internal", `${host.name}: cannot load the image: ${stderr}`);
-      }
-      if (options.binary) {
-        await host.startAgent(options.binary, options.agentArgs ?? []);
-        options.onProgress?.(`${host.name}: agent is up`);
-      }
-    }));
-    await Deno.remove(image);
-  }
-
-  /** Ends and removes everything; also what an earlier crash left. */
-  async down(): Promise<void> {
-    await settleAll(this.hosts.map((host) => host.destroy()));
-    await capture(["ip", "link", "del", this.layout.bridge]);
-    await Deno.remove(this.layout.folder, { recursive: true }).catch(async (error: unknown) => {
-      if (error instanceof Deno.errors.NotFound) return;
-      await must(["rm", "-rf", "--one-file-system", this.layout.folder]);
+  /**
+   * Ends and removes all of a lab, also what is left of one whose maker was killed. Resolves to whether
+   * there was anything. @throws FleetError conflict while another process makes it
+   */
+  static async remove(name: string): Promise<boolean> {
+    checkLabName(name);
+    await requireTools();
+    return await withLab(name, async () => {
+      const found = await anythingLeft(name);
+      if (found) await removeEverything(name);
+      return found;
     });
-    await Deno.remove(`${stateFolder()}/.slots/${this.#slot}`).catch(() => {});
-    await removeIfEmpty(`${stateFolder()}/.slots`);
-    await removeIfEmpty(stateFolder());
   }
-}
 
-/** Reserves name and number, atomically against other starts. */
-async function claim(options: LabOptions): Promise<LabState> {
-  const root = stateFolder();
-  await Deno.mkdir(`${root}/.slots`, { recursive: true, mode: 0o755 });
-  try {
-    await Deno.mkdir(`${root}/${options.name}`, { mode: 0o711 });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    throw new FleetError(
-      "conflict",
-      `lab ${options.name} exists already; fleet lab down --name ${options.name} removes it`,
+  /** Drops every frame between two hosts, silently, in both directions. */
+  async cut(a: string, b: string): Promise<void> {
+    await separate(this.layout, [this.host(a).layout, this.host(b).layout], true);
+  }
+
+  async heal(a: string, b: string): Promise<void> {
+    await separate(this.layout, [this.host(a).layout, this.host(b).layout], false);
+  }
+
+  /** Ends and removes everything. */
+  async down(): Promise<void> {
+    await Lab.remove(this.name);
+  }
+
+  static async #build(options: LabOptions): Promise<Lab> {
+    const { name, hosts, binary = [], agentArgs = [], engineSettings, signal } = options;
+    const state = await claim(
+      name,
+      { hosts, binary, agentArgs },
+      ({ slot }) => createSwitch(labLayout(name, slot)),
     );
-  }
-  for (let slot = 0; slot < MAX_LABS; slot++) {
-    try {
-      await Deno.writeTextFile(`${root}/.slots/${slot}`, options.name, { createNew: true });
-    } catch {
-      continue;
-    }
-    const state = { slot, hosts: options.hosts, binary: options.binary ?? [] };
-    await Deno.writeTextFile(`${root}/${options.name}/lab.json`, JSON.stringify(state));
-    return state;
-  }
-  throw new FleetError("unavailable", `this machine has ${MAX_LABS} labs already; remove some`);
-}
-
-const TOOLS: readonly (readonly [string, string])[] = [
-  ["dockerd", "docker.io"],
-  ["docker", "docker.io"],
-  ["iptables", "iptables"],
-  ["ip", "iproute2"],
-  ["nsenter", "util-linux"],
-  ["busybox", "busybox-static"],
-];
-
-async function requireTools(): Promise<void> {
-  if (Deno.uid() !== 0) {
-    throw new FleetError(
-      "forbidden",
-      "a lab makes network namespaces and starts engines: run it as root",
-    );
-  }
-  const missing: string[] = [];
-  for (const [program, name] of TOOLS) {
-    const { code } = await capture(["/bin/sh", "-c", 'command -v "$1" >/dev/null', "sh", program]);
-    if (code !== 0) missing.push(`${program} (Debian package ${name})`);
-  }
-  if (missing.length > 0) {
-    throw new FleetError("unavailable", `a lab needs ${missing.join(", ")}; install it first`);
+    const lab = new Lab(name, state);
+    const image = busyboxImage();
+    await settleAll([
+      image,
+      ...lab.hosts.map(async (host) => {
+        await host.boot(signal);
+        await host.startEngine({
+          ...(engineSettings ? { settings: engineSettings } : {}),
+          ...(signal ? { signal } : {}),
+        });
+        options.onProgress?.(`${host.name}: engine is up at ${host.address}`);
+        await host.loadImage(await image);
+        signal?.throwIfAborted();
+        if (binary.length === 0) return;
+        await host.startAgent(binary, agentArgs, {}, signal);
+        options.onProgress?.(`${host.name}: agent is up`);
+      }),
+    ]);
+    return lab;
   }
 }
 
-async function settleAll(work: readonly Promise<void>[]): Promise<void> {
+/** Waits for all, so that nothing goes on while what failed is removed. */
+async function settleAll(work: readonly Promise<unknown>[]): Promise<void> {
   const failed = (await Promise.allSettled(work)).filter((result) => result.status === "rejected");
-  if (failed.length > 0) {
-    throw new FleetError("internal", failed.map((result) => messageOf(result.reason)).join("\n"));
-  }
-}
-
-async function removeIfEmpty(folder: string): Promise<void> {
-  await Deno.remove(folder).catch(() => {});
+  const first: unknown = failed[0]?.reason;
+  if (failed.length === 0) return;
+  if (kindOf(first) === "canceled") throw first;
+  const messages = new Set(failed.map((result) => messageOf(result.reason)));
+  throw new FleetError("internal", [...messages].join("\n"));
 }

@@ -1,15 +1,22 @@
+import { createHash } from "node:crypto";
 import { FleetError } from "../../base/errors.ts";
 
-/** Most hosts of one lab; also what its subnet and engine subnets allow. */
-export const MAX_HOSTS = 9;
+/** Most hosts of one lab; also what its subnet and the engines' subnets allow. */
+export const MAX_HOSTS = 99;
 const DEFAULT_STATE = "/var/lib/fleet-lab";
+/** The kernel's limit of a unix socket's path, without the closing zero byte. */
+const MAX_SOCKET_PATH = 107;
+const ID_LENGTH = 8;
+/** Labs take subnets 10.77.0.0/24 to 10.77.254.0/24, the lowest free one first. */
+export const MAX_SLOT = 254;
 
 /** Where everything of one host is, and what it is called. */
 export interface HostLayout {
   readonly name: string;
   readonly folder: string;
   readonly namespace: string;
-  readonly veth: string;
+  /** The switch's end of this host's cable; the host's end is `eth0`. */
+  readonly port: string;
   readonly address: string;
   readonly engineSocket: string;
   readonly fleetSocket: string;
@@ -22,10 +29,21 @@ export interface HostLayout {
 export interface LabLayout {
   readonly name: string;
   readonly folder: string;
-  readonly bridge: string;
-  /** The machine's own address on the lab's bridge. */
+  /** Marks everything that the kernel holds for this lab. */
+  readonly id: string;
+  /** Network namespace of the bridge that the hosts are plugged into. */
+  readonly switchNamespace: string;
+  /** The machine's own device on that bridge. */
+  readonly uplink: string;
+  /** The machine's own address there, and the hosts' default route. */
   readonly gateway: string;
-  readonly prefix: string;
+  readonly subnet: string;
+  readonly cgroup: string;
+}
+
+/** Where labs keep their state. */
+export function stateFolder(): string {
+  return (Deno.env.get("FLEET_LAB_DIR") || DEFAULT_STATE).replace(/\/+$/, "");
 }
 
 /** @throws FleetError invalid */
@@ -38,15 +56,32 @@ export function checkLabName(name: string): void {
   }
 }
 
-/** A lab's places and names follow from its name and its number among the labs of the machine. */
+/**
+ * What follows from the name alone, so that a lab can be removed when its state file is lost. The id
+ * comes from the whole path: labs of one name under two state folders do not meet.
+ */
+export function labId(name: string): string {
+  return createHash("sha256").update(`${stateFolder()}/${name}`).digest("hex").slice(0, ID_LENGTH);
+}
+
+export const labFolder = (name: string): string => `${stateFolder()}/${name}`;
+export const namespacePrefix = (id: string): string => `flab-${id}-`;
+export const labCgroup = (id: string): string => `/fleet-lab/${id}`;
+/** Names of devices have at most 15 characters. */
+export const uplinkName = (id: string): string => `flab${id}`;
+
+/** A lab's places and names follow from its name and its slot among the subnets of the machine. */
 export function labLayout(name: string, slot: number): LabLayout {
-  const state = Deno.env.get("FLEET_LAB_DIR") ?? DEFAULT_STATE;
+  const id = labId(name);
   return {
     name,
-    folder: `${state}/${name}`,
-    bridge: `flab${slot}`,
+    folder: labFolder(name),
+    id,
+    switchNamespace: `${namespacePrefix(id)}switch`,
+    uplink: uplinkName(id),
     gateway: `10.77.${slot}.254`,
-    prefix: `10.77.${slot}`,
+    subnet: `10.77.${slot}.0/24`,
+    cgroup: labCgroup(id),
   };
 }
 
@@ -56,18 +91,28 @@ export function hostLayout(lab: LabLayout, slot: number, number: number): HostLa
   return {
     name,
     folder,
-    namespace: `flab${slot}-${name}`,
-    veth: `flab${slot}v${number}`,
-    address: `${lab.prefix}.${number}`,
+    namespace: `${namespacePrefix(lab.id)}${name}`,
+    port: name,
+    address: `10.77.${slot}.${number}`,
     engineSocket: `${folder}/docker.sock`,
     fleetSocket: `${folder}/fleet.sock`,
     dataDir: `${folder}/fleet`,
-    engineSubnet: `172.${18 + number}.0.1/16`,
-    cgroup: `/fleet-lab-${slot}-${name}`,
+    engineSubnet: `172.30.${number}.1/24`,
+    cgroup: `${lab.cgroup}/${name}`,
   };
 }
 
-/** Where labs keep their state. */
-export function stateFolder(): string {
-  return Deno.env.get("FLEET_LAB_DIR") ?? DEFAULT_STATE;
+/** @throws FleetError invalid when the state folder cannot hold a lab of this name */
+export function checkFolder(name: string): void {
+  const socket = `${labFolder(name)}/h${MAX_HOSTS}/docker.sock`;
+  if (new TextEncoder().encode(socket).length > MAX_SOCKET_PATH) {
+    throw new FleetError(
+      "invalid",
+      `${socket} is too long for a unix socket: set FLEET_LAB_DIR to a shorter path`,
+    );
+  }
+  // Every host has its own /run and /etc, where the lab's folder would not be seen.
+  if (/^\/(run|var\/run|etc|proc|sys)(\/|$)/.test(stateFolder())) {
+    throw new FleetError("invalid", `FLEET_LAB_DIR cannot be ${stateFolder()}: choose another`);
+  }
 }

@@ -7,38 +7,54 @@ export interface Output {
   readonly stderr: string;
 }
 
-/** Runs a program to its end. Never throws for its exit code. */
+export interface CaptureOptions {
+  readonly stdin?: string | Uint8Array;
+  /** Added to the caller's environment, or all of it with `clearEnv`. */
+  readonly env?: Record<string, string>;
+  readonly clearEnv?: boolean;
+  readonly cwd?: string;
+  /** The program and its children are killed then; the exit code is 137. */
+  readonly timeoutMs?: number;
+}
+
+const MAX_DEPTH = 8;
+
+/** Runs a program to its end. Never throws for its exit code. @throws when it cannot be started */
 export async function capture(
   argv: readonly string[],
-  options: { stdin?: string | Uint8Array; env?: Record<string, string>; timeoutMs?: number } = {},
+  options: CaptureOptions = {},
 ): Promise<Output> {
+  const { stdin, timeoutMs, ...settings } = options;
   const [command, ...args] = argv;
   const child = new Deno.Command(command!, {
+    ...settings,
     args,
-    stdin: options.stdin === undefined ? "null" : "piped",
+    stdin: stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
-    ...(options.env ? { env: options.env } : {}),
-    ...(options.timeoutMs ? { signal: AbortSignal.timeout(options.timeoutMs) } : {}),
   }).spawn();
-  if (options.stdin !== undefined) {
-    const bytes = typeof options.stdin === "string"
-      ? new TextEncoder().encode(options.stdin)
-      : options.stdin;
-    const writer = child.stdin.getWriter();
-    await writer.write(bytes as Uint8Array<ArrayBuffer>).catch(() => {});
-    await writer.close().catch(() => {});
+  const timer = timeoutMs === undefined
+    ? undefined
+    : setTimeout(() => killTree(child.pid), timeoutMs);
+  try {
+    const output = child.output();
+    if (stdin !== undefined) {
+      const bytes = typeof stdin === "string" ? new TextEncoder().encode(stdin) : stdin;
+      // A program that has read enough closes early; its exit code tells what that means.
+      const writer = child.stdin.getWriter();
+      await writer.write(bytes as Uint8Array<ArrayBuffer>).catch(() => {});
+      await writer.close().catch(() => {});
+    }
+    const { code, stdout, stderr } = await output;
+    const decoder = new TextDecoder();
+    return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  } finally {
+    clearTimeout(timer);
   }
-  const { code, stdout, stderr } = await child.output();
-  const decoder = new TextDecoder();
-  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
 /** Runs a program that must succeed. @throws FleetError internal with the program's own words */
-export async function must(
-  argv: readonly string[],
-  options: Parameters<typeof capture>[1] = {},
-): Promise<string> {
+export async function must(argv: readonly string[], options: CaptureOptions = {}): Promise<string> {
   const { code, stdout, stderr } = await capture(argv, options);
   if (code !== 0) {
     throw new FleetError("internal", `${argv.join(" ")}: ${stderr.trim() || `exit code ${code}`}`);
@@ -46,15 +62,20 @@ export async function must(
   return stdout;
 }
 
-/** Waits until `ready` answers true. @throws FleetError timeout, naming `what` */
+/**
+ * Waits until `ready` answers true. For conditions outside this process, which send no event.
+ * @throws FleetError timeout, naming `what`; the signal's reason
+ */
 export async function until(
   what: string,
   ready: () => Promise<boolean> | boolean,
   timeoutMs = 20_000,
   pollMs = 25,
+  signal?: AbortSignal,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!await ready()) {
+    signal?.throwIfAborted();
     if (performance.now() > deadline) {
       throw new FleetError("timeout", `${what}: not so after ${timeoutMs / 1000} s`);
     }
@@ -72,12 +93,24 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** Sends a signal; a process that has ended is none. */
 export function signalPid(pid: number, signal: Deno.Signal): void {
   try {
     Deno.kill(pid, signal);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound) && !isEsrch(error)) throw error;
   }
+}
+
+/** `nsenter` waits for a child of its own: killing only it would leave the program behind. */
+function killTree(pid: number, depth = 0): void {
+  let children: number[] = [];
+  try {
+    children = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(/\s+/)
+      .filter(Boolean).map(Number);
+  } catch { /* It has ended. */ }
+  signalPid(pid, "SIGKILL");
+  if (depth < MAX_DEPTH) { for (const child of children) killTree(child, depth + 1); }
 }
 
 function isEsrch(error: unknown): boolean {

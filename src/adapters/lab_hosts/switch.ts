@@ -1,0 +1,67 @@
+import type { HostLayout, LabLayout } from "./layout.ts";
+import { capture, must } from "./process.ts";
+
+/**
+ * The underlay: a bridge in a network namespace of its own. There neither the machine's firewall nor an
+ * engine on the machine touches its frames, and no setting of the machine has to be changed for it.
+ */
+export async function createSwitch(lab: LabLayout): Promise<void> {
+  const { switchNamespace, uplink, gateway } = lab;
+  await batch([
+    `netns add ${switchNamespace}`,
+    `link add ${uplink} type veth peer name uplink netns ${switchNamespace}`,
+    `addr add ${gateway}/24 dev ${uplink}`,
+    `link set ${uplink} up`,
+  ]);
+  await batch(
+    ["link add br0 type bridge", "link set br0 up", "link set uplink master br0 up"],
+    lab,
+  );
+}
+
+/** Gives a host its network namespace and the cable to the switch. */
+export async function plugIn(lab: LabLayout, host: HostLayout): Promise<void> {
+  await batch([
+    `netns add ${host.namespace}`,
+    `link add eth0 netns ${host.namespace} type veth peer name ${host.port} netns ${lab.switchNamespace}`,
+  ]);
+  await batch([`link set ${host.port} master br0 up`], lab);
+  await batch([
+    "link set lo up",
+    `addr add ${host.address}/24 dev eth0`,
+    "link set eth0 up",
+    `route add default via ${lab.gateway}`,
+  ], { switchNamespace: host.namespace });
+}
+
+/** Pulls or puts back a host's cable, at the switch: the host itself sees no carrier. */
+export async function setPort(
+  lab: LabLayout,
+  host: HostLayout,
+  state: "up" | "down",
+): Promise<void> {
+  await batch([`link set ${host.port} ${state}`], lab);
+}
+
+/** Drops, or no longer drops, every frame between two hosts; neither is told. */
+export async function separate(
+  lab: LabLayout,
+  [a, b]: readonly [HostLayout, HostLayout],
+  cut: boolean,
+): Promise<void> {
+  for (const [from, to] of [[a, b], [b, a]] as const) {
+    const rule = ["FORWARD", "-i", from.port, "-o", to.port, "-j", "DROP"];
+    const ebtables = ["nsenter", `--net=/run/netns/${lab.switchNamespace}`, "ebtables"];
+    // Taken out first, so that doing it twice is the same as once.
+    await capture([...ebtables, "-D", ...rule]);
+    if (cut) await must([...ebtables, "-A", ...rule]);
+  }
+}
+
+async function batch(
+  lines: readonly string[],
+  inside?: Pick<LabLayout, "switchNamespace">,
+): Promise<void> {
+  const where = inside ? ["-n", inside.switchNamespace] : [];
+  await must(["ip", ...where, "-batch", "-"], { stdin: `${lines.join("\n")}\n` });
+}
