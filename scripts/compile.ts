@@ -155,18 +155,18 @@ else base=\${XDG_CACHE_HOME:-$HOME/.cache}/fleet; fi
 home=$base/${hash}
 if ! [ -x "$home/deno" ]; then
   umask 022
-  part=$base/.unpack-$$
   trap 'rm -rf "$part"' EXIT
   trap 'exit 130' INT TERM
-  mkdir -p "$part" || { echo "fleet: cannot write to $base: set FLEET_CACHE_DIR to a folder with 200 MB free" >&2; exit 1; }
+  # Not named by the pid: hosts with pid namespaces of their own may share the cache.
+  { mkdir -p "$base" && part=$(mktemp -d "$base/.unpack-XXXXXXXX") && chmod 755 "$part"; } || { echo "fleet: cannot write to $base: set FLEET_CACHE_DIR to a folder with 200 MB free" >&2; exit 1; }
   if ! tail -c +${String(bytes + 1).padStart(6, "0")} "$self" | gzip -dc | tar -x -C "$part"; then
     echo "fleet: cannot unpack into $base: is the disk full, or $self damaged?" >&2; exit 1
   fi
   [ -x "$part/deno" ] || { echo "fleet: $self is damaged" >&2; exit 1; }
   if ! [ -x "$home/deno" ]; then
-    [ -d "$home" ] && rm -rf "$home"
+    if [ -d "$home" ] && ! [ -x "$home/deno" ]; then rm -rf "$home"; fi
     mv "$part" "$home" 2>/dev/null || :
-    rm -rf "$home/.unpack-$$"
+    rm -rf "$home/\${part##*/}"
   fi
   rm -rf "$part"
   trap - EXIT INT TERM
