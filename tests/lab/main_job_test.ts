@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { until } from "../../src/adapters/lab_hosts/process.ts";
-import { FleetLab, withFleetLab } from "../support/fleet_lab.ts";
+import { type FleetLab, withFleetLab } from "../support/fleet_lab.ts";
 
 const SLEEP = ["busybox:latest", "sleep", "100000"];
 /** Rounds of killing containers at random. */

@@ -160,7 +160,7 @@ Deno.test("raft batches: a dense append costs two bytes per entry besides its da
     commit: 990,
     entries,
   }]);
-  assert.equal(bytes.length, 5 + 2 + 2 + 1 + 2 + 1 + 100 * (2 + 100));
+  assert.equal(bytes.length, 5 + 2 + 2 + 1 + 1 + 2 + 1 + 100 * (2 + 100));
 });
 
 Deno.test("snapshot heads survive JSON; anything else is refused", () => {
