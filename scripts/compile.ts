@@ -5,13 +5,27 @@
  *
  *     deno task compile [--official | --self-extracting] [--force]
  */
-import { fromRoot, run } from "./run.ts";
+import { createHash } from "node:crypto";
+import { withFileLock } from "../src/adapters/lab_hosts/lock.ts";
+import { bundle } from "./bundle.ts";
+import { fromRoot } from "./run.ts";
+import { packSelfExtracting } from "./self_extracting.ts";
 
 const DIST = fromRoot("dist");
-const BUNDLE = `${DIST}/bundle`;
 const OUTPUT = `${DIST}/fleet`;
-/** Probing for denort may hang where downloads are filtered. */
-const OFFICIAL_TIMEOUT_MS = 60_000;
+const STAMP = `${DIST}/fleet.stamp`;
+/** Says for which Deno the official runtime could not be had, so that not every build asks again. */
+const NO_RUNTIME = `${DIST}/cache/no-official-runtime`;
+/** What is in the executable. */
+const SOURCES = ["main.ts", "deno.json", "deno.lock", "src", "cli", "scripts"];
+/** Another build may be under way in this checkout. */
+const LOCK_TIMEOUT_MS = 120_000;
+/** Where downloads are filtered the attempt may hang instead of failing. */
+const OFFICIAL_TIMEOUT_MS = 20_000;
+/** When asked for by name it may take the download's time. */
+const OFFICIAL_ASKED_TIMEOUT_MS = 300_000;
+
+const V8_FLAGS = "--v8-flags=--max-semi-space-size=4,--optimize-for-size";
 /** Flags of the packed program: nothing is fetched or looked up at run time. */
 const RUN_FLAGS = [
   "run",
@@ -24,206 +38,135 @@ const RUN_FLAGS = [
   "--quiet",
   "-A",
   "--unstable-http",
-  "--v8-flags=--max-semi-space-size=4,--optimize-for-size",
+  V8_FLAGS,
 ];
 
 type Kind = "official" | "self-extracting";
 
-export async function compile(options: { kind?: Kind; force?: boolean } = {}): Promise<void> {
-  await Deno.mkdir(DIST, { recursive: true });
-  const commit = await currentCommit();
-  const stamp = await sourceStamp(options.kind ?? "any", commit);
-  const stampFile = `${DIST}/fleet.stamp`;
-  if (!options.force && await isFile(OUTPUT)) {
-    if (await Deno.readTextFile(stampFile).catch(() => "") === stamp) {
+interface CompileOptions {
+  /** Only this way; the first that works otherwise. */
+  readonly kind?: Kind;
+  /** Also when nothing has changed. */
+  readonly force?: boolean;
+}
+
+export async function compile(options: CompileOptions = {}): Promise<void> {
+  await Deno.mkdir(`${DIST}/cache`, { recursive: true });
+  await withFileLock(`${DIST}/.lock`, "dist", LOCK_TIMEOUT_MS, async () => {
+    const started = performance.now();
+    const commit = await currentCommit();
+    const stamp = await sourceStamp(options.kind ?? "any", commit);
+    if (!options.force && await isFile(OUTPUT) && await readOr(STAMP, "") === stamp) {
       console.log("dist/fleet is up to date");
       return;
     }
-  }
-  await Deno.remove(stampFile).catch(() => {});
-  const built = await build(options.kind, commit);
-  await Deno.writeTextFile(stampFile, stamp);
-  const { size } = await Deno.stat(OUTPUT);
-  console.log(`dist/fleet: ${(size / 1e6).toFixed(1)} MB, ${built}`);
+    await Deno.remove(STAMP).catch(() => {});
+    const kind = await build(options, commit);
+    await Deno.writeTextFile(STAMP, stamp);
+    const megabytes = ((await Deno.stat(OUTPUT)).size / 1e6).toFixed(1);
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`dist/fleet: ${kind}, ${megabytes} MB, in ${seconds} s`);
+  });
 }
 
-async function build(kind: Kind | undefined, commit: string): Promise<Kind> {
-  if (kind !== "self-extracting") {
-    await bundle("official", commit);
-    if (await compileOfficially()) return "official";
-    if (kind === "official") throw new Error("deno compile failed: its runtime cannot be had here");
-  }
-  await bundle("self-extracting", commit);
-  await packSelfExtracting();
-  return "self-extracting";
-}
-
-async function bundle(kind: Kind, commit: string): Promise<void> {
-  await Deno.remove(BUNDLE, { recursive: true }).catch(() => {});
-  await run([
-    Deno.execPath(),
-    "bundle",
-    "--quiet",
-    "--platform",
-    "deno",
-    "--code-splitting",
-    "--outdir",
-    BUNDLE,
-    fromRoot("main.ts"),
-  ], { cwd: fromRoot("") });
-  for await (const entry of Deno.readDir(BUNDLE)) {
-    const path = `${BUNDLE}/${entry.name}`;
-    const text = await Deno.readTextFile(path);
-    // node-forge asks for node:crypto by `require`, which a bundled module does not have.
-    const shim = text.includes("Dynamic require of")
-      ? 'import{createRequire as fleetRequire}from"node:module";var require=fleetRequire(import.meta.url);'
-      : "";
-    await Deno.writeTextFile(
-      path,
-      shim + text.replaceAll("__FLEET_COMMIT__", commit).replaceAll("__FLEET_BUILD_KIND__", kind),
-    );
+async function build(options: CompileOptions, commit: string): Promise<Kind> {
+  const folder = await Deno.makeTempDir({ dir: DIST, prefix: "bundle-" });
+  const make = async (kind: Kind): Promise<string> => {
+    const target = `${folder}/${kind}`;
+    await bundle(target, { __FLEET_COMMIT__: commit, __FLEET_BUILD_KIND__: kind });
+    return target;
+  };
+  try {
+    if (options.kind === "official" || (options.kind === undefined && await mayBeOfficial())) {
+      const failure = await compileOfficially(await make("official"), options.kind === "official");
+      if (failure === undefined) return "official";
+      if (options.kind === "official") throw new Error(`deno compile failed: ${failure}`);
+      await Deno.writeTextFile(NO_RUNTIME, Deno.version.deno);
+    }
+    await packSelfExtracting({
+      deno: Deno.execPath(),
+      app: await make("self-extracting"),
+      flags: RUN_FLAGS,
+      output: OUTPUT,
+      cache: `${DIST}/cache`,
+    });
+    return "self-extracting";
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 }
 
-async function compileOfficially(): Promise<boolean> {
+async function mayBeOfficial(): Promise<boolean> {
+  return await readOr(NO_RUNTIME, "") !== Deno.version.deno;
+}
+
+/** Resolves to why it did not work, if so. */
+async function compileOfficially(folder: string, asked: boolean): Promise<string | undefined> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "compile",
       "--no-check",
+      "--no-config",
       "-A",
       "--unstable-http",
+      V8_FLAGS,
       "--include",
-      BUNDLE,
+      folder,
       "--output",
       OUTPUT,
-      `${BUNDLE}/main.js`,
+      `${folder}/main.js`,
     ],
+    env: { NO_COLOR: "1" },
+    stdin: "null",
     stdout: "null",
-    stderr: "null",
-    signal: AbortSignal.timeout(OFFICIAL_TIMEOUT_MS),
-  }).spawn();
-  return (await child.status).success;
+    stderr: "piped",
+    signal: AbortSignal.timeout(asked ? OFFICIAL_ASKED_TIMEOUT_MS : OFFICIAL_TIMEOUT_MS),
+  });
+  const { success, signal, stderr } = await child.output();
+  if (success) return undefined;
+  if (signal) return "it took too long";
+  return new TextDecoder().decode(stderr).trim().split("\n").slice(-3).join(" ");
 }
 
-/**
- * A shell header followed by a compressed archive of Deno and the bundle. The header's usual path is a
- * file test and an exec; only the first run of a build unpacks, into a folder named by the content,
- * which appears under its name only when it is complete.
- */
-async function packSelfExtracting(): Promise<void> {
-  const stage = await Deno.makeTempDir({ dir: DIST, prefix: "stage-" });
-  try {
-    await Deno.copyFile(Deno.execPath(), `${stage}/deno`);
-    await Deno.chmod(`${stage}/deno`, 0o755);
-    await Deno.mkdir(`${stage}/app`);
-    for await (const entry of Deno.readDir(BUNDLE)) {
-      await Deno.copyFile(`${BUNDLE}/${entry.name}`, `${stage}/app/${entry.name}`);
-    }
-    const payload = `${DIST}/payload.tgz`;
-    await run([
-      "/bin/sh",
-      "-c",
-      'tar -C "$1" --sort=name --mtime=@0 --owner=0 --group=0 -c . | gzip -1n >"$2"',
-      "pack",
-      stage,
-      payload,
-    ]);
-    const hash = await contentHash(payload);
-    const header = headerText(hash);
-    const output = `${DIST}/fleet.new`;
-    await Deno.writeTextFile(output, header);
-    const file = await Deno.open(output, { append: true });
-    await (await Deno.open(payload)).readable.pipeTo(file.writable);
-    await Deno.chmod(output, 0o755);
-    await Deno.rename(output, OUTPUT);
-    await Deno.remove(payload);
-  } finally {
-    await Deno.remove(stage, { recursive: true });
-  }
-}
-
-/** The header states its own length, so it is made twice. */
-function headerText(hash: string): string {
-  const make = (bytes: number) =>
-    `#!/bin/sh
-# fleet, packed with its runtime. The first run unpacks into a cache folder (FLEET_CACHE_DIR).
-set -e
-case $0 in /*) self=$0 ;; */*) self=$PWD/$0 ;; *) self=$(command -v -- "$0") ;; esac
-if [ -n "$FLEET_CACHE_DIR" ]; then base=$FLEET_CACHE_DIR
-elif [ -w /var/cache ]; then base=/var/cache/fleet
-else base=\${XDG_CACHE_HOME:-$HOME/.cache}/fleet; fi
-home=$base/${hash}
-if ! [ -x "$home/deno" ]; then
-  umask 022
-  trap 'rm -rf "$part"' EXIT
-  trap 'exit 130' INT TERM
-  # Not named by the pid: hosts with pid namespaces of their own may share the cache.
-  { mkdir -p "$base" && part=$(mktemp -d "$base/.unpack-XXXXXXXX") && chmod 755 "$part"; } || { echo "fleet: cannot write to $base: set FLEET_CACHE_DIR to a folder with 200 MB free" >&2; exit 1; }
-  if ! tail -c +${String(bytes + 1).padStart(6, "0")} "$self" | gzip -dc | tar -x -C "$part"; then
-    echo "fleet: cannot unpack into $base: is the disk full, or $self damaged?" >&2; exit 1
-  fi
-  [ -x "$part/deno" ] || { echo "fleet: $self is damaged" >&2; exit 1; }
-  if ! [ -x "$home/deno" ]; then
-    if [ -d "$home" ] && ! [ -x "$home/deno" ]; then rm -rf "$home"; fi
-    mv "$part" "$home" 2>/dev/null || :
-    rm -rf "$home/\${part##*/}"
-  fi
-  rm -rf "$part"
-  trap - EXIT INT TERM
-fi
-FLEET_EXECUTABLE=$self DENO_DIR=$home/cache DENO_NO_UPDATE_CHECK=1
-export FLEET_EXECUTABLE DENO_DIR DENO_NO_UPDATE_CHECK
-exec "$home/deno" ${RUN_FLAGS.join(" ")} "$home/app/main.js" "$@"
-exit 1
-`;
-  const bytes = new TextEncoder().encode(make(0)).length;
-  return make(bytes);
-}
-
-async function contentHash(path: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(path));
-  return [...new Uint8Array(digest).subarray(0, 10)].map((byte) =>
-    byte.toString(16).padStart(2, "0")
-  )
-    .join("");
-}
-
+/** The commit, with `-changed` behind it when the work tree is not it; `unknown` outside of git. */
 async function currentCommit(): Promise<string> {
-  const { success, stdout } = await new Deno.Command("git", {
-    args: ["-C", fromRoot(""), "rev-parse", "--short=12", "HEAD"],
-    stderr: "null",
-  }).output().catch(() => ({ success: false, stdout: new Uint8Array() }));
-  return success ? new TextDecoder().decode(stdout).trim() : "unknown";
+  const git = async (...args: string[]): Promise<string | undefined> => {
+    const { success, stdout } = await new Deno.Command("git", {
+      args: ["-C", fromRoot(""), ...args],
+      stderr: "null",
+    }).output().catch(() => ({ success: false, stdout: new Uint8Array() }));
+    return success ? new TextDecoder().decode(stdout).trim() : undefined;
+  };
+  const commit = await git("rev-parse", "--short=12", "HEAD");
+  if (!commit) return "unknown";
+  const changed = await git("status", "--porcelain", "--", ...SOURCES);
+  return changed === "" ? commit : `${commit}-changed`;
 }
 
-/** Changes whenever the result would: all sources, the lock file, Deno, the commit. */
+/** Changes whenever the result would: all sources, Deno, the commit. */
 async function sourceStamp(kind: string, commit: string): Promise<string> {
-  const parts: string[] = [kind, commit, Deno.version.deno];
+  const hash = createHash("sha256").update(`${kind} ${commit} ${Deno.version.deno}\n`);
   const visit = async (path: string): Promise<void> => {
-    const info = await Deno.stat(path);
-    if (info.isFile) parts.push(`${path} ${info.size} ${info.mtime?.getTime()}`);
-    else if (info.isDirectory) {
-      for await (const entry of Deno.readDir(path)) await visit(`${path}/${entry.name}`);
-    }
+    const info = await Deno.stat(path).catch(() => undefined);
+    if (info?.isFile) hash.update(`${path} ${info.size}\n`).update(await Deno.readFile(path));
+    if (!info?.isDirectory) return;
+    const names = (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name).sort();
+    for (const name of names) await visit(`${path}/${name}`);
   };
-  for (const path of ["main.ts", "deno.json", "deno.lock", "src", "cli", "scripts/compile.ts"]) {
-    await visit(fromRoot(path));
-  }
-  parts.sort();
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(parts.join("\n")));
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  for (const path of SOURCES) await visit(fromRoot(path));
+  return hash.digest("hex");
 }
 
 async function isFile(path: string): Promise<boolean> {
   return await Deno.stat(path).then((info) => info.isFile, () => false);
 }
 
+async function readOr(path: string, otherwise: string): Promise<string> {
+  return await Deno.readTextFile(path).catch(() => otherwise);
+}
+
 if (import.meta.main) {
-  const force = Deno.args.includes("--force");
-  const kind = Deno.args.includes("--official")
-    ? "official"
-    : Deno.args.includes("--self-extracting")
-    ? "self-extracting"
-    : undefined;
-  await compile({ force, ...(kind ? { kind } : {}) });
+  const kind = (["official", "self-extracting"] as const)
+    .find((name) => Deno.args.includes(`--${name}`));
+  await compile({ force: Deno.args.includes("--force"), ...(kind ? { kind } : {}) });
 }

@@ -42,6 +42,7 @@ export function handleAppend(s: RaftState, m: Append): void {
     index: m.prevIndex,
     hintIndex: hint.index,
     hintTerm: hint.term,
+    commit: log.committed,
   });
 }
 
@@ -57,6 +58,7 @@ export function handleHeartbeat(s: RaftState, m: Heartbeat): void {
     to: m.from,
     term: s.term,
     round: m.round,
+    commit: s.log.committed,
     regressed: false,
   });
 }
@@ -83,6 +85,7 @@ function acknowledge(s: RaftState, m: Message, index: number): void {
     index,
     hintIndex: 0,
     hintTerm: 0,
+    commit: s.log.committed,
   });
 }
 
@@ -109,6 +112,7 @@ export function checkRegression(s: RaftState, m: Message): boolean {
       // Not persisting the leader's term is fine: the answer promises nothing.
       term: m.term,
       round: 0,
+      commit: 0,
       regressed: true,
     });
   }

@@ -2,6 +2,9 @@ import { assert, must } from "../../base/assert.ts";
 import { entryBytes, limitSize } from "./size.ts";
 import type { Entry, RaftLogStorage, Snapshot, SnapshotMeta } from "./types.ts";
 
+/** Entries that are read at once when the end of a stored log is searched. */
+const SCAN_BYTES = 4 * 1024 * 1024;
+
 /**
  * The replicated log: the persisted part, read from storage, and behind it the unstable part, which the
  * owner of the core has yet to persist.
@@ -20,6 +23,8 @@ export class RaftLog {
   /** Everything up to here is on disk and belongs to this history. */
   #stable: number;
   #committed: number;
+  /** Where membership changes are, behind the commit index of the start; ascending. */
+  readonly #confIndexes: number[] = [];
   #applying: number;
   #applied: number;
 
@@ -36,6 +41,11 @@ export class RaftLog {
     );
     this.#applied = applied;
     this.#applying = applied;
+    for (let from = this.#committed + 1; from <= this.#stable;) {
+      const entries = storage.entries(from, this.#stable + 1, SCAN_BYTES);
+      for (const entry of entries) this.#noteConf(entry);
+      from += entries.length;
+    }
   }
 
   get committed(): number {
@@ -74,6 +84,16 @@ export class RaftLog {
   append(entry: Entry): void {
     assert(entry.index === this.lastIndex() + 1, `entry ${entry.index} does not follow the last`);
     this.#unstable.push(entry);
+    this.#noteConf(entry);
+  }
+
+  #noteConf(entry: Entry): void {
+    if (entry.type === "conf") this.#confIndexes.push(entry.index);
+  }
+
+  /** Whether a membership change is behind `from`, up to and including `to`, both at or behind the last report. */
+  hasConfIn(from: number, to: number): boolean {
+    return to > from && this.#confIndexes.some((index) => index > from && index <= to);
   }
 
   /**
@@ -100,6 +120,7 @@ export class RaftLog {
       this.#offset = index;
     }
     this.#stable = Math.min(this.#stable, index - 1);
+    while ((this.#confIndexes.at(-1) ?? 0) >= index) this.#confIndexes.pop();
     if (this.#writing) this.#writing.last = Math.min(this.#writing.last, index - 1);
   }
 
@@ -109,6 +130,7 @@ export class RaftLog {
     assert(index > this.#committed, `snapshot ${index} is older than what is committed`);
     this.#snapshot = snapshot;
     this.#unstable = [];
+    this.#confIndexes.length = 0;
     this.#offset = index + 1;
     this.#stable = Math.min(this.#stable, this.#committed);
     this.#committed = index;
@@ -209,6 +231,7 @@ export class RaftLog {
   /** The state machine has taken everything that `beginApply` returned. */
   acceptApplied(): void {
     this.#applied = this.#applying;
+    while ((this.#confIndexes[0] ?? Infinity) <= this.#applied) this.#confIndexes.shift();
   }
 
   snapshotMeta(): SnapshotMeta | undefined {

@@ -1,7 +1,6 @@
 import { FleetError } from "../../base/errors.ts";
 import { applyToConf, changeOf, encodeConfChange, isMember } from "./conf_change.ts";
 import { maybeCommit, sendFarewell, sendTimeoutNow } from "./replication.ts";
-import type { Progress } from "./progress.ts";
 import type { RaftState } from "./state.ts";
 import type { ConfChange, ConfState, Entry } from "./types.ts";
 
@@ -78,8 +77,8 @@ export function applyConfChange(s: RaftState, entry: Entry): ConfState {
   }
   s.conf = after;
   if (s.role === "leader") {
-    if (s.isVoter(s.id)) adoptAsLeader(s);
-    else resign(s);
+    if (!s.isVoter(s.id)) s.resigning = entry.index;
+    adoptAsLeader(s);
   } else if (s.role !== "follower" && !s.isVoter(s.id)) {
     s.becomeFollower(s.term, "");
   }
@@ -92,17 +91,6 @@ function adoptAsLeader(s: RaftState): void {
   s.flushNeeded = true;
   // The quorum may have become smaller.
   maybeCommit(s);
-}
-
-/** The leader was removed: whoever is furthest takes over, so that nobody waits for a timeout. */
-function resign(s: RaftState): void {
-  let heir: Progress | undefined;
-  for (const progress of s.progress.values()) {
-    if (progress.id === s.id || !s.isVoter(progress.id) || !progress.recentActive) continue;
-    if (heir === undefined || progress.match > heir.match) heir = progress;
-  }
-  if (heir) sendTimeoutNow(s, heir.id);
-  s.becomeFollower(s.term, "");
 }
 
 /** @throws FleetError unavailable | invalid */

@@ -47,6 +47,8 @@ export interface AppendReply extends Envelope {
   /** Rejected: the largest position where the logs can agree, and the term of the entry there. */
   readonly hintIndex: number;
   readonly hintTerm: number;
+  /** See {@link HeartbeatReply.commit}. */
+  readonly commit: number;
 }
 
 /** Says that the leader is alive; never carries entries. */
@@ -68,6 +70,8 @@ export interface Heartbeat extends Envelope {
 export interface HeartbeatReply extends Envelope {
   readonly type: "heartbeat-reply";
   readonly round: number;
+  /** The sender's commit index. If it covers a membership change, the sender has persisted that. */
+  readonly commit: number;
   /** The sender found out that it lost data: see `Regression`. */
   readonly regressed: boolean;
 }

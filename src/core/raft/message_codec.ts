@@ -63,6 +63,7 @@ export function encodeMessage(m: Message): Uint8Array {
       out.uint(m.index);
       out.uint(m.hintIndex);
       out.uint(m.hintTerm);
+      out.uint(m.commit);
       break;
     case "heartbeat":
       out.uint(m.commit);
@@ -76,6 +77,7 @@ export function encodeMessage(m: Message): Uint8Array {
       break;
     case "heartbeat-reply":
       out.uint(m.round);
+      out.uint(m.commit);
       out.uint(m.regressed ? 1 : 0);
       break;
     case "snapshot":
@@ -154,6 +156,7 @@ function decodeBody(input: ByteReader, type: MessageType): Message {
         index: input.uint(),
         hintIndex: input.uint(),
         hintTerm: input.uint(),
+        commit: input.uint(),
       };
     case "heartbeat": {
       const commit = input.uint();
@@ -164,7 +167,13 @@ function decodeBody(input: ByteReader, type: MessageType): Message {
       return { type, ...envelope, commit, round, expect, known };
     }
     case "heartbeat-reply":
-      return { type, ...envelope, round: input.uint(), regressed: flag(input) };
+      return {
+        type,
+        ...envelope,
+        round: input.uint(),
+        commit: input.uint(),
+        regressed: flag(input),
+      };
     case "snapshot":
       return { type, ...envelope, snapshot: decodeSnapshot(input) };
     case "timeout-now":

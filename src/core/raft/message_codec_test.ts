@@ -21,7 +21,15 @@ const messages: Message[] = [
       { index: 129, term: 4, type: "conf", data: new Uint8Array(300).fill(7) },
     ],
   },
-  { type: "append-reply", ...envelope, reject: true, index: 9, hintIndex: 4, hintTerm: 2 },
+  {
+    type: "append-reply",
+    ...envelope,
+    reject: true,
+    index: 9,
+    hintIndex: 4,
+    hintTerm: 2,
+    commit: 3,
+  },
   {
     type: "heartbeat",
     ...envelope,
@@ -30,7 +38,7 @@ const messages: Message[] = [
     expect: 4,
     known: [["n1", 5], ["n2", 4]],
   },
-  { type: "heartbeat-reply", ...envelope, round: 77, regressed: true },
+  { type: "heartbeat-reply", ...envelope, round: 77, commit: 4, regressed: true },
   {
     type: "snapshot",
     ...envelope,

@@ -18,6 +18,7 @@ import type {
   RaftId,
   RaftLogStorage,
   Ready,
+  Role,
   SoftState,
 } from "./types.ts";
 
@@ -48,6 +49,19 @@ export class RaftNode {
 
   get id(): RaftId {
     return this.#s.id;
+  }
+
+  get term(): number {
+    return this.#s.term;
+  }
+
+  get role(): Role {
+    return this.#s.role;
+  }
+
+  /** Empty while unknown. */
+  get leader(): RaftId | "" {
+    return this.#s.leader;
   }
 
   /** Time passes: call once per tick. */
@@ -108,6 +122,7 @@ export class RaftNode {
           index: 0,
           hintIndex: 0,
           hintTerm: 0,
+          commit: 0,
         });
         return;
       case "pre-vote":
@@ -191,6 +206,12 @@ export class RaftNode {
           : `this manager does not lead, ${s.leader} does`,
       );
     }
+    if (s.resigning > 0) {
+      throw new FleetError(
+        "unavailable",
+        "this manager was removed and is about to give up the lead; try again in a moment",
+      );
+    }
     if (s.transferee !== "") {
       throw new FleetError(
         "unavailable",
@@ -259,7 +280,8 @@ export class RaftNode {
     const voted = hardState.term !== before.term || hardState.vote !== before.vote;
     const softState: SoftState = { leader: s.leader, role: s.role };
     const ready: Ready = {
-      mustSync: voted || entries.length > 0 || snapshot !== undefined,
+      mustSync: voted || entries.length > 0 || snapshot !== undefined ||
+        s.log.hasConfIn(before.commit, hardState.commit),
       entries,
       committed,
       messagesEarly: s.early,

@@ -26,6 +26,8 @@ export class Progress {
   probeSent = false;
   /** Send an append even when there is nothing new: its reply shows whether something got lost. */
   forced = false;
+  /** The commit index that it has reported. */
+  commit = 0;
   /** The commit index that the last append carried. */
   sentCommit = 0;
   /** Heard from since the last check of the quorum. */

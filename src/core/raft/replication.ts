@@ -150,6 +150,10 @@ export function handleAppendReply(s: RaftState, m: AppendReply): void {
   const progress = s.progress.get(m.from);
   if (progress === undefined) return;
   heard(progress);
+  progress.commit = Math.max(progress.commit, m.commit);
+  maybeResign(s);
+  // The lead may have ended just now.
+  if (s.role !== "leader") return;
   if (m.reject) {
     let hint = m.hintIndex;
     if (m.hintTerm > 0) hint = s.log.findConflictByTerm(hint, m.hintTerm).index;
@@ -186,6 +190,9 @@ export function handleHeartbeatReply(s: RaftState, m: HeartbeatReply): void {
   // Its word counts for nothing any more, neither for the quorum nor for reads.
   if (m.regressed) return;
   heard(progress);
+  progress.commit = Math.max(progress.commit, m.commit);
+  maybeResign(s);
+  if (s.role !== "leader") return;
   progress.probeSent = false;
   if (progress.match < s.log.lastIndex() || progress.state === "probe") {
     progress.forced = true;
@@ -233,4 +240,22 @@ export function maybeHandOver(s: RaftState, progress: Progress): void {
 
 export function sendTimeoutNow(s: RaftState, to: RaftId): void {
   s.send({ type: "timeout-now", from: s.id, to, term: s.term });
+}
+
+/**
+ * A leader that was removed gives up the lead once a majority of those who stay have persisted that it was: if
+ * it left earlier, they might wait for its vote forever. The most advanced of them takes over at once.
+ */
+export function maybeResign(s: RaftState): void {
+  if (s.resigning === 0) return;
+  let informed = 0;
+  let heir: Progress | undefined;
+  for (const progress of s.progress.values()) {
+    if (progress.learner || progress.commit < s.resigning) continue;
+    informed++;
+    if (heir === undefined || progress.match > heir.match) heir = progress;
+  }
+  if (heir === undefined || informed < s.quorum()) return;
+  sendTimeoutNow(s, heir.id);
+  s.becomeFollower(s.term, "");
 }

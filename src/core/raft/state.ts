@@ -51,6 +51,8 @@ export class RaftState {
   /** No membership change may be proposed before this index is applied. */
   pendingConfIndex = 0;
   uncommittedBytes = 0;
+  /** The index of this leader's own removal, while it still leads; 0 otherwise. */
+  resigning = 0;
   /** Appends may have to be sent: looked at once per Ready, so that proposals share messages. */
   flushNeeded = false;
   readonly reads = new ReadQueue();
@@ -206,6 +208,7 @@ export class RaftState {
     this.transferee = "";
     this.pendingConfIndex = 0;
     this.uncommittedBytes = 0;
+    this.resigning = 0;
     this.flushNeeded = false;
     this.termStart = 0;
     this.reads.clear();

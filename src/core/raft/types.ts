@@ -104,7 +104,10 @@ export interface Regression {
 export interface Ready {
   /** Only when it changed. */
   readonly hardState?: HardState;
-  /** Whether step 2 needs to reach the disk; false when only the commit index moved. */
+  /**
+   * Whether step 2 needs to reach the disk; false when only the commit index moved, unless it moved over a
+   * membership change: what is in force here must not be forgotten, since those who left are gone.
+   */
   readonly mustSync: boolean;
   readonly entries: readonly Entry[];
   readonly snapshot?: Snapshot;

@@ -1,0 +1,82 @@
+/**
+ * `deno task sim [--seed N] [--seeds K] [--hours H] [--from N]`: plays seeds on virtual time. One seed prints
+ * what it drew and what happened; many print a summary and every failure. Exit status 1 on a failure.
+ */
+import { parseArgs } from "node:util";
+import { describe, drawOptions, FAULTS } from "./options.ts";
+import { runSeeds } from "./run.ts";
+import { simulate } from "./simulation.ts";
+
+/** Seeds that `--hours` may take at most. */
+const MAX_SEEDS = 10_000_000;
+const MS_PER_HOUR = 3_600_000;
+
+const { values } = parseArgs({
+  args: Deno.args,
+  options: {
+    seed: { type: "string" },
+    seeds: { type: "string" },
+    from: { type: "string", default: "1" },
+    /** Virtual hours. */
+    hours: { type: "string" },
+  },
+});
+
+console.log(`commit ${await commit()}`);
+if (values.seed !== undefined) playOne(Number(values.seed));
+else await playMany(Number(values.from), values.seeds, values.hours);
+
+function playOne(seed: number): void {
+  const options = drawOptions(seed);
+  console.log(`seed ${seed}`);
+  console.log(describe(options));
+  const started = performance.now();
+  const result = simulate(options);
+  const faults = [...result.faults].map(([fault, n]) => `${fault} ${n}`).join(", ");
+  console.log(
+    `${(result.virtualMs / 1000).toFixed(1)} s virtual in ${
+      (performance.now() - started).toFixed(0)
+    } ms: ${result.operations} operations, ${result.committed} entries, ` +
+      `${result.leaderChanges} leaders, ${result.messages} messages (${result.lost} lost), ` +
+      `healed in ${result.healMs} ms, faults: ${faults || "none"}, digest ${result.digest >>> 0}`,
+  );
+  console.log(result.failure === undefined ? "passed" : `FAILED: ${result.failure}`);
+  if (result.failure !== undefined) Deno.exitCode = 1;
+}
+
+async function playMany(
+  from: number,
+  seeds: string | undefined,
+  hours: string | undefined,
+): Promise<void> {
+  const started = performance.now();
+  const count = seeds === undefined ? (hours === undefined ? 500 : MAX_SEEDS) : Number(seeds);
+  const virtualMs = hours === undefined ? Infinity : Number(hours) * MS_PER_HOUR;
+  const summary = await runSeeds(from, count, console.log, {
+    until: (so) => so.virtualMs >= virtualMs,
+  });
+  const seconds = (performance.now() - started) / 1000;
+  const total = summary.passed + summary.failed.length;
+  console.log(
+    `${total} seeds from ${from}: ${summary.passed} passed, ${summary.failed.length} failed; ` +
+      `${(summary.virtualMs / MS_PER_HOUR).toFixed(1)} virtual hours in ${seconds.toFixed(0)} s`,
+  );
+  console.log(
+    `${summary.operations} operations, ${summary.committed} entries, ${summary.leaderChanges} leaders, ` +
+      `${summary.messages} messages, ${summary.lost} lost, slowest healing ${summary.slowestHealMs} ms, ` +
+      `${summary.undecided} keys undecided`,
+  );
+  console.log(FAULTS.map((fault) => `${fault} ${summary.faults.get(fault) ?? 0}`).join(", "));
+  if (summary.failed.length > 0) Deno.exitCode = 1;
+}
+
+/** What is being tested, for whoever wants to repeat it. */
+async function commit(): Promise<string> {
+  try {
+    const git = new Deno.Command("git", { args: ["rev-parse", "--short", "HEAD"] });
+    const { success, stdout } = await git.output();
+    return success ? new TextDecoder().decode(stdout).trim() : "unknown";
+  } catch {
+    return "unknown (no git here)";
+  }
+}
