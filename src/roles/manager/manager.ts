@@ -230,8 +230,8 @@ export class Manager {
     args: ControlArgs<M>,
     signal?: AbortSignal,
   ): Promise<ControlResult<M>> {
-    if (this.runner.leading) return await this.performHere(method, args, signal);
-    return await this.onLeader("control.call", { method, args }, signal) as ControlResult<M>;
+    const here = () => this.performHere(method, args, signal);
+    return await this.onLeader("control.call", { method, args }, here, signal) as ControlResult<M>;
   }
 
   performHere<M extends ControlMethod>(
@@ -242,9 +242,14 @@ export class Manager {
     return this.write((context) => perform(context, method, args), signal);
   }
 
-  /** Passes a call on to the leader. */
-  onLeader(route: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
-    return this.#leaderCalls.call(route, body, signal);
+  /** Has a call done by the leader: by `here` when that is this manager. */
+  onLeader<T>(
+    route: string,
+    body: unknown,
+    here: () => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T | unknown> {
+    return this.#leaderCalls.call(route, body, here, signal);
   }
 
   /** One transaction on this leader. */
@@ -265,7 +270,8 @@ export class Manager {
     };
   }
 
-  #leaderAddress(): { nodeId: string; addr: string } | undefined {
+  #leaderAddress(): { nodeId: string; addr: string } | "here" | undefined {
+    if (this.runner.leading) return "here";
     const nodeId = this.runner.leader;
     if (nodeId === "" || nodeId === this.#options.nodeId) return undefined;
     const addr = this.addressOf(nodeId);

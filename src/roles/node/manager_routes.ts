@@ -40,8 +40,8 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
     if (nodeId === undefined && request.token === undefined) {
       throw new FleetError("unauthorized", "a valid join token is necessary to join this cluster");
     }
-    if (manager().runner.leading) return await issue(manager(), trust, request, nodeId);
-    return await manager().onLeader("ca.issueFor", { request, nodeId }, context.signal);
+    const here = () => issue(manager(), trust, request, nodeId);
+    return await manager().onLeader("ca.issueFor", { request, nodeId }, here, context.signal);
   });
 
   // A manager that does not lead vouches for the caller whose certificate it has seen.
