@@ -66,6 +66,7 @@ const bodies = {
     index: num,
     hintIndex: num,
     hintTerm: num,
+    commit: num,
   }, PLAIN),
   heartbeat: fc.record({
     type: fc.constant("heartbeat" as const),
@@ -80,6 +81,7 @@ const bodies = {
     term: num,
     round: num,
     regressed: fc.boolean(),
+    commit: num,
   }, PLAIN),
   timeoutNow: fc.record({ type: fc.constant("timeout-now" as const), term: num }, PLAIN),
   transfer: fc.record({ type: fc.constant("transfer" as const), term: num, transferee: id }, PLAIN),
