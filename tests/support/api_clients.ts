@@ -4,7 +4,7 @@ import type { FleetLab } from "./fleet_lab.ts";
 
 const KEYS = 3;
 /** Slower answers count as unknown; the history has to allow both outcomes. */
-const TIMEOUT_MS = 6_000;
+const TIMEOUT_MS = 3_000;
 /** A pause between operations, so that two cores are left for the cluster. */
 const PAUSE_MS = 20;
 
