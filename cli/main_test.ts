@@ -49,6 +49,7 @@ Deno.test("wrong usage is exit code 2, with a hint", async () => {
     [["service", "scale", "web"], /write it as SERVICE=REPLICAS/],
     [["service", "create", "--replicas", "-1", "nginx"], /"-1" is not a whole number from 0 up/],
     [["service", "create", "--tty=perhaps", "nginx"], /'-t, --tty' is true or false/],
+    [["service", "create", "--name", "a b", "nginx"], /invalid service name "a b"/],
     [["service", "create", "Bad Image"], /"Bad Image" is no image reference/],
     [["node", "update", "--role", "king", "h1"], /"king" is none of worker, manager/],
     [["join-token", "king"], /tokens for a worker or a manager, not "king"/],

@@ -168,5 +168,10 @@ async function readOr(path: string, otherwise: string): Promise<string> {
 if (import.meta.main) {
   const kind = (["official", "self-extracting"] as const)
     .find((name) => Deno.args.includes(`--${name}`));
-  await compile({ force: Deno.args.includes("--force"), ...(kind ? { kind } : {}) });
+  try {
+    await compile({ force: Deno.args.includes("--force"), ...(kind ? { kind } : {}) });
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exit(1);
+  }
 }

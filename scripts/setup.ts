@@ -1,33 +1,69 @@
 /**
  * Installs what the tests and the demo need on a fresh Debian machine, as root by apt; otherwise names
- * what is missing and ends. Quick when everything is there.
+ * what is missing and ends. Quick when everything is there: a look at the PATH and nothing else.
+ *
+ *     deno run -A scripts/setup.ts [--bench]
  */
 
-/** A program that must be on the PATH and the Debian package that has it. */
-const NEEDED: readonly (readonly [program: string, packageName: string])[] = [
-  ["dockerd", "docker.io"],
-  ["docker", "docker-cli"],
-  ["containerd", "containerd"],
-  ["iptables", "iptables"],
-  ["ipvsadm", "ipvsadm"],
-  ["busybox", "busybox-static"],
-  ["ip", "iproute2"],
-  ["nsenter", "util-linux"],
-  ["ps", "procps"],
-  ["openssl", "openssl"],
-  ["script", "bsdutils"],
-  ["tar", "tar"],
-  ["gzip", "gzip"],
-  ["git", "git"],
+/** A program that must be on the PATH and the Debian packages that may have it. */
+interface Need {
+  readonly program: string;
+  readonly packages: readonly string[];
+}
+
+const need = (program: string, ...packages: string[]): Need => ({ program, packages });
+
+const NEEDED: readonly Need[] = [
+  need("dockerd", "docker.io"),
+  // A package of its own on newer releases, where docker.io does not bring the client.
+  need("docker", "docker.io", "docker-cli"),
+  need("iptables", "iptables"),
+  need("ipvsadm", "ipvsadm"),
+  need("busybox", "busybox-static"),
+  need("ip", "iproute2"),
+  need("nsenter", "util-linux"),
+  need("ps", "procps"),
+  need("openssl", "openssl"),
+  need("script", "bsdutils"),
+  need("tar", "tar"),
+  need("gzip", "gzip"),
+  need("git", "git"),
 ];
 /** Only the benchmarks compare with these. */
-export const BENCH_NEEDED: typeof NEEDED = [["etcd", "etcd-server"]];
+const BENCH_NEEDED: readonly Need[] = [need("etcd", "etcd-server")];
 
-const SEARCHED = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+/** Folders of system programs, which a user's PATH may lack. */
+const SYSTEM_FOLDERS = [
+  "/usr/local/sbin",
+  "/usr/local/bin",
+  "/usr/sbin",
+  "/usr/bin",
+  "/sbin",
+  "/bin",
+];
+const APT_TIMEOUT_MS = 10 * 60_000;
 
-function missing(needed: typeof NEEDED): (readonly [string, string])[] {
-  const folders = new Set([...(Deno.env.get("PATH") ?? "").split(":"), ...SEARCHED]);
-  return needed.filter(([program]) =>
+/** @throws Error with one sentence that names what is missing and how to get it */
+export async function setup(options: { readonly bench?: boolean } = {}): Promise<void> {
+  const needed = [...NEEDED, ...(options.bench ? BENCH_NEEDED : [])];
+  const open = missing(needed);
+  if (open.length === 0) return;
+  if (Deno.uid() !== 0) {
+    throw new Error(`missing: ${describe(open)}: install it, or run this as root`);
+  }
+  if (missing([need("apt-get")]).length > 0) {
+    throw new Error(`missing: ${describe(open)}: install it; this script knows only apt`);
+  }
+  console.log(`installing ${describe(open)}`);
+  await apt("update", "-qq");
+  await apt("install", "-y", "-qq", "--no-install-recommends", ...await known(open));
+  const still = missing(needed);
+  if (still.length > 0) throw new Error(`still missing after apt: ${describe(still)}`);
+}
+
+function missing(needed: readonly Need[]): readonly Need[] {
+  const folders = new Set([...(Deno.env.get("PATH") ?? "").split(":"), ...SYSTEM_FOLDERS]);
+  return needed.filter(({ program }) =>
     ![...folders].some((folder) => {
       try {
         return Deno.statSync(`${folder}/${program}`).isFile;
@@ -38,48 +74,42 @@ function missing(needed: typeof NEEDED): (readonly [string, string])[] {
   );
 }
 
-/** @throws Error naming what is missing and how to get it */
-export async function setup(needed: typeof NEEDED = NEEDED): Promise<void> {
-  let open = missing(needed);
-  if (open.length === 0) return;
-  const names = () => open.map(([program, name]) => `${program} (package ${name})`).join(", ");
-  if (Deno.uid() !== 0) throw new Error(`missing: ${names()}; install them, or run this as root`);
-  if (missing([["apt-get", "apt"]]).length > 0) {
-    throw new Error(`missing: ${names()}; install them (only apt is known to this script)`);
-  }
-  console.log(`installing ${names()}`);
-  await apt(["update", "-qq"]);
-  // The docker client is its own package only on newer releases; one that is not there is skipped.
-  for (const [, name] of open) {
-    if (missing(needed.filter(([, other]) => other === name)).length === 0) continue;
-    const known = await new Deno.Command("apt-cache", {
-      args: ["show", name],
-      stdout: "null",
-      stderr: "null",
-    })
-      .output();
-    if (known.success) await apt(["install", "-y", "-qq", "--no-install-recommends", name]);
-  }
-  open = missing(needed);
-  if (open.length > 0) throw new Error(`still missing after apt: ${names()}`);
+function describe(needs: readonly Need[]): string {
+  return needs.map(({ program, packages }) => `${program} (package ${packages.join(" or ")})`)
+    .join(", ");
 }
 
-async function apt(args: readonly string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command("apt-get", {
-    args: [...args],
+/** The packages of `needs` that this release has. */
+async function known(needs: readonly Need[]): Promise<string[]> {
+  const wanted = [...new Set(needs.flatMap(({ packages }) => packages))];
+  const { stdout } = await new Deno.Command("apt-cache", {
+    args: ["--no-all-versions", "show", ...wanted],
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  const there = new Set(
+    [...new TextDecoder().decode(stdout).matchAll(/^Package: (.+)$/gm)].map((match) => match[1]!),
+  );
+  return wanted.filter((name) => there.has(name));
+}
+
+async function apt(...args: string[]): Promise<void> {
+  const { success, stdout, stderr } = await new Deno.Command("apt-get", {
+    args,
     env: { DEBIAN_FRONTEND: "noninteractive" },
     stdin: "null",
-    stdout: "null",
+    stdout: "piped",
     stderr: "piped",
+    signal: AbortSignal.timeout(APT_TIMEOUT_MS),
   }).output();
-  if (!success) {
-    throw new Error(`apt-get ${args.join(" ")} failed: ${new TextDecoder().decode(stderr).trim()}`);
-  }
+  if (success) return;
+  const said = new TextDecoder().decode(stderr).trim() || new TextDecoder().decode(stdout).trim();
+  throw new Error(`apt-get ${args.join(" ")} failed: ${said.split("\n").slice(-5).join("\n")}`);
 }
 
 if (import.meta.main) {
   try {
-    await setup();
+    await setup({ bench: Deno.args.includes("--bench") });
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     Deno.exit(1);

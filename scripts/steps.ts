@@ -3,97 +3,168 @@ import { fromRoot } from "./run.ts";
 /** One part of a check, with the longest time it may take. */
 export interface Step {
   readonly name: string;
+  /** Arguments of `deno`. */
   readonly args: readonly string[];
   readonly deadlineSeconds: number;
-  /** Whether its output has test summaries that count. */
+  /** Its output has test summaries that count; any other step counts as one test. */
   readonly tests?: boolean;
+  /** Shows the output as it comes, and not only when the step fails. */
+  readonly live?: boolean;
 }
 
 export interface Totals {
-  passed: number;
-  failed: number;
+  readonly passed: number;
+  readonly failed: number;
 }
 
-const deno = (...args: string[]) => args;
-const UNIT = ["src", "cli", "tests/architecture", "tests/scenario"];
+const UNIT = [
+  ...["src", "cli", "tests/architecture", "tests/scenario", "tests/sim"],
+  ...["scripts/self_extracting_test.ts", "scripts/steps_test.ts"],
+];
 
 /** Format, lint, types, and all tests that need nothing but Deno. */
 export const OK_STEPS: readonly Step[] = [
-  { name: "format", args: deno("fmt", "--check", "--quiet"), deadlineSeconds: 60 },
-  { name: "lint", args: deno("lint", "--quiet"), deadlineSeconds: 60 },
+  { name: "format", args: ["fmt", "--check"], deadlineSeconds: 60 },
+  { name: "lint", args: ["lint", "--quiet"], deadlineSeconds: 60 },
   {
     name: "types",
-    args: deno("check", "--quiet", "main.ts", "cli", "src", "tests", "scripts"),
+    args: ["check", "--quiet", "main.ts", "cli", "src", "tests", "scripts"],
     deadlineSeconds: 120,
   },
   {
     name: "unit, scenario and architecture tests",
-    args: deno("test", "-A", "--quiet", "--no-check", "--unstable-http", ...UNIT),
+    args: ["test", "-A", "--quiet", "--no-check", "--unstable-http", ...UNIT],
     deadlineSeconds: 180,
     tests: true,
   },
 ];
 
+/** A step that was asked to end gets this long before it is killed. */
+const GRACE_MS = 5_000;
+/** Output may come for this long after the end of its process; a daemon that was left may hold it open. */
+const DRAIN_MS = 2_000;
+
 /** Runs the steps one after the other; all of them, so that one run shows every failure. */
-export async function runSteps(steps: readonly Step[]): Promise<Totals> {
-  const totals: Totals = { passed: 0, failed: 0 };
+export async function runSteps(
+  steps: readonly Step[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Totals> {
+  let [passed, failed] = [0, 0];
   for (const step of steps) {
     const started = performance.now();
-    console.log(`--- ${step.name}`);
-    const ok = await runStep(step, totals);
+    if (step.live) console.log(`--- ${step.name}`);
+    const result = await runStep(step, env);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    console.log(`--- ${step.name}: ${ok ? "ok" : "FAILED"} (${seconds} s)`);
+    const count = step.tests ? `, ${result.passed} passed, ${result.failed} failed` : "";
+    console.log(`${result.failed === 0 ? "ok    " : "FAILED"} ${step.name} (${seconds} s${count})`);
+    passed += result.passed;
+    failed += result.failed;
+    if (Deno.exitCode !== 0) break;
   }
-  return totals;
+  return { passed, failed };
 }
 
-async function runStep(step: Step, totals: Totals): Promise<boolean> {
+async function runStep(step: Step, env: Readonly<Record<string, string>>): Promise<Totals> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...step.args],
     cwd: fromRoot(""),
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
+    // A process group of its own, so that what the step has started can be ended with it.
+    detached: true,
   }).spawn();
+  const stop = () => void endGroup(child);
   const timer = setTimeout(() => {
     console.log(`${step.name}: not done after ${step.deadlineSeconds} s, stopping it`);
-    child.kill("SIGTERM");
+    stop();
   }, step.deadlineSeconds * 1000);
-  const [stdout, , status] = await Promise.all([
-    forward(child.stdout, Deno.stdout),
-    forward(child.stderr, Deno.stderr),
-    child.status,
-  ]);
-  clearTimeout(timer);
-  if (!step.tests) {
-    if (status.success) totals.passed++;
-    else totals.failed++;
-    return status.success;
+  const interrupted = () => {
+    stop();
+    Deno.exitCode = 130;
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, interrupted);
+  try {
+    const drained = new AbortController();
+    const streams = Promise.all([
+      collect(child.stdout, step.live === true, drained.signal),
+      collect(child.stderr, step.live === true, drained.signal),
+    ]);
+    const status = await child.status;
+    const drainTimer = setTimeout(() => drained.abort(), DRAIN_MS);
+    const [stdout, stderr] = await streams;
+    clearTimeout(drainTimer);
+    const totals = step.tests
+      ? countTests(stdout, status.success)
+      : { passed: status.success ? 1 : 0, failed: status.success ? 0 : 1 };
+    if (totals.failed > 0 && !step.live) console.log(essence(stdout) + stderr);
+    return totals;
+  } finally {
+    clearTimeout(timer);
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      Deno.removeSignalListener(signal, interrupted);
+    }
   }
-  // Deno: "ok | 12 passed | 0 failed"; our own runners: "12 passed, 0 failed".
-  let seen = false;
-  for (const match of stdout.matchAll(/(\d+) passed(?: \(\d+ steps?\))?(?: \||,) (\d+) failed/g)) {
-    seen = true;
-    totals.passed += Number(match[1]);
-    totals.failed += Number(match[2]);
-  }
-  if (!status.success && (!seen || !/[1-9]\d* failed/.test(stdout))) totals.failed++;
-  return status.success;
 }
 
-async function forward(from: ReadableStream<Uint8Array>, to: typeof Deno.stdout): Promise<string> {
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of from) {
-    text += decoder.decode(chunk, { stream: true });
-    for (let done = 0; done < chunk.length;) done += to.writeSync(chunk.subarray(done));
+/** Of a test run only what went wrong; otherwise everything. */
+function essence(output: string): string {
+  const errors = output.indexOf("\n ERRORS ");
+  return errors < 0 ? output : output.slice(errors);
+}
+
+/**
+ * Sums what the summaries say: Deno's `ok | 12 passed | 0 failed`, our own runners' `12 passed, 0 failed`.
+ * A step that failed without saying so has one failure.
+ */
+export function countTests(output: string, success: boolean): Totals {
+  let [passed, failed] = [0, 0];
+  for (const match of output.matchAll(/(\d+) passed(?: \(\d+ steps?\))?(?: \||,) (\d+) failed/g)) {
+    passed += Number(match[1]);
+    failed += Number(match[2]);
   }
-  return text;
+  return { passed, failed: success || failed > 0 ? failed : 1 };
+}
+
+async function endGroup(child: Deno.ChildProcess): Promise<void> {
+  signalGroup(child.pid, "SIGTERM");
+  const killer = setTimeout(() => signalGroup(child.pid, "SIGKILL"), GRACE_MS);
+  await child.status;
+  clearTimeout(killer);
+  signalGroup(child.pid, "SIGKILL");
+}
+
+/** A negative process id means the whole group (kill(2)). */
+function signalGroup(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(-pid, signal);
+  } catch { /* All of it has ended. */ }
+}
+
+async function collect(
+  stream: ReadableStream<Uint8Array>,
+  live: boolean,
+  signal: AbortSignal,
+): Promise<string> {
+  const reader = stream.getReader();
+  const stop = () => void reader.cancel().catch(() => {});
+  signal.addEventListener("abort", stop, { once: true });
+  const decoder = new TextDecoder();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return text;
+    text += decoder.decode(value, { stream: true });
+    if (!live) continue;
+    for (let written = 0; written < value.length;) {
+      written += Deno.stdout.writeSync(value.subarray(written));
+    }
+  }
 }
 
 /** Prints the closing line and ends the process with the matching code. */
 export function close({ passed, failed }: Totals): never {
   console.log(`${passed} passed, ${failed} failed`);
-  Deno.exit(failed === 0 && passed > 0 ? 0 : 1);
+  Deno.exit(failed === 0 && passed > 0 ? Deno.exitCode : 1);
 }

@@ -1,5 +1,6 @@
 import { FleetError } from "../../src/base/errors.ts";
 import { isImageReference } from "../../src/model/image_reference.ts";
+import { checkName } from "../../src/model/names.ts";
 import type { CliEnvironment } from "../environment.ts";
 import { registryAuth } from "../registry_auth.ts";
 import { createServiceSpec, referencesOf } from "../spec/create_service.ts";
@@ -36,6 +37,7 @@ export const verb: Verb<CreateFlags> = {
     if (!isImageReference(image)) {
       throw new FleetError("invalid", `"${image}" is no image reference (name[:tag])`);
     }
+    if (flags.name !== undefined) checkName("service", flags.name);
     const environment = await environmentOf(env, flags);
     const references = referencesOf(flags);
     // Everything that can be wrong with the flags is told before the first request.

@@ -1,4 +1,3 @@
-import { kindOf, messageOf } from "../../src/base/errors.ts";
 import type { Platform, ServiceSpec } from "../../src/model/service_spec.ts";
 import { registryAuth } from "../registry_auth.ts";
 import { taggedImage } from "../spec/image.ts";
@@ -26,11 +25,10 @@ export async function pinImage(context: VerbContext, spec: ServiceSpec): Promise
       headers: { "X-Registry-Auth": await registryAuth(context.env, image) },
       signal: AbortSignal.timeout(LOOKUP_TIMEOUT_MS),
     });
-  } catch (error) {
-    const why = kindOf(error) === "timeout" ? "the registry did not answer" : messageOf(error);
+  } catch {
     context.warn(
-      `image ${image} could not be resolved to a digest (${why}): ` +
-        `each node pulls or uses ${image} as it finds it, so versions may differ.`,
+      `image ${image} could not be resolved to a digest by its registry: ` +
+        `each node uses ${image} as it finds it, so versions may differ.`,
     );
     return spec;
   }

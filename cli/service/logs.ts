@@ -69,6 +69,10 @@ export const verb: Verb<Flags> = {
       return await printFrames(context, readLogFrames(body), flags, names);
     } catch (error) {
       if (controller.signal.aborted) return EXIT.ok;
+      // The service itself was found: what is missing is the route.
+      if (error instanceof ApiError && error.status === 404) {
+        throw new FleetError("unimplemented", `the agent at ${client.host} serves no service logs`);
+      }
       throw error;
     } finally {
       stop();

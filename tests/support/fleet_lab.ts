@@ -86,7 +86,8 @@ export class FleetLab {
       proxy: { transport: "unix", path: this.host(host).layout.fleetSocket },
     });
     try {
-      const response = await fetch(`http://fleet${path}`, { client } as RequestInit);
+      const init: RequestInit & { client: Deno.HttpClient } = { client };
+      const response = await fetch(`http://fleet${path}`, init);
       if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
       return await response.json() as T;
     } finally {

@@ -60,10 +60,18 @@ export function hostEnvironment(
   const missing = SYSTEM_FOLDERS.filter((folder) => !path.includes(folder));
   return {
     ...inherited,
-    PATH: [...path, ...missing].join(":"),
+    PATH: [`${lab.folder}/bin`, ...path, ...missing].join(":"),
     [LAB_VARIABLE]: lab.folder,
     ...extra,
   };
+}
+
+/** Makes `fleet` the lab's own executable for programs inside its hosts. */
+export async function writeFleetCommand(lab: LabLayout, binary: readonly string[]): Promise<void> {
+  const quoted = binary.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  await Deno.mkdir(`${lab.folder}/bin`);
+  const script = `#!/bin/sh\nexec ${quoted} "$@"\n`;
+  await Deno.writeTextFile(`${lab.folder}/bin/fleet`, script, { mode: 0o755 });
 }
 
 /** The engine's settings. In a file of its own, so that the machine's `daemon.json` plays no part. */

@@ -1,4 +1,5 @@
 import { FleetError, kindOf, messageOf } from "../../base/errors.ts";
+import { writeFleetCommand } from "./boot.ts";
 import { LabHost } from "./host.ts";
 import { busyboxImage } from "./image.ts";
 import { checkFolder, checkLabName, hostLayout, labLayout, MAX_HOSTS } from "./layout.ts";
@@ -140,6 +141,7 @@ export class Lab {
       ({ slot }) => createSwitch(labLayout(name, slot)),
     );
     const lab = new Lab(name, state);
+    if (binary.length > 0) await writeFleetCommand(lab.layout, binary);
     const image = busyboxImage();
     await settleAll([
       image,

@@ -6,7 +6,7 @@ const MAX_HEADERS = 200;
 
 export interface RequestHead {
   readonly method: string;
-  /** Path and query as sent. */
+  /** Path and query. */
   readonly target: string;
   readonly version: "1.0" | "1.1";
   /** Names in lower case, in order. */
@@ -60,12 +60,21 @@ export function parseHead(bytes: Uint8Array): RequestHead {
   if (lengths.length > 0 && encodings.length > 0) bad("both Content-Length and Transfer-Encoding");
   return {
     method: start[1]!,
-    // Clients that take the socket for a proxy send the absolute form (RFC 9112, 3.2.2).
-    target: start[2]!.replace(/^https?:\/\/[^/?#]*/i, "") || "/",
+    target: originForm(start[2]!),
     version: start[3] as "1.0" | "1.1",
     headers,
     length: bytes.length,
   };
+}
+
+/**
+ * `http://host/path` as `/path`: a server has to take both (RFC 9112, section 3.2.2). Deno's fetch sends
+ * the long form over a unix socket, and routes are chosen by path.
+ */
+function originForm(target: string): string {
+  const path = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1];
+  if (path === undefined) return target;
+  return path.startsWith("/") ? path : `/${path}`;
 }
 
 function bad(what: string): never {

@@ -40,6 +40,8 @@ export class Worker {
   readonly #removals = new Map<string, Promise<void>>();
   /** Taken away and given back, as when leaders change: begin when their removal is done. */
   readonly #returning = new Map<string, Task>();
+  /** Taken away while the disk was full: their rows go with the next write. */
+  readonly #rowsLeft = new Set<string>();
   readonly #stop = new AbortController();
   /** `resultsIn` of what was applied last. */
   #applied = -1;
@@ -102,8 +104,11 @@ export class Worker {
   #applyTasks(tasks: readonly Task[], removed: readonly string[]): void {
     const { store, logger } = this.#options;
     let refusal: string | undefined;
+    for (const id of removed) this.#rowsLeft.add(id);
+    for (const { ID } of tasks) this.#rowsLeft.delete(ID);
     try {
-      store.replace(tasks, removed);
+      store.replace(tasks, [...this.#rowsLeft]);
+      this.#rowsLeft.clear();
     } catch (error) {
       refusal = messageOf(error);
       logger.log("error", "new tasks are refused: they cannot be stored", { error: refusal });

@@ -1,0 +1,14 @@
+import assert from "node:assert/strict";
+import { countTests } from "./steps.ts";
+
+Deno.test("summaries of Deno and of our own runners are summed", () => {
+  const output = "ok | 12 passed | 0 failed (3s)\nFAILED | 3 passed (2 steps) | 1 failed\n" +
+    "500 passed, 2 failed in 3 s\n";
+  assert.deepEqual(countTests(output, false), { passed: 515, failed: 3 });
+});
+
+Deno.test("a step that ends badly without a word about it has failed", () => {
+  assert.deepEqual(countTests("ok | 12 passed | 0 failed", false), { passed: 12, failed: 1 });
+  assert.deepEqual(countTests("", false), { passed: 0, failed: 1 });
+  assert.deepEqual(countTests("ok | 1 passed | 0 failed", true), { passed: 1, failed: 0 });
+});
