@@ -143,6 +143,7 @@ export class ClusterWork implements LeaderWork {
 
   async #watchDeadlines(signal: AbortSignal): Promise<void> {
     const { store, clock } = this.#options;
+    signal.addEventListener("abort", () => this.#lookAtDeadlines(), { once: true });
     await this.#commit(() => this.#sessions.takeOver(store, clock.now()));
     for (;;) {
       signal.throwIfAborted();
@@ -156,7 +157,6 @@ export class ClusterWork implements LeaderWork {
           cancel();
           resolve();
         };
-        signal.addEventListener("abort", () => this.#lookAtDeadlines(), { once: true });
       });
     }
   }
