@@ -79,11 +79,15 @@ function label(
   return found !== undefined && found.toLowerCase() === value.toLowerCase();
 }
 
-/** What a node lacks, in words for the reason of a pending task. */
-export function explainMismatch({ key, equal, value }: Constraint): string {
+/**
+ * What `count` nodes lack, as the predicate of a sentence: `lacks label disk=ssd`, `have node.role
+ * manager`.
+ */
+export function explainMismatch({ key, equal, value }: Constraint, count: number): string {
   const name = key.replace(/^node\.labels\./i, "label ").replace(
     /^engine\.labels\./i,
     "engine label ",
   );
-  return equal ? `lack ${name}=${value}` : `have ${name}=${value}`;
+  const verb = equal ? (count === 1 ? "lacks" : "lack") : (count === 1 ? "has" : "have");
+  return `${verb} ${name}=${value}`;
 }

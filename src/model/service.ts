@@ -59,3 +59,13 @@ export function modeOf(spec: ServiceSpec): ModeName {
 export function replicasOf(spec: ServiceSpec): number {
   return spec.Mode?.Replicated?.Replicas ?? 1;
 }
+
+/** Whether tasks of this mode run to their end instead of for ever. */
+export function isJobMode(mode: ModeName): boolean {
+  return mode === "replicated-job" || mode === "global-job";
+}
+
+/** The endpoint as far as the spec alone tells it; addresses and free ports are the allocator's. */
+export function endpointOf(spec: ServiceSpec): NonNullable<Service["Endpoint"]> {
+  return { Spec: { Mode: "vip", ...spec.EndpointSpec }, Ports: spec.EndpointSpec?.Ports ?? [] };
+}

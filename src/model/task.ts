@@ -63,6 +63,14 @@ export const Task = obj({
   Replaces: opt(str),
   /** Internal: which restart in a row this is, 0 for a first task; drives the back-off. */
   RestartCount: opt(int),
+  /** Internal: restarts so far in this slot under this spec; the policy's MaxAttempts counts them. */
+  Attempts: opt(int),
+  /** Internal: when the leader stored that it runs; the updater's delay and monitor count from here. */
+  RunningAt: opt(str),
+  /** Internal: set while it shall be replaced by a task elsewhere, to even out the nodes. */
+  Relocate: opt(obj({ At: str, To: opt(str) })),
+  /** Internal: where it goes when that node fits; other nodes are the second choice. */
+  PreferredNodeID: opt(str),
 });
 export type Task = Infer<typeof Task>;
 
@@ -75,4 +83,12 @@ export function slotName(task: Task): string {
 /** `service.slot.taskID`: the task's display name and its container's name. */
 export function taskName(task: Task): string {
   return task.ServiceID === undefined ? task.Name ?? task.ID : `${slotName(task)}.${task.ID}`;
+}
+
+/** The constraint enforcer's word for a task that its node may not run any more. */
+export const REJECTED_BY_ENFORCER = "task rejected by constraint enforcer";
+
+/** Whether a task was sent away from its node: it did not fail. */
+export function isEvicted(task: Task): boolean {
+  return task.Status.State === "rejected" && task.Status.Message === REJECTED_BY_ENFORCER;
 }

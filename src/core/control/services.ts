@@ -1,6 +1,6 @@
 import { FleetError } from "../../base/errors.ts";
 import { parseConstraints } from "../../model/constraint.ts";
-import { modeOf } from "../../model/service.ts";
+import { endpointOf, modeOf } from "../../model/service.ts";
 import type { Service } from "../../model/service.ts";
 import type { ServiceSpec, TaskSpec } from "../../model/service_spec.ts";
 import { timeText } from "../../model/meta.ts";
@@ -82,7 +82,8 @@ function rollbackService(
     ...service,
     Spec: service.PreviousSpec,
     PreviousSpec: service.Spec,
-    SpecVersion: service.PreviousSpecVersion ?? nextSpecVersion(service),
+    // A version of its own: the rollout counts only failures of tasks that carry it.
+    SpecVersion: nextSpecVersion(service),
     PreviousSpecVersion: service.SpecVersion ?? { Index: 0 },
     Endpoint: { ...service.Endpoint, ...endpointOf(service.PreviousSpec) },
     UpdateStatus: {
@@ -151,10 +152,6 @@ function withCredentials(
     ...spec,
     TaskTemplate: { ...spec.TaskTemplate, ContainerSpec: { ...container, PullOptions: auth } },
   };
-}
-
-function endpointOf(spec: ServiceSpec): NonNullable<Service["Endpoint"]> {
-  return { Spec: { Mode: "vip", ...spec.EndpointSpec }, Ports: spec.EndpointSpec?.Ports ?? [] };
 }
 
 function check(view: View, spec: ServiceSpec, id: string): void {

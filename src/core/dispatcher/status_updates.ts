@@ -23,7 +23,13 @@ export function applyStatusUpdates(
     changes.push({
       op: "update",
       table: "task",
-      object: { ...task, Status: { ...status, AppliedAt: timeText(nowMs) } },
+      object: {
+        ...task,
+        Status: { ...status, AppliedAt: timeText(nowMs) },
+        ...(status.State === "running" && task.RunningAt === undefined
+          ? { RunningAt: timeText(nowMs) }
+          : {}),
+      },
     });
   }
   return changes;

@@ -1,7 +1,9 @@
-import { timeText, ZERO_TIME } from "../../model/meta.ts";
+import { timeText } from "../../model/meta.ts";
+import type { Network } from "../../model/network.ts";
 import type { Service } from "../../model/service.ts";
-import type { Task } from "../../model/task.ts";
+import type { Task, TaskStatus } from "../../model/task.ts";
 import { clusterOf } from "../../model/view.ts";
+import type { View } from "../../model/view.ts";
 import type { Situation } from "./outcome.ts";
 
 /** Where a fresh task of a service belongs. */
@@ -11,35 +13,38 @@ export interface Place {
   readonly nodeId?: string;
 }
 
-/** A task as the orchestrator creates it; the scheduler takes it from there. */
+export function placeOf(task: Task, global: boolean): Place {
+  if (global) return task.NodeID === undefined ? {} : { nodeId: task.NodeID };
+  return task.Slot === undefined ? {} : { slot: task.Slot };
+}
+
+/** A task as the orchestrator creates it; the allocator or the scheduler takes it from there. */
 export function newTask(
   situation: Situation,
   service: Service,
   place: Place,
-  more: Partial<Task> = {},
+  more: Partial<Task>,
 ): Task {
+  const { view, nowMs } = situation;
   const logDriver = service.Spec.TaskTemplate?.LogDriver ??
-    clusterOf(situation.view)?.Spec.TaskDefaults?.LogDriver;
+    clusterOf(view)?.Spec.TaskDefaults?.LogDriver;
   const attachments = (service.Spec.TaskTemplate?.Networks ?? []).flatMap(({ Target, Aliases }) => {
-    const network = Target === undefined ? undefined : situation.view.get("network", Target);
+    const network = Target === undefined ? undefined : view.get("network", Target);
     return network
       ? [{ NetworkID: network.ID, Name: network.Spec.Name ?? "", ...(Aliases ? { Aliases } : {}) }]
       : [];
   });
+  const now = timeText(nowMs);
   return {
     ID: situation.newId(),
     Version: { Index: 0 },
-    CreatedAt: ZERO_TIME,
-    UpdatedAt: ZERO_TIME,
+    CreatedAt: now,
+    UpdatedAt: now,
     Spec: service.Spec.TaskTemplate ?? {},
     ServiceID: service.ID,
     ...(place.slot === undefined ? {} : { Slot: place.slot }),
     ...(place.nodeId === undefined ? {} : { NodeID: place.nodeId }),
-    Status: {
-      Timestamp: timeText(situation.nowMs),
-      State: "pending",
-      Message: "pending task scheduling",
-    },
+    Status: { Timestamp: now, ...initialState(view, service) },
     DesiredState: "running",
     SpecVersion: service.SpecVersion ?? { Index: 0 },
     ServiceAnnotations: { Name: service.Spec.Name ?? "", Labels: service.Spec.Labels ?? {} },
@@ -49,4 +54,30 @@ export function newTask(
     ...(attachments.length > 0 ? { NetworksAttachments: attachments } : {}),
     ...more,
   };
+}
+
+/**
+ * Where a task's life begins: with the allocator when it needs addresses, else at once in the
+ * scheduler's queue.
+ */
+export function initialState(view: View, service: Service): Pick<TaskStatus, "State" | "Message"> {
+  const attached = (service.Spec.TaskTemplate?.Networks ?? []).some(({ Target }) => {
+    const network = Target === undefined ? undefined : view.get("network", Target);
+    return network !== undefined && needsAllocation(network);
+  });
+  return attached || usesIngress(view, service)
+    ? { State: "new", Message: "created" }
+    : { State: "pending", Message: "pending task scheduling" };
+}
+
+/** The engines' own networks have no addresses to give out cluster-wide. */
+function needsAllocation(network: Network): boolean {
+  return (network.Spec.Driver?.Name || "overlay") === "overlay";
+}
+
+function usesIngress(view: View, service: Service): boolean {
+  const ports = service.Spec.EndpointSpec?.Ports ?? [];
+  if (!ports.some((port) => (port.PublishMode ?? "ingress") === "ingress")) return false;
+  for (const network of view.all("network")) if (network.Spec.Ingress) return true;
+  return false;
 }

@@ -15,18 +15,7 @@ export interface Situation {
   newId(): string;
 }
 
-/** Collects changes and the earliest time to look again. */
-export class Plan {
-  readonly changes: Change[] = [];
-  #wakeAtMs = Infinity;
-
-  wakeAt(ms: number): void {
-    this.#wakeAtMs = Math.min(this.#wakeAtMs, ms);
-  }
-
-  outcome(): Outcome {
-    return this.#wakeAtMs === Infinity
-      ? { changes: this.changes }
-      : { changes: this.changes, wakeAtMs: this.#wakeAtMs };
-  }
+/** An outcome from changes and the earliest time to look again; `Infinity` is never. */
+export function outcomeOf(changes: readonly Change[], wakeAtMs = Infinity): Outcome {
+  return wakeAtMs === Infinity ? { changes } : { changes, wakeAtMs };
 }

@@ -1,57 +1,72 @@
 import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
+import { isJobMode, modeOf } from "../../model/service.ts";
+import type { Service } from "../../model/service.ts";
 import { compareStates, isTerminal } from "../../model/task_state.ts";
 import type { Task } from "../../model/task.ts";
 import { clusterOf } from "../../model/view.ts";
-import { Plan } from "./outcome.ts";
+import type { Change } from "../../model/view.ts";
+import { isOfIteration } from "./jobs.ts";
+import { outcomeOf } from "./outcome.ts";
 import type { Outcome, Situation } from "./outcome.ts";
-import { newestFirst } from "./slots.ts";
+import { isGone, isWanted, slotsOf } from "./slots.ts";
+import { countsAsFailure } from "./update.ts";
 
 /**
  * Forgets tasks of a service: those that shall be removed once they have stopped, and the oldest ended
- * ones of each slot beyond the cluster's history limit, which counts the live task too. A restart
- * policy with a number of attempts keeps that many more.
+ * ones of each slot beyond the cluster's history limit, which counts the live task too. A restart policy
+ * with a number of attempts keeps that many more; a negative limit keeps everything.
  */
 export function reap(situation: Situation, serviceId: string): Outcome {
-  const plan = new Plan();
+  const changes: Change[] = [];
   const { view } = situation;
   const service = view.get("service", serviceId);
-  const attempts = service?.Spec.TaskTemplate?.RestartPolicy?.MaxAttempts ?? 0;
-  const configured = clusterOf(view)?.Spec.Orchestration?.TaskHistoryRetentionLimit ??
-    CLUSTER_DEFAULTS.taskHistoryRetentionLimit;
-  const limit = attempts > 0 ? attempts + 1 : configured;
-  const slots = new Map<string, Task[]>();
+  const limit = historyLimit(situation, service);
+  const kept: Task[] = [];
   for (const task of view.tasksOfService(serviceId)) {
-    if (mayForget(situation, task)) {
-      plan.changes.push({ op: "remove", table: "task", id: task.ID });
-      continue;
-    }
-    const key = String(task.Slot ?? task.NodeID ?? "");
-    slots.set(key, [...(slots.get(key) ?? []), task]);
+    if (mayForget(situation, service, task)) {
+      changes.push({ op: "remove", table: "task", id: task.ID });
+    } else kept.push(task);
   }
-  if (limit < 0) return plan.outcome();
-  for (const tasks of slots.values()) {
-    const ended = tasks.sort(newestFirst).filter(isHistory);
-    const surplus = Math.min(tasks.length - limit, ended.length);
-    for (const task of surplus > 0 ? ended.slice(-surplus) : []) {
-      plan.changes.push({ op: "remove", table: "task", id: task.ID });
+  if (limit < 0) return outcomeOf(changes);
+  for (const { tasks } of slotsOf(kept, placeKey)) {
+    if (tasks.length <= limit) continue;
+    const history = tasks.filter((task) => isHistory(service, task));
+    const surplus = Math.min(tasks.length - limit, history.length);
+    for (const task of surplus > 0 ? history.slice(-surplus) : []) {
+      changes.push({ op: "remove", table: "task", id: task.ID });
     }
   }
-  return plan.outcome();
+  return outcomeOf(changes);
+}
+
+/** Tasks of one slot that the store keeps. */
+function historyLimit({ view }: Situation, service: Service | undefined): number {
+  const attempts = service?.Spec.TaskTemplate?.RestartPolicy?.MaxAttempts ?? 0;
+  if (attempts > 0) return attempts + 1;
+  return clusterOf(view)?.Spec.Orchestration?.TaskHistoryRetentionLimit ??
+    CLUSTER_DEFAULTS.taskHistoryRetentionLimit;
+}
+
+function placeKey(task: Task): string {
+  return task.Slot === undefined ? `node ${task.NodeID ?? ""}` : String(task.Slot);
 }
 
 /** A task to be removed that has stopped, never started, or whose node is gone for good. */
-function mayForget({ view }: Situation, task: Task): boolean {
-  if (task.DesiredState !== "remove") {
-    return task.Status.State === "orphaned" &&
-      view.get("service", task.ServiceID ?? "") === undefined;
-  }
+function mayForget({ view }: Situation, service: Service | undefined, task: Task): boolean {
+  if (task.DesiredState !== "remove") return task.Status.State === "orphaned" && !service;
   if (task.NodeID === undefined || compareStates(task.Status.State, "assigned") < 0) return true;
-  if (compareStates(task.Status.State, "complete") >= 0) return true;
-  const node = view.get("node", task.NodeID);
-  return node === undefined || node.Status.State === "down";
+  return isTerminal(task.Status.State) || isGone(view.get("node", task.NodeID));
 }
 
-function isHistory(task: Task): boolean {
-  if (isTerminal(task.Status.State)) return compareStates(task.DesiredState, "running") > 0;
-  return task.NodeID === undefined && compareStates(task.DesiredState, "running") > 0;
+/** Whether only people who look back still care about a task. */
+function isHistory(service: Service | undefined, task: Task): boolean {
+  if (isWanted(task)) return false;
+  if (service && countsAsFailure(service, task)) return false;
+  if (service && isJobMode(modeOf(service.Spec)) && isCompletion(service, task)) return false;
+  return isTerminal(task.Status.State) || compareStates(task.Status.State, "assigned") < 0;
+}
+
+/** Completions of the current iteration are the job's result. */
+function isCompletion(service: Service, task: Task): boolean {
+  return task.Status.State === "complete" && isOfIteration(service, task);
 }

@@ -1,77 +1,90 @@
 import { NS_PER_MS } from "../../base/duration.ts";
-import { restartPolicyOf } from "../../model/defaults.ts";
+import { DEFAULT_STOP_GRACE_NS, restartPolicyOf } from "../../model/defaults.ts";
 import { timeMs, timeText } from "../../model/meta.ts";
 import type { Service } from "../../model/service.ts";
-import { compareStates, isTerminal } from "../../model/task_state.ts";
 import type { Task } from "../../model/task.ts";
 
-/** Restarts of a crash loop grow from the policy's delay by this factor, up to the limit. */
+/** A crash loop's delay grows by this factor with each restart, up to the limit. */
 const BACKOFF_FACTOR = 2;
 const BACKOFF_LIMIT_MS = 5 * 60_000;
 /** The first restarts come at the policy's own pace: most failures are no loop. */
-const BACKOFF_FREE_RESTARTS = 3;
-/** A task that ran this long ends a crash loop. */
-const BACKOFF_RESET_MS = 60_000;
-/** A replacement does not wait longer than this for the task it replaces to stop. */
-export const OLD_TASK_TIMEOUT_MS = 60_000;
+const BACKOFF_FREE_RESTARTS = 5;
+/** What a loop starts to grow from when the policy has no delay. */
+const BACKOFF_BASE_MS = 1_000;
+/** A task that ran this long was no part of a crash loop; the engine's own restarts draw the line there too. */
+const BACKOFF_RESET_MS = 10_000;
+/** A replacement waits this long for its predecessor to stop, beyond the time that one has to do so. */
+const OLD_TASK_TIMEOUT_MS = 60_000;
 
-/** When a task reached its last state, by the manager's clock where known. */
+/** When a task reached its last state, by the leader's clock where known. Milliseconds since 1970. */
 export function stateSinceMs(task: Task): number {
   return timeMs(task.Status.AppliedAt ?? task.Status.Timestamp);
 }
 
-/** Whether a task that ended shall have a successor, by the service's restart policy. */
-export function shouldRestart(service: Service, task: Task, slotTasks: readonly Task[]): boolean {
+/** Whether a task that ended by itself shall have a successor, by the service's restart policy. */
+export function mayRestart(service: Service, task: Task, slotTasks: readonly Task[]): boolean {
   const policy = restartPolicyOf(service.Spec);
   if (policy.Condition === "none") return false;
   if (policy.Condition === "on-failure" && task.Status.State === "complete") return false;
-  if (policy.MaxAttempts === 0) return true;
-  const since = policy.Window > 0 ? stateSinceMs(task) - policy.Window / NS_PER_MS : -Infinity;
-  const restarts = slotTasks.filter((other) =>
-    (other.RestartCount ?? 0) > 0 && other.SpecVersion?.Index === service.SpecVersion?.Index &&
-    timeMs(other.CreatedAt) >= since
+  if (policy.MaxAttempts === 0 || !isOfVersion(service, task)) return true;
+  if (policy.Window === 0) return (task.Attempts ?? 0) < policy.MaxAttempts;
+  const since = stateSinceMs(task) - policy.Window / NS_PER_MS;
+  const recent = slotTasks.filter((other) =>
+    other.Attempts !== undefined && isOfVersion(service, other) && timeMs(other.CreatedAt) >= since
   );
-  return restarts.length < policy.MaxAttempts;
+  // A task that only moved to another node carries the count of the one it replaced.
+  return new Set(recent.map((other) => other.Attempts)).size < policy.MaxAttempts;
 }
 
-/** The fields of a successor that make it wait: when it may start and after whom. */
-export function successorOf(
-  service: Service,
-  task: Task,
-  options: { readonly nowMs: number; readonly immediate: boolean },
-): Pick<Task, "DesiredState" | "NotBefore" | "Replaces" | "RestartCount"> {
-  const ranMs = task.Status.State === "complete" || task.Status.State === "failed"
-    ? stateSinceMs(task) - timeMs(task.CreatedAt)
-    : 0;
-  const count = ranMs >= BACKOFF_RESET_MS ? 1 : (task.RestartCount ?? 0) + 1;
-  const delayMs = options.immediate ? 0 : restartDelayMs(service, count);
+/** Whether a task that lost its node shall run elsewhere: only "none" means at most once. */
+export function mayMove(service: Service): boolean {
+  return restartPolicyOf(service.Spec).Condition !== "none";
+}
+
+export function isOfVersion(service: Service, task: Task): boolean {
+  return (task.SpecVersion?.Index ?? 0) === (service.SpecVersion?.Index ?? 0);
+}
+
+/** The fields by which a restarted task knows its past, and the time it may start. */
+export function restartFields(service: Service, task: Task, nowMs: number): Partial<Task> {
+  const inARow = ranLong(task) ? 1 : (task.RestartCount ?? 0) + 1;
+  // A replacement that failed while it still waited does not shorten the wait of the next.
+  const from = Math.max(nowMs, timeMs(task.NotBefore));
   return {
-    DesiredState: "ready",
-    NotBefore: timeText(options.nowMs + delayMs),
     Replaces: task.ID,
-    RestartCount: options.immediate ? task.RestartCount ?? 0 : count,
+    RestartCount: inARow,
+    Attempts: (isOfVersion(service, task) ? task.Attempts ?? 0 : 0) + 1,
+    NotBefore: timeText(from + restartDelayMs(service, inARow)),
   };
 }
 
-/** Delay before the n-th restart in a row, milliseconds. `Backoff: false` in the spec keeps it constant. */
-export function restartDelayMs(service: Service, count: number): number {
-  const base = restartPolicyOf(service.Spec).Delay / NS_PER_MS;
-  const grown = count - BACKOFF_FREE_RESTARTS;
-  if (service.Spec.Backoff === false || grown <= 0 || base === 0) return base;
-  return Math.max(base, Math.min(base * BACKOFF_FACTOR ** grown, BACKOFF_LIMIT_MS));
+/** The same for a task that goes elsewhere through no fault of its own. */
+export function moveFields(service: Service, task: Task): Partial<Task> {
+  return {
+    Replaces: task.ID,
+    ...(task.RestartCount === undefined ? {} : { RestartCount: task.RestartCount }),
+    ...(task.Attempts === undefined || !isOfVersion(service, task)
+      ? {}
+      : { Attempts: task.Attempts }),
+  };
 }
 
-/**
- * When a waiting successor may start: undefined while the task it replaces still stops, else a time.
- * A predecessor on a lost node does not hold it up.
- */
-export function mayStartAtMs(
-  task: Task,
-  predecessor: Task | undefined,
-  predecessorLost: boolean,
-): number | undefined {
-  const notBefore = timeMs(task.NotBefore);
-  if (!predecessor || predecessorLost || isTerminal(predecessor.Status.State)) return notBefore;
-  if (compareStates(predecessor.DesiredState, "running") <= 0) return notBefore;
-  return Math.max(notBefore, timeMs(task.CreatedAt) + OLD_TASK_TIMEOUT_MS);
+function ranLong(task: Task): boolean {
+  return task.RunningAt !== undefined &&
+    stateSinceMs(task) - timeMs(task.RunningAt) >= BACKOFF_RESET_MS;
+}
+
+/** Delay before the n-th restart in a row, milliseconds. `Backoff: false` in the spec keeps it constant. */
+export function restartDelayMs(service: Service, inARow: number): number {
+  const base = restartPolicyOf(service.Spec).Delay / NS_PER_MS;
+  const grown = inARow - BACKOFF_FREE_RESTARTS;
+  if (service.Spec.Backoff === false || grown <= 0) return base;
+  const delay = Math.max(base, BACKOFF_BASE_MS) * BACKOFF_FACTOR ** grown;
+  return Math.max(base, Math.min(delay, BACKOFF_LIMIT_MS));
+}
+
+/** When a task told to stop is not waited for any longer. Milliseconds since 1970. */
+export function stopDeadlineMs(task: Task): number {
+  const graceNs = task.Spec.ContainerSpec?.StopGracePeriod ?? DEFAULT_STOP_GRACE_NS;
+  return timeMs(task.UpdatedAt) + graceNs / NS_PER_MS + OLD_TASK_TIMEOUT_MS;
 }

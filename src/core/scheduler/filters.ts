@@ -2,74 +2,97 @@ import { explainMismatch, matches, parseConstraints } from "../../model/constrai
 import type { Constraint } from "../../model/constraint.ts";
 import type { Platform } from "../../model/service_spec.ts";
 import type { Task } from "../../model/task.ts";
-import { hostPortsOf } from "./node_load.ts";
-import type { NodeLoad } from "./node_load.ts";
+import { hostPortsOf } from "./node_info.ts";
+import type { NodeInfo } from "./node_info.ts";
 
-/** Decides whether a node can take a task; answers undefined when it can, else the reason in words. */
-export type Filter = (load: NodeLoad) => string | undefined;
+/** Decides whether a node can take a task, and says in words why not. */
+export interface Filter {
+  /** Whether placing more tasks can change the answer. */
+  readonly dynamic: boolean;
+  passes(info: NodeInfo): boolean;
+  /** Asked only where {@link passes} said no. */
+  refusal(info: NodeInfo): Refusal;
+}
+
+/** Why one node cannot; equal `what`s are told together. */
+export interface Refusal {
+  readonly what: string;
+  /** Of something that is short: how much is free. */
+  readonly free?: number;
+  /** The words for `count` nodes, of which none has more than `free`. */
+  say(count: number, free: number): string;
+}
 
 const MIB = 1024 * 1024;
-const BUILTIN_LOG_DRIVERS = new Set(["", "none"]);
+const BUILTIN_LOG_DRIVERS: ReadonlySet<string> = new Set(["", "none"]);
 
-/** All filters that a task needs, cheapest and most telling first (SwarmKit 4.8's order). */
+/** All filters that a task needs, in SwarmKit's order: the first that says no is the one told. */
 export function filtersFor(task: Task): Filter[] {
   const placement = task.Spec.Placement;
-  const filters: Filter[] = [ready];
-  const reserved = task.Spec.Resources?.Reservations;
-  if (reserved?.NanoCPUs || reserved?.MemoryBytes || reserved?.GenericResources?.length) {
-    filters.push(resources(task));
+  const filters = [ready, ...resourceFilters(task)];
+  for (const plugin of pluginsOf(task)) filters.push(pluginFilter(plugin));
+  for (const constraint of parseConstraints(placement?.Constraints ?? [])) {
+    filters.push(constraintFilter(constraint));
   }
-  const plugins = pluginsOf(task);
-  if (plugins.length > 0) filters.push(pluginFilter(plugins));
-  const constraints = parseConstraints(placement?.Constraints ?? []);
-  if (constraints.length > 0) filters.push(constraintFilter(constraints));
   if (placement?.Platforms?.length) filters.push(platformFilter(placement.Platforms));
-  const ports = hostPortsOf(task);
-  if (ports.length > 0) {
-    filters.push((load) => {
-      const taken = ports.find((port) => load.hostPorts.has(port));
-      return taken === undefined ? undefined : `host-mode port ${taken} already in use`;
-    });
+  for (const port of hostPortsOf(task)) filters.push(hostPortFilter(port));
+  if (placement?.MaxReplicas) filters.push(maxReplicasFilter(task, placement.MaxReplicas));
+  return filters;
+}
+
+/** `1 node …` or `5 nodes …`. */
+function nodes(count: number): string {
+  return count === 1 ? "1 node" : `${count} nodes`;
+}
+
+const ready: Filter = {
+  dynamic: false,
+  passes: ({ node }) =>
+    node.Status.State === "ready" && (node.Spec.Availability ?? "active") === "active",
+  refusal: ({ node }) => {
+    const why = node.Status.State === "ready" ? node.Spec.Availability : node.Status.State;
+    return {
+      what: `ready ${why}`,
+      say: (count) => `${nodes(count)} not available for new tasks (${why})`,
+    };
+  },
+};
+
+function resourceFilters(task: Task): Filter[] {
+  const { NanoCPUs: cpus = 0, MemoryBytes: memory = 0, GenericResources: generic = [] } =
+    task.Spec.Resources?.Reservations ?? {};
+  const filters: Filter[] = [];
+  if (cpus > 0) {
+    filters.push(shortage("CPUs", cpus, (info) => info.freeNanoCpus, (n) => decimal(n / 1e9)));
   }
-  const limit = placement?.MaxReplicas ?? 0;
-  if (limit > 0) {
-    filters.push((load) =>
-      (load.perService.get(task.ServiceID ?? "") ?? 0) >= limit
-        ? "max replicas per node limit exceed"
-        : undefined
-    );
+  if (memory > 0) {
+    const mib = (n: number) => String(Math.max(0, Math.floor(n / MIB)));
+    filters.push(shortage("MiB memory", memory, (info) => info.freeMemory, mib));
+  }
+  for (const { DiscreteResourceSpec } of generic) {
+    const { Kind: kind = "", Value: value = 0 } = DiscreteResourceSpec ?? {};
+    filters.push(shortage(kind, value, (info) => info.freeGeneric(kind), decimal));
   }
   return filters;
 }
 
-function ready({ node }: NodeLoad): string | undefined {
-  if (node.Status.State !== "ready") return `not available (${node.Status.State})`;
-  const availability = node.Spec.Availability ?? "active";
-  return availability === "active" ? undefined : `not available for new tasks (${availability})`;
-}
-
-function resources(task: Task): Filter {
-  const reserved = task.Spec.Resources?.Reservations ?? {};
-  return (load) => {
-    const cpus = reserved.NanoCPUs ?? 0;
-    if (cpus > load.freeNanoCpus) {
-      return `insufficient resources: ${decimal(load.freeNanoCpus / 1e9)} of ${
-        decimal(cpus / 1e9)
-      } CPUs free`;
-    }
-    const memory = reserved.MemoryBytes ?? 0;
-    if (memory > load.freeMemory) {
-      return `insufficient resources: ${Math.max(0, Math.floor(load.freeMemory / MIB))} of ${
-        Math.ceil(memory / MIB)
-      } MiB memory free`;
-    }
-    for (const { DiscreteResourceSpec } of reserved.GenericResources ?? []) {
-      const { Kind: kind = "", Value: wanted = 0 } = DiscreteResourceSpec ?? {};
-      const held = load.generic.get(kind);
-      const free = Math.max(held?.count ?? 0, held?.names.length ?? 0);
-      if (wanted > free) return `insufficient resources: ${free} of ${wanted} ${kind} free`;
-    }
-    return undefined;
+function shortage(
+  what: string,
+  needed: number,
+  freeOf: (info: NodeInfo) => number,
+  text: (amount: number) => string,
+): Filter {
+  return {
+    dynamic: true,
+    passes: (info) => freeOf(info) >= needed,
+    refusal: (info) => ({
+      what,
+      free: freeOf(info),
+      say: (count, free) =>
+        `${nodes(count)} ${count === 1 ? "has" : "have at most"} ${text(free)} of ${
+          text(needed)
+        } ${what} free`,
+    }),
   };
 }
 
@@ -77,74 +100,106 @@ function decimal(value: number): string {
   return String(Number(Math.max(0, value).toFixed(2)));
 }
 
-/** Volume, network and log drivers that a task names, as `Type/name`. */
+/** Volume and log drivers that a task names, as `Type/name`. */
 function pluginsOf(task: Task): string[] {
   const found: string[] = [];
   for (const mount of task.Spec.ContainerSpec?.Mounts ?? []) {
     const driver = mount.VolumeOptions?.DriverConfig?.Name;
-    if (driver) found.push(`Volume/${driver}`);
+    if (driver) found.push(`Volume/${withoutLatest(driver)}`);
   }
   const log = task.Spec.LogDriver?.Name ?? task.LogDriver?.Name ?? "";
-  if (!BUILTIN_LOG_DRIVERS.has(log)) found.push(`Log/${log}`);
+  if (!BUILTIN_LOG_DRIVERS.has(log)) found.push(`Log/${withoutLatest(log)}`);
   return found;
 }
 
-function pluginFilter(wanted: readonly string[]): Filter {
-  return ({ node }) => {
-    const plugins = node.Description?.Engine?.Plugins ?? [];
-    const types = new Set(plugins.map(({ Type }) => Type));
-    const held = new Set(
-      plugins.map(({ Type, Name }) => `${Type}/${(Name ?? "").replace(/:latest$/, "")}`),
-    );
-    const lacking = wanted.find((plugin) => {
-      const [type] = plugin.split("/");
+function withoutLatest(name: string | undefined): string {
+  return (name ?? "").replace(/:latest$/, "");
+}
+
+function pluginFilter(wanted: string): Filter {
+  const [type, name] = wanted.split("/", 2);
+  return {
+    dynamic: false,
+    passes: ({ node }) => {
+      const plugins = node.Description?.Engine?.Plugins ?? [];
       // Engines that do not tell their log drivers are taken to have them.
-      if (type === "Log" && !types.has("Log")) return false;
-      return !held.has(plugin.replace(/:latest$/, ""));
-    });
-    return lacking === undefined ? undefined : `missing plugin ${lacking.split("/")[1]}`;
+      if (type === "Log" && !plugins.some((plugin) => plugin.Type === "Log")) return true;
+      return plugins.some((plugin) => plugin.Type === type && withoutLatest(plugin.Name) === name);
+    },
+    refusal: () => ({ what: wanted, say: (count) => `missing plugin ${name} on ${nodes(count)}` }),
   };
 }
 
-function constraintFilter(constraints: readonly Constraint[]): Filter {
-  return ({ node }) => {
-    const broken = constraints.find((constraint) => !matches(constraint, node));
-    return broken === undefined ? undefined : explainMismatch(broken);
+function constraintFilter(constraint: Constraint): Filter {
+  return {
+    dynamic: false,
+    passes: ({ node }) => matches(constraint, node),
+    refusal: () => ({
+      what: `${constraint.key}${constraint.equal}${constraint.value}`,
+      say: (count) => `${nodes(count)} ${explainMismatch(constraint, count)}`,
+    }),
   };
 }
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
-const normal = (arch: string | undefined) => ARCHITECTURES[arch ?? ""] ?? arch ?? "";
+const usual = (arch: string | undefined) => ARCHITECTURES[arch ?? ""] ?? arch ?? "";
 
 function platformFilter(platforms: readonly Platform[]): Filter {
-  return ({ node }) => {
-    const own = node.Description?.Platform;
-    const fits = platforms.some((platform) =>
-      (!platform.OS || platform.OS === own?.OS) &&
-      (!platform.Architecture || normal(platform.Architecture) === normal(own?.Architecture))
-    );
-    return fits ? undefined : `unsupported platform ${own?.OS}/${normal(own?.Architecture)}`;
+  return {
+    dynamic: false,
+    passes: ({ node }) => {
+      const own = node.Description?.Platform;
+      return platforms.some((platform) =>
+        (!platform.OS || platform.OS === own?.OS) &&
+        (!platform.Architecture || usual(platform.Architecture) === usual(own?.Architecture))
+      );
+    },
+    refusal: ({ node }) => {
+      const own = node.Description?.Platform;
+      const name = `${own?.OS || "unknown"}/${usual(own?.Architecture) || "unknown"}`;
+      return { what: name, say: (count) => `unsupported platform ${name} on ${nodes(count)}` };
+    },
+  };
+}
+
+function hostPortFilter(port: string): Filter {
+  return {
+    dynamic: true,
+    passes: (info) => !info.usesHostPort(port),
+    refusal: () => ({
+      what: port,
+      say: (count) => `host-mode port ${port} already in use on ${nodes(count)}`,
+    }),
+  };
+}
+
+function maxReplicasFilter(task: Task, limit: number): Filter {
+  const service = task.ServiceID ?? "";
+  return {
+    dynamic: true,
+    passes: (info) => info.countOf(service) < limit,
+    // Docker's words, which have no count.
+    refusal: () => ({ what: "max replicas", say: () => "max replicas per node limit exceed" }),
   };
 }
 
 /**
- * Why no node fits, in one sentence: `no suitable node (2 nodes lack label disk=ssd; 1 node …)`. The
- * beginning is Docker's; the reasons name what is missing.
+ * Why no node fits, in one sentence: `no suitable node (2 nodes lack label disk=ssd; 1 node has …)`.
+ * The beginning is Docker's; the reasons name what is missing, the most frequent first.
  */
-export function explain(reasons: readonly string[]): string {
-  if (reasons.length === 0) return "no suitable node (the cluster has no nodes)";
-  const counts = new Map<string, number>();
-  for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  const parts = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(
-    ([reason, count]) => {
-      const noun = count === 1 ? "1 node" : `${count} nodes`;
-      if (/^lack |^have /.test(reason)) {
-        return `${noun} ${
-          count === 1 ? reason.replace(/^lack/, "lacks").replace(/^have/, "has") : reason
-        }`;
-      }
-      return /^not available/.test(reason) ? `${noun} ${reason}` : `${reason} on ${noun}`;
-    },
-  );
+export function explain(refusals: Iterable<Refusal>): string {
+  const groups = new Map<string, { refusal: Refusal; count: number; free: number }>();
+  for (const refusal of refusals) {
+    const group = groups.get(refusal.what);
+    const free = refusal.free ?? 0;
+    if (group) {
+      group.count++;
+      group.free = Math.max(group.free, free);
+    } else groups.set(refusal.what, { refusal, count: 1, free });
+  }
+  if (groups.size === 0) return "no suitable node (the cluster has no nodes)";
+  const parts = [...groups.values()]
+    .sort((a, b) => b.count - a.count || (a.refusal.what < b.refusal.what ? -1 : 1))
+    .map(({ refusal, count, free }) => refusal.say(count, free));
   return `no suitable node (${parts.join("; ")})`;
 }

@@ -1,16 +1,14 @@
 import type { Clock } from "../../base/clock.ts";
 import { kindOf, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import type { MemoryStore } from "../../core/store/memory_store.ts";
 import type { Applied, Change, View } from "../../model/view.ts";
-import type { Writer } from "./writer.ts";
 
 /** A pure decision that looks at the objects named by keys. */
 export interface Reconciler {
   readonly name: string;
-  /** Everything there is to look at; asked when leading begins. */
+  /** Everything there is to look at; asked when leading begins and after a long rest. */
   allKeys(view: View): Iterable<string>;
-  /** What a change makes worth a look. */
+  /** What a change makes worth a look. Called once for every change, in the order of the log. */
   keysOf(change: Applied, view: View): Iterable<string>;
   /** One key's decision. `wakeAtMs` asks for another look at that time. */
   reconcile(
@@ -20,109 +18,171 @@ export interface Reconciler {
   ): { readonly changes: readonly Change[]; readonly wakeAtMs?: number };
 }
 
+/** The state, and word of every change to it. */
+export interface WatchedView extends View {
+  /** Calls `listener` after every applied entry; the returned function ends it. */
+  onApply(listener: (changes: readonly Applied[]) => void): () => void;
+}
+
+export interface ControlLoopOptions {
+  readonly reconciler: Reconciler;
+  readonly store: WatchedView;
+  /**
+   * Stores changes, all or none; resolves when they are applied here. Rejects with `out-of-sequence`,
+   * `not-found` or `conflict` when somebody else was first, `unavailable` when this node leads no more.
+   */
+  readonly commit: (changes: readonly Change[], signal: AbortSignal) => Promise<unknown>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
 /** Changes that belong together arrive together: the loop waits this long for more. */
-const COALESCE_MS = 2;
+const MIN_COALESCE_MS = 2;
+/** A look that took long is followed by a rest as long, up to this, so that loops leave others room. */
+const MAX_COALESCE_MS = 50;
 /** Changes of one transaction, as in SwarmKit. */
 const MAX_CHANGES = 200;
 /** A loop without anything to do looks at everything again after this long: events only say "look". */
 const FULL_LOOK_MS = 60_000;
+/** Refusals in a row that are told as a warning: somebody else changes the same objects all the time. */
+const MANY_REFUSALS = 20;
+
+const LOST_RACES = ["out-of-sequence", "not-found", "conflict"];
 
 /**
  * The one driver of all control loops: collects what changed, lets the decision look, commits what it
- * wants, looks again when somebody else was first, wakes at the decision's own deadlines.
+ * wants, looks again when somebody else was first, wakes at the decision's own deadlines. Ends by
+ * throwing: the abort reason, or what made it impossible to go on.
  */
 export async function runControlLoop(
-  options: {
-    reconciler: Reconciler;
-    store: MemoryStore;
-    writer: Writer;
-    clock: Clock;
-    logger: Logger;
-  },
+  options: ControlLoopOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { reconciler, store, writer, clock, logger } = options;
-  const dirty = new Set<string>();
-  const deadlines = new Map<string, number>();
-  let wake: () => void = () => {};
-  const look = (keys: Iterable<string>) => {
-    const before = dirty.size;
-    for (const key of keys) dirty.add(key);
-    if (dirty.size > before) wake();
-  };
-  const unsubscribe = store.onApply((changes) => {
-    for (const change of changes) look(reconciler.keysOf(change, store));
-  });
-  look(reconciler.allKeys(store));
-  const onAbort = () => wake();
-  signal.addEventListener("abort", onAbort, { once: true });
+  const loop = new ControlLoop(options, signal);
   try {
-    for (;;) {
-      signal.throwIfAborted();
-      if (dirty.size === 0) await rest();
-      signal.throwIfAborted();
-      await pause(clock, COALESCE_MS);
-      const keys = [...dirty];
-      dirty.clear();
-      await decide(keys);
-    }
+    await loop.run();
   } finally {
-    unsubscribe();
-    signal.removeEventListener("abort", onAbort);
+    loop.close();
+  }
+}
+
+class ControlLoop {
+  readonly #options: ControlLoopOptions;
+  readonly #signal: AbortSignal;
+  readonly #dirty = new Set<string>();
+  readonly #deadlines = new Map<string, number>();
+  readonly #unsubscribe: () => void;
+  readonly #onAbort = () => this.#wake();
+  #wake: () => void = () => {};
+  #lookTookMs = 0;
+  #refusals = 0;
+
+  constructor(options: ControlLoopOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+    const { reconciler, store } = options;
+    this.#unsubscribe = store.onApply((changes) => {
+      for (const change of changes) this.#look(reconciler.keysOf(change, store));
+    });
+    this.#look(reconciler.allKeys(store));
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    this.#signal.removeEventListener("abort", this.#onAbort);
+  }
+
+  async run(): Promise<void> {
+    const { clock } = this.#options;
+    for (;;) {
+      this.#signal.throwIfAborted();
+      if (this.#dirty.size === 0) await this.#rest();
+      else await this.#pause();
+      this.#signal.throwIfAborted();
+      this.#takeDue();
+      const keys = [...this.#dirty];
+      this.#dirty.clear();
+      const started = clock.monotonic();
+      await this.#decide(keys);
+      this.#lookTookMs = clock.monotonic() - started;
+    }
+  }
+
+  #look(keys: Iterable<string>): void {
+    const before = this.#dirty.size;
+    for (const key of keys) this.#dirty.add(key);
+    if (this.#dirty.size > before) this.#wake();
   }
 
   /** Sleeps until a change, the next deadline or the time of a full look. */
-  async function rest(): Promise<void> {
-    const now = clock.now();
-    const next = Math.min(now + FULL_LOOK_MS, ...deadlines.values());
-    await new Promise<void>((resolve) => {
-      const cancel = clock.after(Math.max(0, next - now), resolve);
-      wake = () => {
-        cancel();
-        resolve();
-      };
-    });
-    wake = () => {};
-    const due = clock.now();
-    for (const [key, at] of deadlines) {
-      if (at > due) continue;
-      deadlines.delete(key);
-      dirty.add(key);
-    }
-    if (due >= now + FULL_LOOK_MS) { for (const key of reconciler.allKeys(store)) dirty.add(key); }
+  async #rest(): Promise<void> {
+    const { clock, reconciler, store } = this.#options;
+    const fullLookAt = clock.now() + FULL_LOOK_MS;
+    let next = fullLookAt;
+    for (const at of this.#deadlines.values()) next = Math.min(next, at);
+    await this.#sleep(next - clock.now());
+    if (clock.now() >= fullLookAt) this.#look(reconciler.allKeys(store));
+    if (this.#dirty.size > 0) await this.#pause();
   }
 
-  async function decide(keys: readonly string[]): Promise<void> {
+  #sleep(ms: number): Promise<void> {
+    return new Promise<void>((resolve) => {
+      const done = () => {
+        cancel();
+        this.#wake = () => {};
+        resolve();
+      };
+      const cancel = this.#options.clock.after(Math.max(0, ms), done);
+      this.#wake = done;
+      if (this.#signal.aborted) done();
+    });
+  }
+
+  /** Lets changes gather. Nothing cuts this short: it is bounded and brief. */
+  #pause(): Promise<void> {
+    const ms = Math.min(MAX_COALESCE_MS, Math.max(MIN_COALESCE_MS, this.#lookTookMs));
+    return new Promise((resolve) => this.#options.clock.after(ms, resolve));
+  }
+
+  #takeDue(): void {
+    const now = this.#options.clock.now();
+    for (const [key, at] of this.#deadlines) {
+      if (at > now) continue;
+      this.#deadlines.delete(key);
+      this.#dirty.add(key);
+    }
+  }
+
+  async #decide(keys: readonly string[]): Promise<void> {
+    const { reconciler, store, clock } = this.#options;
     let batch: Change[] = [];
     let batchKeys: string[] = [];
     for (const key of keys) {
       const { changes, wakeAtMs } = reconciler.reconcile(store, key, clock.now());
-      if (wakeAtMs === undefined) deadlines.delete(key);
-      else deadlines.set(key, wakeAtMs);
+      if (wakeAtMs === undefined) this.#deadlines.delete(key);
+      else this.#deadlines.set(key, wakeAtMs);
       if (changes.length === 0) continue;
-      batch.push(...changes);
+      batch = batch.concat(changes);
       batchKeys.push(key);
       if (batch.length < MAX_CHANGES) continue;
-      await commit(batch, batchKeys);
+      await this.#store(batch, batchKeys);
       batch = [];
       batchKeys = [];
     }
-    await commit(batch, batchKeys);
+    if (batch.length > 0) await this.#store(batch, batchKeys);
   }
 
-  async function commit(changes: readonly Change[], keys: readonly string[]): Promise<void> {
+  async #store(changes: readonly Change[], keys: readonly string[]): Promise<void> {
+    const { reconciler, logger } = this.#options;
     try {
       for (let i = 0; i < changes.length; i += MAX_CHANGES) {
-        const part = changes.slice(i, i + MAX_CHANGES);
-        await writer.write((tx) => {
-          for (const change of part) tx.perform(change);
-        }, signal);
+        await this.#commit(changes.slice(i, i + MAX_CHANGES));
       }
+      this.#refusals = 0;
     } catch (error) {
-      if (signal.aborted) return;
-      const kind = kindOf(error);
-      if (kind === "unavailable") throw error;
-      if (!["out-of-sequence", "not-found", "conflict"].includes(kind)) {
+      this.#signal.throwIfAborted();
+      if (!LOST_RACES.includes(kindOf(error))) {
         logger.log("error", "a decision could not be stored", {
           loop: reconciler.name,
           error: messageOf(error),
@@ -130,11 +190,25 @@ export async function runControlLoop(
         throw error;
       }
       // Somebody else changed one of the objects first: look again at what is there now.
-      for (const key of keys) dirty.add(key);
+      this.#look(keys);
+      if (++this.#refusals % MANY_REFUSALS === 0) {
+        logger.log("warn", "decisions are overtaken by other writers again and again", {
+          loop: reconciler.name,
+          error: messageOf(error),
+        });
+      }
     }
   }
-}
 
-function pause(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => clock.after(ms, resolve));
+  /** Objects can be large: a batch that does not fit into one entry goes in halves. */
+  async #commit(part: readonly Change[]): Promise<void> {
+    try {
+      await this.#options.commit(part, this.#signal);
+    } catch (error) {
+      if (kindOf(error) !== "invalid" || part.length === 1) throw error;
+      const half = Math.ceil(part.length / 2);
+      await this.#commit(part.slice(0, half));
+      await this.#commit(part.slice(half));
+    }
+  }
 }

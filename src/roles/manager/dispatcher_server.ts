@@ -19,7 +19,12 @@ import type { RpcContext, RpcStream } from "../rpc.ts";
 import type { LeaderWork } from "./leader_work.ts";
 import { runControlLoop } from "./control_loop.ts";
 import type { Reconciler } from "./control_loop.ts";
-import { reaperReconciler, replicatedReconciler, schedulerReconciler } from "./reconcilers.ts";
+import {
+  enforcerReconciler,
+  orchestratorReconciler,
+  reaperReconciler,
+  schedulerReconciler,
+} from "./reconcilers.ts";
 import type { Writer } from "./writer.ts";
 
 export interface ClusterWorkOptions {
@@ -51,14 +56,19 @@ export class ClusterWork implements LeaderWork {
     const { store, writer, clock, random, logger } = this.#options;
     this.#group = group;
     const reconcilers: Reconciler[] = [
-      replicatedReconciler(random),
+      orchestratorReconciler(random),
       schedulerReconciler(),
       reaperReconciler(random),
+      enforcerReconciler(random),
     ];
+    const commit = (changes: readonly Change[], signal: AbortSignal) =>
+      writer.write((tx) => {
+        for (const change of changes) tx.perform(change);
+      }, signal);
     for (const reconciler of reconcilers) {
       group.go(
         reconciler.name,
-        (signal) => runControlLoop({ reconciler, store, writer, clock, logger }, signal),
+        (signal) => runControlLoop({ reconciler, store, commit, clock, logger }, signal),
       );
     }
     group.go("session deadlines", (signal) => this.#watchDeadlines(signal));

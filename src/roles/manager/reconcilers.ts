@@ -1,13 +1,15 @@
 import { newId } from "../../base/ids.ts";
 import type { Random } from "../../base/random.ts";
+import { concernsEnforcer, enforce } from "../../core/orchestrator/enforcer.ts";
+import { orchestrate } from "../../core/orchestrator/orchestrate.ts";
 import { reap } from "../../core/orchestrator/reaper.ts";
-import { reconcileReplicated, removeTasksOf } from "../../core/orchestrator/replicated.ts";
-import { schedule } from "../../core/scheduler/scheduler.ts";
+import { Scheduler } from "../../core/scheduler/scheduler.ts";
+import type { Node } from "../../model/node.ts";
 import { modeOf } from "../../model/service.ts";
 import type { Applied, View } from "../../model/view.ts";
 import type { Reconciler } from "./control_loop.ts";
 
-/** Service ids that a change concerns: the service's own, its tasks', and those with tasks on a changed node. */
+/** Service ids that a change concerns: its own, its task's, and those that a changed node matters to. */
 function* serviceKeys(change: Applied, view: View): Iterable<string> {
   if (change.table === "service") yield change.object.ID;
   else if (change.table === "task") {
@@ -15,14 +17,16 @@ function* serviceKeys(change: Applied, view: View): Iterable<string> {
     if (task.ServiceID) yield task.ServiceID;
   } else if (change.table === "node" && matters(change as Applied<"node">)) {
     for (const task of view.tasksOfNode(change.object.ID)) if (task.ServiceID) yield task.ServiceID;
+    for (const service of view.all("service")) {
+      if (modeOf(service.Spec).startsWith("global")) yield service.ID;
+    }
   } else if (change.table === "cluster") yield* allServices(view);
 }
 
 /** Heartbeats and descriptions of a node that stays as it is are nobody's business. */
 function matters({ object, previous }: Applied<"node">): boolean {
   return object.Status.State !== previous?.Status.State ||
-    object.Spec.Availability !== previous?.Spec.Availability ||
-    JSON.stringify(object.Spec.Labels) !== JSON.stringify(previous?.Spec.Labels);
+    object.Spec.Availability !== previous?.Spec.Availability || concernsEnforcer(object, previous);
 }
 
 /** Services, and those that only their tasks remember. */
@@ -33,19 +37,12 @@ function* allServices(view: View): Iterable<string> {
   yield* [...seen].sort();
 }
 
-export function replicatedReconciler(random: Random): Reconciler {
+export function orchestratorReconciler(random: Random): Reconciler {
   return {
-    name: "replicated orchestrator",
+    name: "orchestrator",
     allKeys: allServices,
     keysOf: serviceKeys,
-    reconcile(view, key, nowMs) {
-      const situation = { view, nowMs, newId: () => newId(random) };
-      const service = view.get("service", key);
-      if (!service) return removeTasksOf(situation, key);
-      return modeOf(service.Spec) === "replicated"
-        ? reconcileReplicated(situation, service)
-        : { changes: [] };
-    },
+    reconcile: (view, key, nowMs) => orchestrate({ view, nowMs, newId: () => newId(random) }, key),
   };
 }
 
@@ -58,25 +55,31 @@ export function reaperReconciler(random: Random): Reconciler {
   };
 }
 
+export function enforcerReconciler(random: Random): Reconciler {
+  return {
+    name: "constraint enforcer",
+    allKeys: (view) => [...view.all("node")].map(({ ID }) => ID).sort(),
+    *keysOf(change) {
+      if (change.table !== "node" || change.op === "remove") return;
+      const { object, previous } = change as Applied<"node">;
+      if (concernsEnforcer(object, previous as Node | undefined)) yield object.ID;
+    },
+    reconcile: (view, key, nowMs) => enforce({ view, nowMs, newId: () => newId(random) }, key),
+  };
+}
+
 const EVERYTHING = "all";
 
+/** Holds what is on the nodes between looks; a full look starts it over from the store. */
 export function schedulerReconciler(): Reconciler {
+  const scheduler = new Scheduler();
   return {
     name: "scheduler",
-    allKeys: () => [EVERYTHING],
-    *keysOf(change) {
-      if (change.table === "node") yield EVERYTHING;
-      if (change.table !== "task") return;
-      const task = change.object as Applied<"task">["object"];
-      const before = (change as Applied<"task">).previous;
-      // A task that waits, or one that frees something for those that do.
-      if (
-        task.Status.State === "pending" || change.op === "remove" ||
-        before?.Status.State !== task.Status.State
-      ) {
-        yield EVERYTHING;
-      }
+    allKeys: (view) => {
+      scheduler.resync(view);
+      return [EVERYTHING];
     },
-    reconcile: (view, _key, nowMs) => ({ changes: schedule(view, nowMs) }),
+    keysOf: (change) => scheduler.apply([change]) ? [EVERYTHING] : [],
+    reconcile: (view, _key, nowMs) => scheduler.schedule(view, nowMs),
   };
 }
