@@ -33,7 +33,6 @@ Deno.test("what a client adds when it reads a spec and writes it back replaces n
           Image: "a",
           Isolation: "default",
           DNSConfig: {},
-          Init: false,
         },
         Resources: { Limits: {}, Reservations: {} },
         RestartPolicy: { Condition: "any" },

@@ -61,6 +61,16 @@ export interface ManagerOptions {
   readonly onRemoved: () => void;
 }
 
+/** One member of the consensus group, as this node sees it. */
+export interface Member {
+  readonly nodeId: string;
+  readonly addr: string;
+  readonly reachable: boolean;
+  readonly leader: boolean;
+  /** False for one that still catches up. */
+  readonly voter: boolean;
+}
+
 /** A read waits this long for a majority before it is answered from what this node knows. */
 const READ_TIMEOUT_MS = 2_000;
 /** After its work failed, a leader that cannot hand over tries again this much later. */
@@ -183,13 +193,14 @@ export class Manager {
   }
 
   /** The members as far as this node can tell; only the leader hears from all of them. */
-  members(): { nodeId: string; addr: string; reachable: boolean; leader: boolean }[] {
+  members(): Member[] {
     const leading = this.runner.leading;
     const peers = new Map(this.runner.node.status().peers.map((peer) => [peer.id, peer]));
     return [...this.#conf.voters, ...this.#conf.learners].map((nodeId) => ({
       nodeId,
       addr: this.addressOf(nodeId) ?? "",
       leader: nodeId === this.runner.leader,
+      voter: this.#conf.voters.includes(nodeId),
       reachable: nodeId === this.#options.nodeId || nodeId === this.runner.leader ||
         (leading ? peers.get(nodeId)?.recentActive ?? false : this.runner.leader !== ""),
     }));

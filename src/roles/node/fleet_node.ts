@@ -119,7 +119,12 @@ export class FleetNode implements Backend {
     const members = this.#manager().members();
     return {
       leaderId: members.find((member) => member.leader)?.nodeId ?? "",
-      managers: members.map(({ nodeId, addr, reachable }) => ({ nodeId, addr, reachable })),
+      managers: members.map(({ nodeId, addr, reachable, voter }) => ({
+        nodeId,
+        addr,
+        reachable,
+        voter,
+      })),
     };
   }
 
