@@ -21,6 +21,8 @@ export interface ManagerState {
     readonly nodeId: string;
     readonly addr: string;
     readonly reachable: boolean;
+    /** False while it still catches up and does not count for the quorum. */
+    readonly voter: boolean;
   }[];
 }
 

@@ -170,6 +170,7 @@ async function startAgent(
       await stop();
       const signal = AbortSignal.timeout(30_000);
       for (const id of await executor.taskIds(signal)) await executor.removeUnknown(id, signal);
+      await files.dispose();
       removeDatabase(path);
     },
   };

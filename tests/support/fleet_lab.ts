@@ -186,6 +186,17 @@ export async function withFleetLab(
     }
     throw error;
   } finally {
+    await keepLogs(lab);
     await lab.down();
+  }
+}
+
+/** Copies the agents' logs to the folder FLEET_LOGS, when it is set, before the lab takes them along. */
+async function keepLogs(lab: FleetLab): Promise<void> {
+  const folder = Deno.env.get("FLEET_LOGS");
+  if (!folder) return;
+  await Deno.mkdir(folder, { recursive: true });
+  for (const host of lab.lab.hosts) {
+    await Deno.writeTextFile(`${folder}/${lab.lab.name}-${host.name}.log`, await host.log("agent"));
   }
 }

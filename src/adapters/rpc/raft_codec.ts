@@ -125,12 +125,14 @@ function writeMessage(writer: ByteWriter, message: BatchMessage): void {
       writer.u8(message.reject ? 1 : 0);
       writer.varint(message.index);
       writer.varint(message.hintIndex);
-      return writer.varint(message.hintTerm);
+      writer.varint(message.hintTerm);
+      return writer.varint(message.commit);
     case "heartbeat":
       return writeHeartbeat(writer, message);
     case "heartbeat-reply":
       writer.varint(message.round);
-      return writer.u8(message.regressed ? 1 : 0);
+      writer.u8(message.regressed ? 1 : 0);
+      return writer.varint(message.commit);
     case "timeout-now":
       return;
     case "transfer":
@@ -164,7 +166,13 @@ function readMessage(reader: ByteReader, from: RaftId, to: RaftId): BatchMessage
     case "heartbeat":
       return { type, ...envelope, ...readHeartbeat(reader) };
     case "heartbeat-reply":
-      return { type, ...envelope, round: reader.varint(), regressed: readFlag(reader) };
+      return {
+        type,
+        ...envelope,
+        round: reader.varint(),
+        regressed: readFlag(reader),
+        commit: reader.varint(),
+      };
     case "timeout-now":
       return { type, ...envelope };
     case "transfer":
@@ -206,6 +214,7 @@ function readAppendReply(reader: ByteReader): Body<AppendReply> {
     index: reader.varint(),
     hintIndex: reader.varint(),
     hintTerm: reader.varint(),
+    commit: reader.varint(),
   };
 }
 

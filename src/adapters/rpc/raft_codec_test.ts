@@ -66,6 +66,7 @@ const bodies = {
     index: num,
     hintIndex: num,
     hintTerm: num,
+    commit: num,
   }, PLAIN),
   heartbeat: fc.record({
     type: fc.constant("heartbeat" as const),
@@ -80,6 +81,7 @@ const bodies = {
     term: num,
     round: num,
     regressed: fc.boolean(),
+    commit: num,
   }, PLAIN),
   timeoutNow: fc.record({ type: fc.constant("timeout-now" as const), term: num }, PLAIN),
   transfer: fc.record({ type: fc.constant("transfer" as const), term: num, transferee: id }, PLAIN),
@@ -160,7 +162,7 @@ Deno.test("raft batches: a dense append costs two bytes per entry besides its da
     commit: 990,
     entries,
   }]);
-  assert.equal(bytes.length, 5 + 2 + 2 + 1 + 2 + 1 + 100 * (2 + 100));
+  assert.equal(bytes.length, 5 + 2 + 2 + 1 + 1 + 2 + 1 + 100 * (2 + 100));
 });
 
 Deno.test("snapshot heads survive JSON; anything else is refused", () => {

@@ -101,7 +101,17 @@ function heartbeat(from: string, to: string, round: number): Heartbeat {
 function append(from: string, to: string, prevIndex: number, bytes: number): Append {
   const data = new Uint8Array(bytes).fill(prevIndex);
   const entry = { index: prevIndex + 1, term: 1, type: "normal" as const, data };
-  return { type: "append", from, to, term: 1, prevIndex, prevTerm: 1, entries: [entry], commit: 0, expect: 0 };
+  return {
+    type: "append",
+    from,
+    to,
+    term: 1,
+    prevIndex,
+    prevTerm: 1,
+    entries: [entry],
+    commit: 0,
+    expect: 0,
+  };
 }
 
 function snapshot(from: string, to: string, bytes: number): InstallSnapshot {

@@ -93,7 +93,9 @@ async function fleetInfo(c: Context, backend: Backend): Promise<Response> {
   };
   if (!local.manager) return c.json(base);
   const { managers, leaderId } = backend.managerState();
-  const reachable = managers.filter((manager) => manager.reachable).length;
+  const voters = managers.filter((manager) => manager.voter);
+  const reachable = voters.filter((manager) => manager.reachable).length;
+  const joining = managers.length - voters.length;
   const { value: nodes, stale } = await backend.read((view) => view.count("node"));
   if (stale) c.header("Fleet-Stale", "true");
   return c.json({
@@ -102,6 +104,7 @@ async function fleetInfo(c: Context, backend: Backend): Promise<Response> {
     Nodes: nodes,
     Managers: managers.length,
     ManagersReachable: stale ? Math.min(reachable, 1) : reachable,
-    Tolerance: toleranceSentence(managers.length, stale ? Math.min(reachable, 1) : reachable),
+    Tolerance: toleranceSentence(voters.length, stale ? Math.min(reachable, 1) : reachable) +
+      (joining > 0 ? `; ${joining} more still catching up` : ""),
   });
 }

@@ -8,8 +8,12 @@ import type { Change, View } from "../../model/view.ts";
 
 /** A session ends after this many heartbeat periods without a word. */
 const MISSED_HEARTBEATS = 3;
-/** After a change of leader nodes get this many periods to come back. */
-const PERIODS_AFTER_LEADER_CHANGE = 6;
+/**
+ * After a change of leader nodes get this many periods to come back. Swarm waits six; agents here look
+ * for the new leader at once and at least every 8 seconds, so two are enough, and the tasks of a leader
+ * that died with its machine run elsewhere 20 seconds sooner.
+ */
+const PERIODS_AFTER_LEADER_CHANGE = 2;
 /**
  * A closed connection says at once that the agent or its machine is gone, but an agent that restarts
  * must find its tasks where they were: it has this long to come back.

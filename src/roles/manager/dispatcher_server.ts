@@ -153,6 +153,7 @@ export class ClusterWork implements LeaderWork {
 
   async #watchDeadlines(signal: AbortSignal): Promise<void> {
     const { store, clock } = this.#options;
+    signal.addEventListener("abort", () => this.#lookAtDeadlines(), { once: true });
     await this.#commit(() => this.#sessions.takeOver(store, clock.now()));
     for (;;) {
       signal.throwIfAborted();
@@ -166,7 +167,6 @@ export class ClusterWork implements LeaderWork {
           cancel();
           resolve();
         };
-        signal.addEventListener("abort", () => this.#lookAtDeadlines(), { once: true });
       });
     }
   }

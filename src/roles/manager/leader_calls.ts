@@ -9,7 +9,8 @@ const LEADER_POLL_MS = 50;
 export interface LeaderCallsOptions {
   readonly dialer: RpcDialer;
   readonly clock: Clock;
-  readonly leader: () => { readonly nodeId: string; readonly addr: string } | undefined;
+  /** `here` while this manager leads itself. */
+  readonly leader: () => { readonly nodeId: string; readonly addr: string } | "here" | undefined;
   /** The sentence for "no leader", naming who cannot be reached. */
   readonly noLeader: () => string;
 }
@@ -23,9 +24,18 @@ export class LeaderCalls {
     this.#options = options;
   }
 
-  /** @throws FleetError of the leader's answer, or unavailable when there is no leader to be reached */
-  async call(route: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
+  /**
+   * Calls the leader, or `here` when that is this manager by then.
+   * @throws FleetError of the leader's answer, or unavailable when there is no leader to be reached
+   */
+  async call<T>(
+    route: string,
+    body: unknown,
+    here: () => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T | unknown> {
     const leader = await this.#awaitLeader(signal);
+    if (leader === "here") return await here();
     const caller = await this.#connect(leader, signal);
     return await caller.call(route, body, signal ? { signal } : {});
   }
@@ -50,7 +60,7 @@ export class LeaderCalls {
     return caller;
   }
 
-  async #awaitLeader(signal?: AbortSignal): Promise<{ nodeId: string; addr: string }> {
+  async #awaitLeader(signal?: AbortSignal): Promise<{ nodeId: string; addr: string } | "here"> {
     const { clock, leader, noLeader } = this.#options;
     const deadline = clock.monotonic() + LEADER_WAIT_MS;
     for (;;) {

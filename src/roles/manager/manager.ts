@@ -61,6 +61,16 @@ export interface ManagerOptions {
   readonly onRemoved: () => void;
 }
 
+/** One member of the consensus group, as this node sees it. */
+export interface Member {
+  readonly nodeId: string;
+  readonly addr: string;
+  readonly reachable: boolean;
+  readonly leader: boolean;
+  /** False for one that still catches up. */
+  readonly voter: boolean;
+}
+
 /** A read waits this long for a majority before it is answered from what this node knows. */
 const READ_TIMEOUT_MS = 2_000;
 /** After its work failed, a leader that cannot hand over tries again this much later. */
@@ -183,13 +193,14 @@ export class Manager {
   }
 
   /** The members as far as this node can tell; only the leader hears from all of them. */
-  members(): { nodeId: string; addr: string; reachable: boolean; leader: boolean }[] {
+  members(): Member[] {
     const leading = this.runner.leading;
     const peers = new Map(this.runner.node.status().peers.map((peer) => [peer.id, peer]));
     return [...this.#conf.voters, ...this.#conf.learners].map((nodeId) => ({
       nodeId,
       addr: this.addressOf(nodeId) ?? "",
       leader: nodeId === this.runner.leader,
+      voter: this.#conf.voters.includes(nodeId),
       reachable: nodeId === this.#options.nodeId || nodeId === this.runner.leader ||
         (leading ? peers.get(nodeId)?.recentActive ?? false : this.runner.leader !== ""),
     }));
@@ -230,8 +241,8 @@ export class Manager {
     args: ControlArgs<M>,
     signal?: AbortSignal,
   ): Promise<ControlResult<M>> {
-    if (this.runner.leading) return await this.performHere(method, args, signal);
-    return await this.onLeader("control.call", { method, args }, signal) as ControlResult<M>;
+    const here = () => this.performHere(method, args, signal);
+    return await this.onLeader("control.call", { method, args }, here, signal) as ControlResult<M>;
   }
 
   performHere<M extends ControlMethod>(
@@ -242,9 +253,14 @@ export class Manager {
     return this.write((context) => perform(context, method, args), signal);
   }
 
-  /** Passes a call on to the leader. */
-  onLeader(route: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
-    return this.#leaderCalls.call(route, body, signal);
+  /** Has a call done by the leader: by `here` when that is this manager. */
+  onLeader<T>(
+    route: string,
+    body: unknown,
+    here: () => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T | unknown> {
+    return this.#leaderCalls.call(route, body, here, signal);
   }
 
   /** One transaction on this leader. */
@@ -265,7 +281,8 @@ export class Manager {
     };
   }
 
-  #leaderAddress(): { nodeId: string; addr: string } | undefined {
+  #leaderAddress(): { nodeId: string; addr: string } | "here" | undefined {
+    if (this.runner.leading) return "here";
     const nodeId = this.runner.leader;
     if (nodeId === "" || nodeId === this.#options.nodeId) return undefined;
     const addr = this.addressOf(nodeId);

@@ -10,7 +10,7 @@ import type { RaftRunner } from "./raft_runner.ts";
 import type { Writer } from "./writer.ts";
 
 /** How often membership and roles are compared when nothing else asks for it. */
-const PERIOD_MS = 500;
+const PERIOD_MS = 200;
 /** A learner this close to the end of the log is caught up. */
 const CAUGHT_UP_ENTRIES = 100;
 

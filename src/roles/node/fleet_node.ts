@@ -6,11 +6,9 @@ import type {
   ManagerState,
 } from "../../api/backend.ts";
 import { parseHostPort } from "../../base/addresses.ts";
-import type { Clock } from "../../base/clock.ts";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import { newId } from "../../base/ids.ts";
-import type { Logger, LogLevel } from "../../base/log.ts";
-import type { Random } from "../../base/random.ts";
+import type { LogLevel } from "../../base/log.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "../../core/control/methods.ts";
 import { validateClusterSpec } from "../../core/control/cluster.ts";
 import { formatJoinToken } from "../../core/pki/join_token.ts";
@@ -19,11 +17,9 @@ import type { Role } from "../../model/node.ts";
 import { NS_PER_MS } from "../../base/duration.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { Applied, View } from "../../model/view.ts";
-import type { LeaderWork } from "../manager/leader_work.ts";
 import { Manager } from "../manager/manager.ts";
-import type { RaftInbox } from "../manager/manager.ts";
-import type { RaftLog, RaftTransport } from "../manager/raft_runner.ts";
-import type { Peer, RpcDialer } from "../rpc.ts";
+import type { RaftLog } from "../manager/raft_runner.ts";
+import type { RpcDialer } from "../rpc.ts";
 import { resolveAdvertiseAddress, resolveListenAddress } from "./addresses.ts";
 import {
   forgetIdentity,
@@ -33,60 +29,15 @@ import {
   saveIdentity,
 } from "./identity.ts";
 import type { Identity } from "./identity.ts";
+import { checkAvailability, refusal } from "./admission.ts";
+import type { FleetNodeOptions, RunningAgent } from "./node_options.ts";
+
+export type { AgentHost, FleetNodeOptions, RunningAgent } from "./node_options.ts";
 import { joinCluster } from "./joining.ts";
 import { leaveCluster, refuseLeave } from "./leaving.ts";
 import { registerManagerRoutes } from "./manager_routes.ts";
-import type { Interfaces, NodeListener, NodeNetwork, StateFiles, Trust } from "./ports.ts";
+import type { NodeListener } from "./ports.ts";
 import { Renewal } from "./renewal.ts";
-
-/** The running agent of this node, as the node needs it. */
-export interface RunningAgent {
-  stop(): Promise<void>;
-  /** Stops and removes every container of this cluster's tasks; after leaving. */
-  removeTasks(): Promise<void>;
-}
-
-export interface AgentHost {
-  readonly nodeId: string;
-  readonly dialer: RpcDialer;
-  /** Addresses to try for a session, best first. */
-  managers(): readonly string[];
-  /** The session told who the managers are and which role this node has. */
-  onSession(session: {
-    managers: readonly { nodeId: string; addr: string }[];
-    role: Role;
-    renewCertificate: boolean;
-  }): void;
-}
-
-export interface FleetNodeOptions {
-  readonly build: Backend["build"];
-  readonly files: StateFiles;
-  readonly trust: Trust;
-  readonly network: NodeNetwork;
-  readonly interfaces: Interfaces;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly defer: (fn: () => void) => void;
-  readonly tickMs: number;
-  /** From `--listen-addr`; init and join may say otherwise. */
-  readonly listenAddr: string;
-  /** Opens the durable log; `fresh` refuses to find an old one. */
-  readonly openLog: (fresh: boolean) => RaftLog & { close(): void };
-  readonly wipeLog: () => void;
-  readonly openTransport: (
-    options: { nodeId: string; dialer: RpcDialer; inbox: RaftInbox },
-  ) => RaftTransport & { close(): void };
-  /** Lets the transport register the route on which it receives. */
-  readonly registerTransport: (table: Parameters<typeof registerManagerRoutes>[0]) => void;
-  readonly createLeaderWork: (manager: Manager) => LeaderWork;
-  readonly startAgent: (host: AgentHost) => Promise<RunningAgent>;
-  /** @throws FleetError unavailable when the engine is not there or has its own swarm mode on */
-  readonly checkEngine: () => Promise<void>;
-  /** The node cannot go on (damaged log, full disk at start); the process should end. */
-  readonly onFatal: (error: unknown) => void;
-}
 
 const NOT_A_MANAGER =
   'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
@@ -168,7 +119,12 @@ export class FleetNode implements Backend {
     const members = this.#manager().members();
     return {
       leaderId: members.find((member) => member.leader)?.nodeId ?? "",
-      managers: members.map(({ nodeId, addr, reachable }) => ({ nodeId, addr, reachable })),
+      managers: members.map(({ nodeId, addr, reachable, voter }) => ({
+        nodeId,
+        addr,
+        reachable,
+        voter,
+      })),
     };
   }
 
@@ -601,24 +557,4 @@ export class FleetNode implements Backend {
     forgetIdentity(this.#options.files);
     this.#options.wipeLog();
   }
-}
-
-/** Why a peer with a valid certificate is not served: it was removed, or its role is another one by now. */
-function refusal(running: Running, peer: Peer): string | undefined {
-  if (peer.role === "anonymous") return undefined;
-  if (running.blocked.has(peer.nodeId)) return `node ${peer.nodeId} was removed from the cluster`;
-  const node = running.manager?.store.get("node", peer.nodeId);
-  // A node that is just being promoted has its certificate before this replica has the news.
-  if (peer.role === "manager" && node?.Role === "worker" && node.Spec.Role === "worker") {
-    return `node ${peer.nodeId} is no manager any more`;
-  }
-  return undefined;
-}
-
-function checkAvailability(text: string | undefined): "active" | "pause" | "drain" {
-  const availability = text || "active";
-  if (availability === "active" || availability === "pause" || availability === "drain") {
-    return availability;
-  }
-  throw new FleetError("invalid", `invalid Availability: "${text}"; use active, pause or drain`);
 }

@@ -55,7 +55,10 @@ export async function leaveCluster(
           caller.close();
         }
       }
-    } else await manager.onLeader("raft.leave", {}, AbortSignal.timeout(LEAVE_TIMEOUT_MS));
+    } else {
+      const here = () => Promise.resolve(null);
+      await manager.onLeader("raft.leave", {}, here, AbortSignal.timeout(LEAVE_TIMEOUT_MS));
+    }
   } catch (error) {
     logger.log("warn", "left without the others' consent; remove this node on another manager", {
       error: messageOf(error),

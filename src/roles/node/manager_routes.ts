@@ -7,6 +7,7 @@ import { admit, decodeIssueRequest, renew } from "../manager/certificate_authori
 import type { IssueRequest } from "../manager/certificate_authority.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RouteTable, RpcContext } from "../rpc.ts";
+import { assertManager } from "./admission.ts";
 import type { Trust } from "./ports.ts";
 
 export interface ManagerRoutesOptions {
@@ -40,12 +41,13 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
     if (nodeId === undefined && request.token === undefined) {
       throw new FleetError("unauthorized", "a valid join token is necessary to join this cluster");
     }
-    if (manager().runner.leading) return await issue(manager(), trust, request, nodeId);
-    return await manager().onLeader("ca.issueFor", { request, nodeId }, context.signal);
+    const here = () => issue(manager(), trust, request, nodeId);
+    return await manager().onLeader("ca.issueFor", { request, nodeId }, here, context.signal);
   });
 
   // A manager that does not lead vouches for the caller whose certificate it has seen.
-  table.route("ca.issueFor", managers, (body) => {
+  table.route("ca.issueFor", managers, (body, context) => {
+    assertManager(manager(), context.peer);
     const { request, nodeId } = body as { request: IssueRequest; nodeId?: string };
     return issue(manager(), trust, decodeIssueRequest(request), nodeId);
   });
@@ -57,6 +59,7 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
   });
 
   table.route("control.call", managers, async (body, context) => {
+    assertManager(manager(), context.peer);
     const { method, args } = body as { method: string; args: unknown };
     if (!isControlMethod(method)) {
       throw new FleetError("unimplemented", `this manager does not know "${method}"; upgrade it`);

@@ -1,0 +1,28 @@
+/**
+ * Benchmarks against peers, side by side in one run:
+ *
+ *     deno task bench deploy|cli|idle|raft|failover|failover-worker|schedule
+ *
+ * Figures belong into the table of tests/bench/README.md.
+ */
+import { compile } from "./compile.ts";
+import { setup } from "./setup.ts";
+
+const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
+  deploy: () => import("../tests/bench/deploy.ts"),
+  cli: () => import("../tests/bench/cli.ts"),
+  idle: () => import("../tests/bench/idle.ts"),
+  raft: () => import("../tests/bench/raft.ts"),
+  failover: () => import("../tests/bench/failover.ts"),
+  "failover-worker": () => import("../tests/bench/failover_worker.ts"),
+  schedule: () => import("../tests/bench/schedule.ts"),
+};
+
+const load = BENCHES[Deno.args[0] ?? ""];
+if (!load) {
+  console.error(`deno task bench NAME, where NAME is one of ${Object.keys(BENCHES).join(", ")}`);
+  Deno.exit(2);
+}
+await setup({ bench: true });
+await compile();
+await (await load()).run();

@@ -1,0 +1,59 @@
+import type { Backend } from "../../api/backend.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+import type { Role } from "../../model/node.ts";
+import type { LeaderWork } from "../manager/leader_work.ts";
+import type { Manager, RaftInbox } from "../manager/manager.ts";
+import type { RaftLog, RaftTransport } from "../manager/raft_runner.ts";
+import type { RouteTable, RpcDialer } from "../rpc.ts";
+import type { Interfaces, NodeNetwork, StateFiles, Trust } from "./ports.ts";
+
+/** The running agent of this node, as the node needs it. */
+export interface RunningAgent {
+  stop(): Promise<void>;
+  /** Stops and removes every container of this cluster's tasks; after leaving. */
+  removeTasks(): Promise<void>;
+}
+
+export interface AgentHost {
+  readonly nodeId: string;
+  readonly dialer: RpcDialer;
+  /** Addresses to try for a session, best first. */
+  managers(): readonly string[];
+  /** The session told who the managers are and which role this node has. */
+  onSession(session: {
+    managers: readonly { nodeId: string; addr: string }[];
+    role: Role;
+    renewCertificate: boolean;
+  }): void;
+}
+
+export interface FleetNodeOptions {
+  readonly build: Backend["build"];
+  readonly files: StateFiles;
+  readonly trust: Trust;
+  readonly network: NodeNetwork;
+  readonly interfaces: Interfaces;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly defer: (fn: () => void) => void;
+  readonly tickMs: number;
+  /** From `--listen-addr`; init and join may say otherwise. */
+  readonly listenAddr: string;
+  /** Opens the durable log; `fresh` refuses to find an old one. */
+  readonly openLog: (fresh: boolean) => RaftLog & { close(): void };
+  readonly wipeLog: () => void;
+  readonly openTransport: (
+    options: { nodeId: string; dialer: RpcDialer; inbox: RaftInbox },
+  ) => RaftTransport & { close(): void };
+  /** Lets the transport register the route on which it receives. */
+  readonly registerTransport: (table: RouteTable) => void;
+  readonly createLeaderWork: (manager: Manager) => LeaderWork;
+  readonly startAgent: (host: AgentHost) => Promise<RunningAgent>;
+  /** @throws FleetError unavailable when the engine is not there or has its own swarm mode on */
+  readonly checkEngine: () => Promise<void>;
+  /** The node cannot go on (damaged log, full disk at start); the process should end. */
+  readonly onFatal: (error: unknown) => void;
+}

@@ -1,0 +1,137 @@
+import { until } from "../../src/adapters/lab_hosts/process.ts";
+import { FleetLab } from "../support/fleet_lab.ts";
+import { median, printTable } from "./figures.ts";
+import { formSwarm, leaveSwarm } from "./swarm_peer.ts";
+
+const ROUNDS = 5;
+const REPLICAS = 6;
+const IMAGE = ["busybox:latest", "sleep", "100000"];
+
+/** A worker's agent and engine killed, until all its tasks run elsewhere: fleet, then Docker Swarm. */
+export async function run(): Promise<void> {
+  const lab = await FleetLab.up("bench", 3);
+  const times: { fleet: number[]; swarm: number[] } = { fleet: [], swarm: [] };
+  const elsewhere = async (label: string) => {
+    const all = await Promise.all(
+      ["h1", "h2"].map((name) => lab.host(name).docker(["ps", "-q", "--filter", `label=${label}`])),
+    );
+    return all.flatMap(({ stdout }) => stdout.trim().split("\n").filter(Boolean)).length;
+  };
+  try {
+    await lab.form();
+    await lab.fleet(
+      "h1",
+      "service",
+      "create",
+      "-d",
+      "-q",
+      "--no-resolve-image",
+      "--name",
+      "web",
+      "--replicas",
+      String(REPLICAS),
+      ...IMAGE,
+    );
+    for (let round = 0; round < ROUNDS; round++) {
+      await lab.fleet(
+        "h1",
+        "service",
+        "update",
+        "-d",
+        "-q",
+        "--force",
+        "--update-parallelism",
+        "0",
+        "--stop-grace-period",
+        "0s",
+        "web",
+      );
+      await until(
+        "on h3",
+        async () => (await lab.containers("web")).some(({ host }) => host === "h3"),
+        60_000,
+      );
+      await lab.converged("web", REPLICAS);
+      lab.host("h3").signal("agent", "SIGKILL");
+      await lab.host("h3").killEngine();
+      const at = performance.now();
+      await until(
+        "elsewhere",
+        async () => await elsewhere("com.docker.swarm.service.name=web") === REPLICAS,
+        60_000,
+        20,
+      );
+      times.fleet.push(performance.now() - at);
+      await lab.host("h3").startEngine();
+      await lab.host("h3").stop("agent", "SIGKILL");
+      await lab.host("h3").startAgent();
+      await until(
+        "h3 back",
+        async () => /h3 +Ready/.test(await lab.fleet("h1", "node", "ls")),
+        30_000,
+      );
+    }
+    await lab.fleet("h1", "service", "rm", "web");
+    for (const host of lab.lab.hosts) await host.stop("agent");
+    await formSwarm(lab.lab, 1);
+    const first = lab.host("h1");
+    await first.docker([
+      "service",
+      "create",
+      "-d",
+      "--no-resolve-image",
+      "--name",
+      "web",
+      "--replicas",
+      String(REPLICAS),
+      "--stop-grace-period",
+      "0s",
+      ...IMAGE,
+    ]);
+    for (let round = 0; round < ROUNDS; round++) {
+      await first.docker([
+        "service",
+        "update",
+        "-d",
+        "--force",
+        "--update-parallelism",
+        "0",
+        "web",
+      ]);
+      await until(
+        "on h3",
+        async () =>
+          (await lab.host("h3").docker(["ps", "-q"])).stdout.trim() !== "" &&
+          await elsewhere("com.docker.swarm.service.name=web") < REPLICAS,
+        60_000,
+      );
+      await lab.host("h3").killEngine();
+      const at = performance.now();
+      await until(
+        "elsewhere",
+        async () => await elsewhere("com.docker.swarm.service.name=web") === REPLICAS,
+        60_000,
+        20,
+      );
+      times.swarm.push(performance.now() - at);
+      await lab.host("h3").startEngine();
+      await until(
+        "h3 back",
+        async () => /h3 +Ready/.test((await first.docker(["node", "ls"])).stdout),
+        30_000,
+      );
+    }
+    await leaveSwarm(lab.lab);
+  } finally {
+    await lab.down();
+  }
+  printTable([
+    ["worker killed -> all tasks elsewhere", "median", "max", "rounds"],
+    ...Object.entries(times).map(([who, ms]) => [
+      who,
+      `${(median(ms) / 1000).toFixed(1)} s`,
+      `${(Math.max(...ms) / 1000).toFixed(1)} s`,
+      String(ROUNDS),
+    ]),
+  ]);
+}
