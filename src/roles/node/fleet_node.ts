@@ -33,6 +33,7 @@ import { checkAvailability, refusal } from "./admission.ts";
 import type { FleetNodeOptions, RunningAgent } from "./node_options.ts";
 
 export type { AgentHost, FleetNodeOptions, RunningAgent } from "./node_options.ts";
+import { dropOtherManagers, forceNewCluster } from "../manager/force_new_cluster.ts";
 import { joinCluster } from "./joining.ts";
 import { leaveCluster, refuseLeave } from "./leaving.ts";
 import { registerManagerRoutes } from "./manager_routes.ts";
@@ -129,6 +130,7 @@ export class FleetNode implements Backend {
   }
 
   async init(request: InitRequest): Promise<string> {
+    if (request.ForceNewCluster) return await this.#forceNewCluster(request);
     this.#assertOutside();
     const { trust, clock, random, files, interfaces } = this.#options;
     const listenAddr = resolveListenAddress(
@@ -205,6 +207,51 @@ export class FleetNode implements Backend {
         throw error;
       }
       this.#running = running;
+      return nodeId;
+    });
+  }
+
+  /** A cluster of one manager from this manager's data; services, tokens and CA stay. */
+  async #forceNewCluster(request: InitRequest): Promise<string> {
+    const before = this.#running;
+    if (!before?.manager) {
+      throw new FleetError(
+        "unavailable",
+        "--force-new-cluster recovers a cluster from a manager's data, and this node is no manager; run it on a manager that is left",
+      );
+    }
+    const { interfaces, files } = this.#options;
+    const advertiseAddr = request.AdvertiseAddr
+      ? resolveAdvertiseAddress({
+        given: request.AdvertiseAddr,
+        listen: before.identity.listenAddr,
+        interfaces,
+      })
+      : before.identity.advertiseAddr;
+    return await this.#exclusively(async () => {
+      this.#running = undefined;
+      await this.#halt(before);
+      const { nodeId } = before.identity;
+      const log = this.#options.openLog(false);
+      try {
+        await forceNewCluster(log, nodeId);
+      } finally {
+        log.close();
+      }
+      const identity = {
+        ...before.identity,
+        advertiseAddr,
+        managers: [{ nodeId, addr: advertiseAddr }],
+      };
+      saveIdentity(files, identity);
+      await this.#resume(identity, before.credentials);
+      await this.#running!.manager!.reorganise((tx) => {
+        dropOtherManagers(tx, nodeId);
+        const own = tx.get("node", nodeId);
+        if (own && own.ManagerAddr !== advertiseAddr) {
+          tx.update("node", { ...own, ManagerAddr: advertiseAddr });
+        }
+      });
       return nodeId;
     });
   }
