@@ -83,7 +83,7 @@ class Scenario {
         cluster.updateService(name, (spec) => specOf(spec, options));
         return [];
       case "rollback":
-        this.#rollBack(name);
+        cluster.rollBack(name);
         return [];
       case "remove":
         cluster.write((tx) => tx.remove("service", name));
@@ -160,26 +160,6 @@ class Scenario {
       ...(failed ? { Err: "task: non-zero exit (1)" } : {}),
     });
     return [];
-  }
-
-  #rollBack(id: string): void {
-    const cluster = this.#cluster;
-    cluster.write((tx) => {
-      const service = cluster.service(id);
-      if (!service.PreviousSpec) throw new Error("no previous spec");
-      const version = Math.max(
-        service.SpecVersion?.Index ?? 0,
-        service.PreviousSpecVersion?.Index ?? 0,
-      );
-      tx.update("service", {
-        ...service,
-        Spec: service.PreviousSpec,
-        PreviousSpec: service.Spec,
-        SpecVersion: { Index: version + 1 },
-        PreviousSpecVersion: service.SpecVersion ?? { Index: 0 },
-        UpdateStatus: { State: "rollback_started", Message: "manually requested rollback" },
-      });
-    });
   }
 
   #relocate(name: string, to: string | undefined): void {

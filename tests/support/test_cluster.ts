@@ -137,6 +137,26 @@ export class TestCluster {
     });
   }
 
+  /** A rollback asked for by hand; nothing happens without a previous spec. */
+  rollBack(id: string): void {
+    this.write((tx) => {
+      const service = tx.get("service", id);
+      if (!service?.PreviousSpec) return;
+      const version = Math.max(
+        service.SpecVersion?.Index ?? 0,
+        service.PreviousSpecVersion?.Index ?? 0,
+      );
+      tx.update("service", {
+        ...service,
+        Spec: service.PreviousSpec,
+        PreviousSpec: service.Spec,
+        SpecVersion: { Index: version + 1 },
+        PreviousSpecVersion: service.SpecVersion ?? { Index: 0 },
+        UpdateStatus: { State: "rollback_started", Message: "manually requested rollback" },
+      });
+    });
+  }
+
   service(id: string): Service {
     const service = this.store.get("service", id);
     assert(service, `no service ${id}`);

@@ -3,7 +3,7 @@ import type { Node } from "../../model/node.ts";
 import type { Service } from "../../model/service.ts";
 import type { EndpointSpec, TaskSpec } from "../../model/service_spec.ts";
 import type { Task } from "../../model/task.ts";
-import { isTerminal } from "../../model/task_state.ts";
+import { compareStates, isTerminal } from "../../model/task_state.ts";
 
 /**
  * Whether a task has to be replaced to match its service's spec (SwarmKit's IsTaskDirty). Service labels,
@@ -19,8 +19,10 @@ export function isDirty(service: Service, task: Task, node: Node | undefined): b
   if (endpointText(service.Spec.EndpointSpec) !== endpointText(task.EndpointSpec)) return true;
   const constraints = wanted.Placement?.Constraints ?? [];
   if (sameList(constraints, task.Spec.Placement?.Constraints ?? [])) return false;
-  // A task without a node is placed by the constraints that it carries.
-  if (!node) return !isTerminal(task.Status.State);
+  // A task that waits for the scheduler is placed by the constraints that it carries.
+  if (!node || compareStates(task.Status.State, "assigned") < 0) {
+    return !isTerminal(task.Status.State);
+  }
   return !parseConstraints(constraints).every((constraint) => matches(constraint, node));
 }
 

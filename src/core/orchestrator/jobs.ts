@@ -21,7 +21,8 @@ export function reconcileReplicatedJob(draft: Draft): void {
     task.NodeID !== undefined && isVacated(view.get("node", task.NodeID));
   const taken = new Set<number>();
   let running = 0;
-  for (const slot of currentSlots(draft, slotKey)) {
+  const slots = currentSlots(draft, slotKey);
+  for (const slot of slots) {
     if (Number(slot.key) >= TotalCompletions) {
       stopWhatLives(draft, slot);
       continue;
@@ -33,12 +34,11 @@ export function reconcileReplicatedJob(draft: Draft): void {
     const state = superviseSlot(draft, slot, { global: false, isLost });
     if (!isInUse(state)) continue;
     taken.add(Number(slot.key));
-    if (state.live.length > 0) running++;
+    if (state.idle !== "for good") running++;
   }
   let room = Math.min(MaxConcurrent - running, TotalCompletions - taken.size);
   if (room <= 0) return;
-  // What still stops in a slot, of an older iteration too, holds the slot's next task up.
-  const pasts = new Map(slotsOf(draft.tasks(), slotKey).map((slot) => [slot.key, slot]));
+  const pasts = new Map(slots.map((slot) => [slot.key, slot]));
   for (let number = 0; room > 0; number++) {
     if (taken.has(number)) continue;
     createWaiting(draft, pasts.get(String(number)) ?? { tasks: [] }, { slot: number }, {});
@@ -64,14 +64,20 @@ export function reconcileGlobalJob(draft: Draft): void {
   }
 }
 
-/** The slots of the current iteration; what still runs of older ones is removed. */
+/**
+ * All places with what the current iteration has there; what still runs of older ones is removed, and
+ * until it has stopped the place's next task waits.
+ */
 function currentSlots(draft: Draft, keyOf: (task: Task) => string): Slot[] {
-  const current: Task[] = [];
-  for (const task of [...draft.tasks()]) {
-    if (isOfIteration(draft.service, task)) current.push(task);
-    else if (isWanted(task) && !isTerminal(task.Status.State)) draft.raise(task, "remove");
-  }
-  return slotsOf(current, keyOf);
+  const { service } = draft;
+  return slotsOf([...draft.tasks()], keyOf).map(({ key, tasks }) => {
+    const older = tasks.filter((task) => !isOfIteration(service, task));
+    if (older.length === 0) return { key, tasks };
+    for (const task of older) {
+      if (isWanted(task) && !isTerminal(task.Status.State)) draft.raise(task, "remove");
+    }
+    return { key, tasks: tasks.filter((task) => isOfIteration(service, task)), older };
+  });
 }
 
 export function isOfIteration(service: Service, task: Task): boolean {

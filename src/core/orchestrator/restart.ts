@@ -48,13 +48,11 @@ export function isOfVersion(service: Service, task: Task): boolean {
 /** The fields by which a restarted task knows its past, and the time it may start. */
 export function restartFields(service: Service, task: Task, nowMs: number): Partial<Task> {
   const inARow = ranLong(task) ? 1 : (task.RestartCount ?? 0) + 1;
-  // A replacement that failed while it still waited does not shorten the wait of the next.
-  const from = Math.max(nowMs, timeMs(task.NotBefore));
   return {
     Replaces: task.ID,
     RestartCount: inARow,
     Attempts: (isOfVersion(service, task) ? task.Attempts ?? 0 : 0) + 1,
-    NotBefore: timeText(from + restartDelayMs(service, inARow)),
+    NotBefore: timeText(nowMs + restartDelayMs(service, inARow)),
   };
 }
 

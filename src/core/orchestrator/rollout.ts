@@ -40,7 +40,7 @@ export function stageOf(draft: Draft, slot: SlotState, rules: StageRules): Stage
     (old || away ? stale : fresh).push(task);
   }
   const newest = slot.tasks[0];
-  if (slot.ended && newest) outdated ||= rules.isOutdated(newest);
+  if (slot.idle && newest) outdated ||= rules.isOutdated(newest);
   return {
     slot,
     stale,
@@ -146,7 +146,11 @@ function begin(draft: Draft, stage: Stage, pace: Pace, place: Place): void {
   const { slot, stale } = stage;
   const old = stale[0] ?? slot.tasks[0];
   const last = slot.tasks[0];
-  const fields: Partial<Task> = isRetry(draft, stage)
+  const retry = isRetry(draft, stage);
+  if (retry && timeMs(last!.NotBefore) > draft.nowMs) {
+    return draft.wakeAt(timeMs(last!.NotBefore));
+  }
+  const fields: Partial<Task> = retry
     ? { ...restartFields(draft.service, last!, draft.nowMs), ...replaces(old) }
     : stage.outdated || !old
     ? replaces(old)

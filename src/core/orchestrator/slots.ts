@@ -9,6 +9,13 @@ export interface Slot {
   /** Slot number, or node id for global services. */
   readonly key: string;
   readonly tasks: readonly Task[];
+  /** Tasks of the place that only matter while they stop: those of a job's older iterations. */
+  readonly older?: readonly Task[];
+}
+
+/** Everything that may still be on a node for this place. */
+export function occupantsOf({ tasks, older }: Omit<Slot, "key">): readonly Task[] {
+  return older ? [...tasks, ...older] : tasks;
 }
 
 /** Wanted to run (or, for jobs, to complete). */

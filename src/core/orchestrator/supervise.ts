@@ -11,7 +11,7 @@ import type { Draft } from "./draft.ts";
 import { newTask, placeOf } from "./new_task.ts";
 import type { Place } from "./new_task.ts";
 import { mayMove, mayRestart, moveFields, restartFields, stopDeadlineMs } from "./restart.ts";
-import { isGone, isStopping, isWanted } from "./slots.ts";
+import { isGone, isStopping, isWanted, occupantsOf } from "./slots.ts";
 import type { Slot } from "./slots.ts";
 
 /** A slot after its ended tasks were dealt with. */
@@ -21,13 +21,15 @@ export interface SlotState {
   readonly tasks: readonly Task[];
   /** What lives or shall live, as planned, newest first. */
   readonly live: Task[];
-  /** Nothing lives, and the restart policy says that this was it. */
-  readonly ended: boolean;
+  /**
+   * Nothing lives, and the slot is taken all the same: the policy says that this was it, or the last
+   * task failed while it still waited and its successor comes only when that wait is over.
+   */
+  readonly idle: "for good" | "until restart" | undefined;
 }
 
-/** A slot is in use while something lives in it or ended there for good. */
 export function isInUse(state: SlotState): boolean {
-  return state.live.length > 0 || state.ended;
+  return state.live.length > 0 || state.idle !== undefined;
 }
 
 /** The desired state of a task that shall do its work. */
@@ -59,15 +61,36 @@ export function superviseSlot(
     if (isTerminal(task.Status.State) || isLost(task)) over.push(task);
     else live.push(task);
   }
-  for (const task of over) draft.raise(task, "shutdown");
   const last = over[0];
+  if (last && live.length === 0 && restsUntilDue(draft, last)) {
+    return { key: slot.key, tasks: slot.tasks, live, idle: "until restart" };
+  }
+  for (const task of over) draft.raise(task, "shutdown");
   const fields = last && live.length === 0 ? succession(draft, slot, last) : undefined;
   if (last && fields) {
     live.push(createWaiting(draft, slot, placeOf(last, options.global), fields));
   }
-  const state = { key: slot.key, tasks: slot.tasks, live, ended: false };
-  letGo(draft, state);
-  return { ...state, ended: live.length === 0 && endedForGood(draft.service, slot) };
+  letGo(draft, slot, live);
+  const idle = live.length === 0 && endedForGood(draft.service, slot) ? "for good" : undefined;
+  return { key: slot.key, tasks: slot.tasks, live, idle };
+}
+
+/**
+ * A task that failed while it waited for its time is left alone until then: otherwise one that cannot be
+ * prepared would be made anew without a rest.
+ */
+function restsUntilDue(draft: Draft, last: Task): boolean {
+  const dueMs = timeMs(last.NotBefore);
+  if (!isTerminal(last.Status.State) || isEvicted(last) || dueMs <= draft.nowMs) return false;
+  if (isSuperseded(draft, last)) return false;
+  draft.wakeAt(dueMs);
+  return true;
+}
+
+/** The failures of a spec that is being replaced say nothing about the next one. */
+function isSuperseded(draft: Draft, task: Task): boolean {
+  const node = draft.situation.view.get("node", task.NodeID ?? "");
+  return isRollingOut(draft.service) && isDirty(draft.service, task, node);
 }
 
 /** What a successor knows of the task it follows, or undefined when there shall be none. */
@@ -77,22 +100,19 @@ function succession(draft: Draft, slot: Slot, last: Task): Partial<Task> | undef
     return mayMove(service) ? moveFields(service, last) : undefined;
   }
   if (!mayRestart(service, last, slot.tasks)) return undefined;
-  // The failures of a spec that is being replaced say nothing about the next one.
-  const node = draft.situation.view.get("node", last.NodeID ?? "");
-  if (isRollingOut(service) && isDirty(service, last, node)) return { Replaces: last.ID };
-  return restartFields(service, last, nowMs);
+  return isSuperseded(draft, last) ? { Replaces: last.ID } : restartFields(service, last, nowMs);
 }
 
 /** A new task of the slot; it waits for its time and for whatever of the slot is still on a node. */
 export function createWaiting(
   draft: Draft,
-  slot: { readonly tasks: readonly Task[] },
+  slot: Omit<Slot, "key">,
   place: Place,
   fields: Partial<Task>,
 ): Task {
   const { view } = draft.situation;
   const due = timeMs(fields.NotBefore) <= draft.nowMs;
-  const free = !slot.tasks.some((task) =>
+  const free = !occupantsOf(slot).some((task) =>
     isOnNode(task.Status.State) && !isGone(view.get("node", task.NodeID ?? ""))
   );
   return draft.create(newTask(draft.situation, draft.service, place, {
@@ -105,19 +125,18 @@ export function createWaiting(
  * Lets the slot's waiting task work once its delay is over, nothing in the slot still stops and no other
  * task serves. While another one serves, the rollout decides.
  */
-function letGo(draft: Draft, state: { tasks: readonly Task[]; live: Task[] }): void {
-  const { live } = state;
+function letGo(draft: Draft, slot: Slot, live: Task[]): void {
   if (live.length === 0 || live.some((task) => task.DesiredState !== "ready")) return;
   for (const surplus of live.splice(1)) draft.raise(surplus, "shutdown");
   const task = live[0]!;
-  const atMs = Math.max(timeMs(task.NotBefore), stoppedByMs(draft, state.tasks));
+  const atMs = Math.max(timeMs(task.NotBefore), stoppedByMs(draft, slot));
   if (atMs <= draft.nowMs) live[0] = draft.raise(task, workingState(draft.service));
   else draft.wakeAt(atMs);
 }
 
 /** When nothing of the slot is waited for any more; 0 when nothing stops. */
-export function stoppedByMs(draft: Draft, tasks: readonly Task[]): number {
-  const stopping = tasks.map((task) => draft.current(task))
+function stoppedByMs(draft: Draft, slot: Slot): number {
+  const stopping = occupantsOf(slot).map((task) => draft.current(task))
     .filter((task) => isStopping(draft.situation.view, task));
   return Math.max(0, ...stopping.map(stopDeadlineMs));
 }

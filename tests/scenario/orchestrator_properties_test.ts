@@ -1,0 +1,418 @@
+/** Random services, nodes and events against rules that hold for every one of them. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { isDirty } from "../../src/core/orchestrator/dirty.ts";
+import { modeOf } from "../../src/model/service.ts";
+import type { ServiceSpec } from "../../src/model/service_spec.ts";
+import { compareStates, isTerminal } from "../../src/model/task_state.ts";
+import type { Task } from "../../src/model/task.ts";
+import { deviations, OrchestrationChecker } from "../support/orchestration_checker.ts";
+import { TestCluster } from "../support/test_cluster.ts";
+import type { Work } from "../support/test_cluster.ts";
+
+const SECOND_NS = 1_000_000_000;
+const NODES = ["n1", "n2", "n3", "n4"];
+/** Long enough for every restart delay, back-off and monitor that the generators make. */
+const HEAL_MS = 30 * 60_000;
+
+const image = fc.constantFrom("good:1", "good:2", "good:3", "bad:1", "crash:1");
+
+const updateConfig = fc.record({
+  Parallelism: fc.integer({ min: 0, max: 3 }),
+  Delay: fc.constantFrom(0, 0, 2 * SECOND_NS),
+  Monitor: fc.constantFrom(0, 5 * SECOND_NS),
+  FailureAction: fc.constantFrom("pause", "continue", "rollback"),
+  MaxFailureRatio: fc.constantFrom(0, 0, 0.4),
+  Order: fc.constantFrom("stop-first", "start-first"),
+});
+
+const mode: fc.Arbitrary<NonNullable<ServiceSpec["Mode"]>> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.integer({ min: 0, max: 6 }).map((n) => ({ Replicated: { Replicas: n } })),
+  },
+  { weight: 2, arbitrary: fc.constant({ Global: {} }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      TotalCompletions: fc.integer({ min: 1, max: 5 }),
+      MaxConcurrent: fc.integer({ min: 1, max: 3 }),
+    }).map((job) => ({ ReplicatedJob: job })),
+  },
+  { weight: 1, arbitrary: fc.constant({ GlobalJob: {} }) },
+);
+
+const service: fc.Arbitrary<ServiceSpec> = fc.record({
+  mode,
+  image,
+  update: updateConfig,
+  cpus: fc.constantFrom(0, 0, 1e9),
+  port: fc.constantFrom(0, 0, 0, 8080),
+  delay: fc.constantFrom(0, SECOND_NS, 5 * SECOND_NS),
+  constraint: fc.constantFrom("", "", "node.labels.zone==a", "node.labels.zone!=a"),
+}).map((part): ServiceSpec => {
+  const job = part.mode.ReplicatedJob || part.mode.GlobalJob;
+  return {
+    Mode: part.mode,
+    TaskTemplate: {
+      ContainerSpec: { Image: part.image },
+      RestartPolicy: { Condition: job ? "on-failure" : "any", Delay: part.delay },
+      ...(part.cpus ? { Resources: { Reservations: { NanoCPUs: part.cpus } } } : {}),
+      Placement: { Constraints: part.constraint ? [part.constraint] : [] },
+    },
+    ...(job ? {} : {
+      UpdateConfig: part.update,
+      RollbackConfig: { ...part.update, FailureAction: "pause" },
+    }),
+    ...(part.port
+      ? {
+        EndpointSpec: {
+          Ports: [{ TargetPort: 80, PublishedPort: part.port, PublishMode: "host" }],
+        },
+      }
+      : {}),
+  };
+});
+
+type Event =
+  | { do: "step"; pick: number }
+  | { do: "steps"; count: number }
+  | { do: "end"; pick: number; state: "failed" | "complete" }
+  | { do: "node"; pick: number; state: "down" | "ready" | "unknown" }
+  | { do: "availability"; pick: number; to: "active" | "pause" | "drain" }
+  | { do: "label"; pick: number; zone: string }
+  | { do: "image"; pick: number; to: string }
+  | { do: "scale"; pick: number; to: number }
+  | { do: "rollback"; pick: number }
+  | { do: "wait"; seconds: number }
+  | { do: "look" | "settle" | "leader" };
+
+const pick = fc.nat({ max: 1000 });
+const event: fc.Arbitrary<Event> = fc.oneof(
+  { weight: 10, arbitrary: fc.record({ do: fc.constant("step" as const), pick }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant("steps" as const),
+      count: fc.integer({ min: 1, max: 6 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("end" as const),
+      pick,
+      state: fc.constantFrom("failed" as const, "complete" as const),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("node" as const),
+      pick,
+      state: fc.constantFrom("down" as const, "ready" as const, "unknown" as const),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("availability" as const),
+      pick,
+      to: fc.constantFrom("active" as const, "pause" as const, "drain" as const),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("label" as const),
+      pick,
+      zone: fc.constantFrom("a", "b"),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("image" as const), pick, to: image }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("scale" as const),
+      pick,
+      to: fc.integer({ min: 0, max: 6 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("rollback" as const), pick }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant("wait" as const),
+      seconds: fc.integer({ min: 0, max: 20 }),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.constantFrom("look" as const, "settle" as const, "leader" as const)
+      .map((what) => ({ do: what })),
+  },
+);
+
+function workOf(task: Task): Work {
+  const [name] = (task.Spec.ContainerSpec?.Image ?? "").split(":");
+  return name === "bad" ? "rejected" : name === "crash" ? "fails" : "runs";
+}
+
+/** Once faults stop every image is good, and jobs finish. */
+function healed(cluster: TestCluster) {
+  return (task: Task): Work => {
+    const owner = cluster.store.get("service", task.ServiceID ?? "");
+    return owner && modeOf(owner.Spec).endsWith("-job") ? "completes" : "runs";
+  };
+}
+
+function play(cluster: TestCluster, happening: Event): void {
+  const tasks = cluster.tasks();
+  const services = [...cluster.store.all("service")].map(({ ID }) => ID).sort();
+  const chosen = <T>(items: readonly T[], at: number): T | undefined => items[at % items.length];
+  switch (happening.do) {
+    case "step": {
+      const task = chosen(tasks, happening.pick);
+      if (task) cluster.agentStep(task.ID, workOf);
+      return;
+    }
+    case "steps":
+      for (let i = 0; i < happening.count; i++) {
+        for (const { ID } of cluster.tasks()) cluster.agentStep(ID, workOf);
+        cluster.look();
+      }
+      return;
+    case "end": {
+      const running = tasks.filter((task) =>
+        task.Status.State === "running" &&
+        cluster.store.get("node", task.NodeID ?? "")?.Status.State !== "down"
+      );
+      const task = chosen(running, happening.pick);
+      if (task) cluster.report(task.ID, { State: happening.state });
+      return;
+    }
+    case "node":
+      return cluster.setNodeState(chosen(NODES, happening.pick)!, happening.state);
+    case "availability":
+      return cluster.updateNode(chosen(NODES, happening.pick)!, (node) => ({
+        ...node,
+        Spec: { ...node.Spec, Availability: happening.to },
+      }));
+    case "label":
+      return cluster.updateNode(chosen(NODES, happening.pick)!, (node) => ({
+        ...node,
+        Spec: { ...node.Spec, Labels: { zone: happening.zone } },
+      }));
+    case "image":
+      return cluster.updateService(chosen(services, happening.pick)!, (spec) => ({
+        ...spec,
+        TaskTemplate: { ...spec.TaskTemplate, ContainerSpec: { Image: happening.to } },
+      }));
+    case "scale":
+      return cluster.updateService(
+        chosen(services, happening.pick)!,
+        (spec) =>
+          modeOf(spec) === "replicated"
+            ? { ...spec, Mode: { Replicated: { Replicas: happening.to } } }
+            : spec,
+      );
+    case "rollback":
+      return cluster.rollBack(chosen(services, happening.pick)!);
+    case "wait":
+      cluster.nowMs += happening.seconds * 1000;
+      return;
+    case "look":
+      cluster.look();
+      return;
+    case "settle":
+      return cluster.settle();
+    case "leader":
+      return cluster.changeLeader();
+  }
+}
+
+function clusterWith(services: readonly ServiceSpec[]): TestCluster {
+  const cluster = new TestCluster();
+  new OrchestrationChecker(cluster.store);
+  for (const [i, name] of NODES.entries()) {
+    cluster.addNode(name, {
+      Spec: { Labels: { zone: i % 2 ? "a" : "b" }, Role: "worker", Availability: "active" },
+    });
+  }
+  for (const [i, spec] of services.entries()) cluster.addService({ ...spec, Name: `s${i}` });
+  return cluster;
+}
+
+Deno.test("whatever happens, states only rise, slots do not double, nodes are not overbooked; then all converges", () => {
+  fc.assert(
+    fc.property(
+      fc.array(service, { minLength: 1, maxLength: 3 }),
+      fc.array(event, { maxLength: 120, size: "max" }),
+      (services, events) => {
+        const cluster = clusterWith(services);
+        for (const happening of events) play(cluster, happening);
+        for (const name of NODES) {
+          cluster.updateNode(name, (node) => ({
+            ...node,
+            Spec: { Labels: { zone: "a" }, Role: "worker", Availability: "active" },
+            Description: { ...node.Description, Resources: { NanoCPUs: 64e9 } },
+            Status: { State: "ready" },
+          }));
+        }
+        // Constraints and ports that no node can meet would not let anything converge.
+        for (const { ID } of [...cluster.store.all("service")]) {
+          cluster.updateService(ID, ({ EndpointSpec: _, ...spec }) => ({
+            ...spec,
+            TaskTemplate: { ...spec.TaskTemplate, Placement: {} },
+          }));
+        }
+        cluster.advance(HEAL_MS, () => cluster.settleWithAgents(healed(cluster)));
+        const wrong = [...cluster.store.all("service")].flatMap((s) =>
+          deviations(cluster.store, s)
+        );
+        assert.deepEqual(wrong, []);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("an update keeps to its parallelism and, started first, to its capacity", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 6 }),
+      updateConfig,
+      fc.array(fc.nat({ max: 1000 }), { minLength: 50, maxLength: 300 }),
+      (replicas, config, picks) => {
+        const cluster = clusterWith([{
+          Mode: { Replicated: { Replicas: replicas } },
+          TaskTemplate: { ContainerSpec: { Image: "good:1" } },
+          UpdateConfig: config,
+        }]);
+        cluster.settleWithAgents();
+        cluster.updateService("s0", (spec) => ({
+          ...spec,
+          TaskTemplate: { ContainerSpec: { Image: "good:2" } },
+        }));
+        const limit = config.Parallelism === 0 ? replicas : config.Parallelism;
+        const floor = config.Order === "start-first" ? replicas : Math.max(0, replicas - limit);
+        const check = () => {
+          const tasks = cluster.tasks("s0");
+          const running = tasks.filter(({ Status }) => Status.State === "running").length;
+          assert.ok(running >= floor, `${running} of ${replicas} running`);
+          const underWay =
+            tasks.filter((task) =>
+              task.Replaces && compareStates(task.DesiredState, "running") <= 0 &&
+              compareStates(task.Status.State, "running") < 0
+            ).length;
+          assert.ok(underWay <= limit, `${underWay} replaced at once, ${limit} allowed`);
+        };
+        cluster.store.onApply(check);
+        for (const at of picks) {
+          const tasks = cluster.tasks();
+          const task = tasks[at % tasks.length];
+          if (task) cluster.agentStep(task.ID);
+          cluster.look();
+          if (at % 7 === 0) cluster.nowMs += 500;
+        }
+        cluster.advance(60_000);
+        const { UpdateStatus, SpecVersion } = cluster.service("s0");
+        assert.equal(UpdateStatus?.State, "completed");
+        const live = cluster.tasks("s0").filter(({ Status }) => !isTerminal(Status.State));
+        assert.deepEqual(live.map((task) => task.SpecVersion), live.map(() => SpecVersion));
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+Deno.test("a failed update is rolled back to exactly the previous spec", () => {
+  fc.assert(
+    fc.property(
+      service.filter(({ Mode }) => Mode?.Replicated !== undefined || Mode?.Global !== undefined),
+      fc.constantFrom("bad:1", "crash:1"),
+      fc.array(fc.nat({ max: 1000 }), { maxLength: 100 }),
+      (spec, broken, picks) => {
+        const before: ServiceSpec = {
+          ...spec,
+          Name: "s0",
+          TaskTemplate: {
+            ...spec.TaskTemplate,
+            ContainerSpec: { Image: "good:1" },
+            Placement: {},
+          },
+          UpdateConfig: { ...spec.UpdateConfig, FailureAction: "rollback", MaxFailureRatio: 0 },
+        };
+        const { EndpointSpec: _, ...plain } = before;
+        const cluster = clusterWith([plain]);
+        cluster.settleWithAgents(workOf);
+        const stored = cluster.service("s0").Spec;
+        const count = cluster.tasks("s0").length;
+        cluster.updateService("s0", (old) => ({
+          ...old,
+          TaskTemplate: { ...old.TaskTemplate, ContainerSpec: { Image: broken } },
+        }));
+        for (const at of picks) {
+          const tasks = cluster.tasks();
+          const task = tasks[at % Math.max(1, tasks.length)];
+          if (task) cluster.agentStep(task.ID, workOf);
+          if (at % 3 === 0) cluster.look();
+        }
+        cluster.advance(10 * 60_000, () => cluster.settleWithAgents(workOf));
+        const after = cluster.service("s0");
+        assert.deepEqual(after.Spec, count === 0 ? after.Spec : stored);
+        if (count === 0) return;
+        assert.equal(after.UpdateStatus?.State, "rollback_completed");
+        assert.equal(after.PreviousSpec, undefined);
+        const live = cluster.tasks("s0").filter(({ Status }) => !isTerminal(Status.State));
+        assert.equal(live.length, count);
+        for (const task of live) {
+          assert.equal(isDirty(after, task, cluster.store.get("node", task.NodeID!)), false);
+          assert.equal(task.Status.State, "running");
+        }
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("a job's slots complete once each, whatever fails or is lost", () => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        TotalCompletions: fc.integer({ min: 1, max: 6 }),
+        MaxConcurrent: fc.integer({ min: 1, max: 4 }),
+      }),
+      fc.array(event.filter((e) => !["image", "scale", "rollback"].includes(e.do)), {
+        maxLength: 100,
+      }),
+      (job, events) => {
+        const cluster = clusterWith([{
+          Mode: { ReplicatedJob: job },
+          TaskTemplate: { ContainerSpec: { Image: "good:1" } },
+        }]);
+        const live = () =>
+          cluster.tasks("s0").filter((task) =>
+            task.DesiredState === "complete" && !isTerminal(task.Status.State)
+          ).length;
+        for (const happening of events) {
+          play(cluster, happening);
+          assert.ok(live() <= job.MaxConcurrent, `${live()} at once`);
+        }
+        for (const name of NODES) {
+          cluster.updateNode(name, (node) => ({
+            ...node,
+            Spec: { ...node.Spec, Availability: "active" },
+            Status: { State: "ready" },
+          }));
+        }
+        cluster.advance(HEAL_MS, () => cluster.settleWithAgents(healed(cluster)));
+        assert.deepEqual(deviations(cluster.store, cluster.service("s0")), []);
+        const before = cluster.tasks("s0").length;
+        cluster.advance(HEAL_MS, () => cluster.settleWithAgents(healed(cluster)));
+        assert.equal(cluster.tasks("s0").length, before, "a finished job was started again");
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
