@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { daysLeft, expiryWarning, renewalRetryDelay, renewalTime } from "./renewal_schedule.ts";
+
+const DAY = 24 * 3_600_000;
+const life = { notBeforeMs: 1_000_000, notAfterMs: 1_000_000 + 90 * DAY };
+const left = (days: number) => life.notAfterMs - days * DAY;
+
+Deno.test("a renewal falls between half and four fifths of the life", () => {
+  assert.equal(renewalTime(life, 0), life.notBeforeMs + 45 * DAY);
+  fc.assert(fc.property(fc.float({ min: 0, max: 1, noNaN: true }), (random) => {
+    const share = (renewalTime(life, random) - life.notBeforeMs) / (90 * DAY);
+    assert.ok(share >= 0.5 && share <= 0.8 + 1e-9);
+  }));
+});
+
+Deno.test("failed renewals back off from a second to an hour", () => {
+  assert.deepEqual([1, 2, 3].map(renewalRetryDelay), [1_000, 2_000, 4_000]);
+  assert.equal(renewalRetryDelay(13), 3_600_000);
+  assert.equal(renewalRetryDelay(1e9), 3_600_000);
+});
+
+Deno.test("warnings come at 30, 7 and 1 days", () => {
+  assert.equal(expiryWarning(life, left(31)), undefined);
+  assert.equal(expiryWarning(life, left(30)), 30);
+  assert.equal(expiryWarning(life, left(7) - 1), 30);
+  assert.equal(expiryWarning(life, left(7)), 7);
+  assert.equal(expiryWarning(life, left(1) - 1), 7);
+  assert.equal(expiryWarning(life, left(1)), 1);
+  assert.equal(expiryWarning(life, left(-5)), 1);
+});
+
+Deno.test("a certificate that lives for hours or days does not warn from birth", () => {
+  const twoHours = { notBeforeMs: 0, notAfterMs: DAY / 12 };
+  assert.equal(expiryWarning(twoHours, DAY / 13), undefined);
+  const tenDays = { notBeforeMs: 0, notAfterMs: 10 * DAY };
+  assert.equal(expiryWarning(tenDays, 8 * DAY), undefined);
+  assert.equal(expiryWarning(tenDays, 9 * DAY), 1);
+});
+
+Deno.test("days left are whole days, negative after the end", () => {
+  assert.deepEqual([90, 1.5, 0.5, 0, -0.5].map((days) => daysLeft(left(0), left(days))), [
+    90,
+    1,
+    0,
+    0,
+    -1,
+  ]);
+});
