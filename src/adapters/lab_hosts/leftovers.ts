@@ -73,7 +73,8 @@ export function processesInCgroup(cgroup: string): number[] {
 /** Kills until nothing is left. @throws FleetError timeout when something cannot be killed */
 export async function killAll(find: () => number[]): Promise<void> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const found = find();
+    // One that has ended but was not waited for yet is no reason for another round.
+    const found = find().filter(isAlive);
     if (found.length === 0) return;
     for (const pid of found) signalPid(pid, "SIGKILL");
     await until(`end of processes ${found.join(", ")}`, () => !found.some(isAlive), 10_000, 5);

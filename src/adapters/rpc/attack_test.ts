@@ -297,7 +297,11 @@ Deno.test("a certificate without its key proves nothing", async () => {
       stdout: "piped",
       stderr: "piped",
     }).output();
-    assert.match(new TextDecoder().decode(attempt.stderr), /alert decrypt error/);
+    // The server closes right after the alert; openssl sometimes sees only the end.
+    assert.match(
+      new TextDecoder().decode(attempt.stderr),
+      /alert decrypt error|unexpected eof while reading/,
+    );
     assert(lab.log.some((line) => line.includes("TLS handshake failed")));
   } finally {
     await Deno.remove(dir, { recursive: true });
