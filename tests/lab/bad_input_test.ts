@@ -237,6 +237,72 @@ Deno.test("bad input gets one clear sentence and loses nothing", async (t) => {
       },
     );
 
+    await t.step(
+      "a full disk refuses changes, loses nothing, and is no reason to stop",
+      async () => {
+        const second = lab.host("h2");
+        await second.stop("agent");
+        const folder = second.layout.dataDir;
+        assert.equal(
+          (await second.exec(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700", "small", folder]))
+            .code,
+          0,
+        );
+        await second.startAgent();
+        await lab.fleet("h2", "init", "--advertise-addr", second.address);
+        await lab.fleet(
+          "h2",
+          "service",
+          "create",
+          "-d",
+          "-q",
+          "--no-resolve-image",
+          "--replicas",
+          "0",
+          "--name",
+          "before",
+          "busybox",
+        );
+        await second.exec(["dd", "if=/dev/zero", `of=${folder}/filler`, "bs=4096"]);
+        const create = (
+          name: string,
+        ) => [
+          "service",
+          "create",
+          "-d",
+          "-q",
+          "--no-resolve-image",
+          "--replicas",
+          "0",
+          "--name",
+          name,
+          "--label",
+          `x=${"y".repeat(100_000)}`,
+          "busybox",
+        ];
+        await until("a change is refused", async () => {
+          const { code, stderr } = await lab.try(
+            "h2",
+            ...create(`full-${Math.floor(performance.now())}`),
+          );
+          return code !== 0 && /no space left/.test(stderr);
+        });
+        await second.exec(["rm", `${folder}/filler`]);
+        await until(
+          "changes are taken again",
+          async () =>
+            (await lab.try("h2", ...create(`room-${Math.floor(performance.now())}`))).code === 0,
+        );
+        assert.match(await lab.fleet("h2", "service", "ls"), /before/);
+        await second.stop("agent");
+        await second.startAgent();
+        await until(
+          "it is all there after a restart",
+          async () => (await lab.try("h2", "service", "inspect", "before")).code === 0,
+        );
+      },
+    );
+
     await t.step("no agent at the socket", async () => {
       const { code, stderr } = await capture([
         BINARY,

@@ -162,5 +162,47 @@ Deno.test("several managers: nothing acknowledged is lost", async (t) => {
         assert.match(rm.stderr, /demoted to worker before removal/);
       },
     );
+
+    await t.step(
+      "one manager that is left makes a new cluster with all that was in the old one",
+      async () => {
+        await lab.fleet(
+          "h1",
+          "service",
+          "create",
+          "-d",
+          "-q",
+          "--no-resolve-image",
+          "--name",
+          "kept",
+          "--replicas",
+          "1",
+          "--constraint",
+          "node.hostname==h1",
+          "busybox:latest",
+          "sleep",
+          "100000",
+        );
+        await until("kept runs", async () => (await lab.running("kept")).length === 1);
+        const before = await lab.containers("kept");
+        const token = await lab.fleet("h1", "join-token", "-q", "worker");
+        for (const host of ["h2", "h3"]) await lab.host(host).stop("agent", "SIGKILL");
+        await until(
+          "quorum is lost",
+          async () => /quorum is lost/.test((await lab.try("h1", "info")).stdout),
+          20_000,
+        );
+        await lab.fleet("h1", "init", "--force-new-cluster");
+        await until(
+          "writes are back",
+          async () => (await write(lab, "h1", "after-loss")).code === 0,
+          20_000,
+        );
+        assert.match(await lab.fleet("h1", "info"), /1 manager, 1 reachable/);
+        assert.equal(await lab.fleet("h1", "join-token", "-q", "worker"), token);
+        assert.match(await lab.fleet("h1", "service", "ls"), /kept .*1\/1/);
+        assert.deepEqual(await lab.containers("kept"), before);
+      },
+    );
   });
 });

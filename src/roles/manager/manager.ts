@@ -170,6 +170,12 @@ export class Manager {
     await this.write((context) => bootstrap(context.tx, context.newId, foundation));
   }
 
+  /** One transaction as soon as this manager leads; for a cluster that was just made anew. */
+  async reorganise(run: (tx: Transaction) => void): Promise<void> {
+    await this.#untilLeading();
+    await this.write(({ tx }) => run(tx));
+  }
+
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;

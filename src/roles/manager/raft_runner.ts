@@ -1,6 +1,6 @@
 import { assert, must } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
-import { FleetError, messageOf } from "../../base/errors.ts";
+import { FleetError, kindOf, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { RaftNode } from "../../core/raft/node.ts";
 import type {
@@ -76,6 +76,8 @@ interface Pending {
 
 /** Proposals on their way at once. */
 const MAX_PENDING = 4_096;
+/** On a full disk writing is tried again this often. */
+const DISK_RETRY_MS = 1_000;
 /** Read requests on their way at once. */
 const MAX_READS = 4_096;
 
@@ -99,6 +101,8 @@ export class RaftRunner implements Proposer {
   #scheduled = false;
   #stopped = false;
   #readCount = 0;
+  /** A Ready that found the disk full. */
+  #unwritten: Ready | undefined;
   #leader: RaftId | "" = "";
   #leading = false;
   #cancelTick: () => void = () => {};
@@ -127,7 +131,7 @@ export class RaftRunner implements Proposer {
   start(): void {
     const tick = () => {
       if (this.#stopped) return;
-      this.#options.node.tick();
+      if (!this.#unwritten) this.#options.node.tick();
       this.#cancelTick = this.#options.clock.after(this.#options.tickMs, tick);
       this.#schedule();
     };
@@ -187,6 +191,14 @@ export class RaftRunner implements Proposer {
 
   #track(propose: () => { index: number; term: number }): Promise<number> {
     if (this.#stopped) return Promise.reject(lostLeadership());
+    if (this.#unwritten) {
+      return Promise.reject(
+        new FleetError(
+          "unavailable",
+          "no space left for the log: free some space; the change was not made",
+        ),
+      );
+    }
     if (this.#pending.size >= MAX_PENDING) {
       return Promise.reject(
         new FleetError("unavailable", "too many writes are on their way; try again"),
@@ -204,7 +216,7 @@ export class RaftRunner implements Proposer {
    * linearizable. @throws FleetError unavailable without a leader that can reach a majority
    */
   readBarrier(timeoutMs: number): Promise<void> {
-    if (this.#stopped) return Promise.reject(lostLeadership());
+    if (this.#stopped || this.#unwritten) return Promise.reject(lostLeadership());
     if (this.#reads.size >= MAX_READS) {
       return Promise.reject(new FleetError("unavailable", "too many reads are waiting; try again"));
     }
@@ -246,31 +258,36 @@ export class RaftRunner implements Proposer {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#stopped) return;
+    if (this.#scheduled || this.#stopped || this.#unwritten) return;
     this.#scheduled = true;
     this.#options.defer(() => {
       this.#scheduled = false;
       if (this.#stopped) return;
-      try {
-        while (!this.#stopped && this.#options.node.hasReady()) this.#round();
-      } catch (error) {
-        this.stop();
-        this.#options.events.onFailure(error);
-      }
+      this.#work();
     });
   }
 
-  #round(): void {
-    const { node, log, transport, machine } = this.#options;
-    const ready = node.ready();
-    if (ready.messagesEarly.length > 0) transport.send(ready.messagesEarly);
-    if (ready.snapshot || ready.entries.length > 0 || ready.hardState) {
-      log.append({
-        entries: ready.entries,
-        hardState: ready.hardState,
-        snapshot: ready.snapshot,
-      });
+  #work(): void {
+    if (this.#stopped) return;
+    try {
+      while (!this.#stopped && (this.#unwritten || this.#options.node.hasReady())) {
+        if (!this.#round()) return;
+      }
+    } catch (error) {
+      this.stop();
+      this.#options.events.onFailure(error);
     }
+  }
+
+  /** One Ready from decision to application; false when the disk is full and it has to be tried again. */
+  #round(): boolean {
+    const { node, transport, machine } = this.#options;
+    let ready = this.#unwritten;
+    if (!ready) {
+      ready = node.ready();
+      if (ready.messagesEarly.length > 0) transport.send(ready.messagesEarly);
+    }
+    if (!this.#persist(ready)) return false;
     if (ready.regressed) throw lostAcknowledgedEntries(ready.regressed);
     if (ready.snapshot) {
       machine.restore(ready.snapshot);
@@ -287,6 +304,34 @@ export class RaftRunner implements Proposer {
     node.advance();
     this.#settleApplied();
     this.#maybeSnapshot();
+    return true;
+  }
+
+  /**
+   * Makes a Ready durable. A full disk is no reason to give up: the transaction was undone as a whole, so
+   * the same Ready is written again until there is room; meanwhile this member is silent, and if it leads
+   * and is not alone, the others elect another leader.
+   */
+  #persist(ready: Ready): boolean {
+    const { entries, hardState, snapshot } = ready;
+    if (!snapshot && entries.length === 0 && !hardState) return true;
+    try {
+      this.#options.log.append({ entries, hardState, snapshot });
+    } catch (error) {
+      if (kindOf(error) !== "unavailable") throw error;
+      if (!this.#unwritten) {
+        this.#options.logger.log("error", "the log cannot be written; trying again", {
+          error: messageOf(error),
+        });
+      }
+      this.#unwritten = ready;
+      this.#failAll(messageOf(error));
+      this.#options.clock.after(DISK_RETRY_MS, () => this.#work());
+      return false;
+    }
+    if (this.#unwritten) this.#options.logger.log("info", "the log can be written again");
+    this.#unwritten = undefined;
+    return true;
   }
 
   #noteSoftState(ready: Ready): void {

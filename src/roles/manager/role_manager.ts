@@ -9,8 +9,9 @@ import type { View } from "../../model/view.ts";
 import type { RaftRunner } from "./raft_runner.ts";
 import type { Writer } from "./writer.ts";
 
-/** How often membership and roles are compared when nothing else asks for it. */
-const PERIOD_MS = 200;
+/** How often membership and roles are compared: often while something is under way. */
+const BUSY_PERIOD_MS = 200;
+const QUIET_PERIOD_MS = 1_000;
 /** A learner this close to the end of the log is caught up. */
 const CAUGHT_UP_ENTRIES = 100;
 
@@ -34,7 +35,7 @@ export async function runRoleManager(
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
-    await sleep(options.clock, PERIOD_MS, signal);
+    await sleep(options.clock, isBusy(options) ? BUSY_PERIOD_MS : QUIET_PERIOD_MS, signal);
     try {
       await settleOnce(options);
     } catch (error) {
@@ -43,6 +44,13 @@ export async function runRoleManager(
       });
     }
   }
+}
+
+/** Somebody catches up, or a role is not yet what it shall be. */
+function isBusy({ view, runner }: RoleManagerOptions): boolean {
+  if (runner.node.status().conf.learners.length > 0) return true;
+  for (const node of view.all("node")) if (node.Role !== (node.Spec.Role ?? "worker")) return true;
+  return false;
 }
 
 async function settleOnce(options: RoleManagerOptions): Promise<void> {

@@ -7,14 +7,10 @@ import type {
 } from "../../api/backend.ts";
 import { parseHostPort } from "../../base/addresses.ts";
 import { FleetError, messageOf } from "../../base/errors.ts";
-import { newId } from "../../base/ids.ts";
 import type { LogLevel } from "../../base/log.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "../../core/control/methods.ts";
 import { validateClusterSpec } from "../../core/control/cluster.ts";
-import { formatJoinToken } from "../../core/pki/join_token.ts";
-import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
 import type { Role } from "../../model/node.ts";
-import { NS_PER_MS } from "../../base/duration.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { Applied, View } from "../../model/view.ts";
 import { Manager } from "../manager/manager.ts";
@@ -33,6 +29,8 @@ import { checkAvailability, refusal } from "./admission.ts";
 import type { FleetNodeOptions, RunningAgent } from "./node_options.ts";
 
 export type { AgentHost, FleetNodeOptions, RunningAgent } from "./node_options.ts";
+import { dropOtherManagers, forceNewCluster } from "../manager/force_new_cluster.ts";
+import { foundCluster } from "./founding.ts";
 import { joinCluster } from "./joining.ts";
 import { leaveCluster, refuseLeave } from "./leaving.ts";
 import { registerManagerRoutes } from "./manager_routes.ts";
@@ -129,6 +127,7 @@ export class FleetNode implements Backend {
   }
 
   async init(request: InitRequest): Promise<string> {
+    if (request.ForceNewCluster) return await this.#forceNewCluster(request);
     this.#assertOutside();
     const { trust, clock, random, files, interfaces } = this.#options;
     const listenAddr = resolveListenAddress(
@@ -144,33 +143,16 @@ export class FleetNode implements Backend {
     const availability = checkAvailability(request.Availability);
     await this.#options.checkEngine();
     return await this.#exclusively(async () => {
-      const nodeId = newId(random);
-      const clusterId = newId(random);
-      const root = trust.createRootCa(clock.now());
-      const { keyPem, csrPem } = trust.createKeyAndCsr();
-      const expiry = request.Spec?.CAConfig?.NodeCertExpiry || CLUSTER_DEFAULTS.nodeCertExpiryNs;
-      const { certPem } = trust.issue({
-        caCertPem: root.certPem,
-        caKeyPem: root.keyPem,
-        csrPem,
-        nodeId,
-        role: "manager",
-        clusterId,
-        nowMs: clock.now(),
-        validityMs: expiry / NS_PER_MS,
-      });
-      const credentials = { caPem: root.certPem, certPem, keyPem };
-      const identity: Identity = {
-        nodeId,
-        clusterId,
-        role: "manager",
+      const { identity, credentials, foundation } = foundCluster({
+        request,
         listenAddr,
         advertiseAddr,
-        dataPathAddr: request.DataPathAddr || parseHostPort(advertiseAddr, 0).host,
-        managers: [{ nodeId, addr: advertiseAddr }],
-      };
-      const digest = trust.caDigest(root.certPem);
-      const token = () => formatJoinToken(digest, random.bytes(16));
+        availability,
+        trust,
+        random,
+        nowMs: clock.now(),
+      });
+      const { nodeId } = identity;
       const running = this.#prepare(identity, new HeldCredentials(credentials));
       try {
         await this.#listen(running);
@@ -179,22 +161,7 @@ export class FleetNode implements Backend {
         running.log = log;
         await Manager.found(log, nodeId);
         this.#startManager(running, log);
-        await running.manager!.bootstrap({
-          clusterId,
-          nodeId,
-          managerAddr: advertiseAddr,
-          availability,
-          spec: request.Spec,
-          rootCa: {
-            CACert: root.certPem,
-            CAKey: root.keyPem,
-            JoinTokens: { Worker: token(), Manager: token() },
-          },
-          unlockKey: undefined,
-          addrPool: request.DefaultAddrPool,
-          subnetSize: request.SubnetSize || undefined,
-          dataPathPort: request.DataPathPort || undefined,
-        });
+        await running.manager!.bootstrap(foundation);
         saveCredentials(files, credentials);
         saveIdentity(files, identity);
         await this.#startAgent(running);
@@ -205,6 +172,51 @@ export class FleetNode implements Backend {
         throw error;
       }
       this.#running = running;
+      return nodeId;
+    });
+  }
+
+  /** A cluster of one manager from this manager's data; services, tokens and CA stay. */
+  async #forceNewCluster(request: InitRequest): Promise<string> {
+    const before = this.#running;
+    if (!before?.manager) {
+      throw new FleetError(
+        "unavailable",
+        "--force-new-cluster recovers a cluster from a manager's data, and this node is no manager; run it on a manager that is left",
+      );
+    }
+    const { interfaces, files } = this.#options;
+    const advertiseAddr = request.AdvertiseAddr
+      ? resolveAdvertiseAddress({
+        given: request.AdvertiseAddr,
+        listen: before.identity.listenAddr,
+        interfaces,
+      })
+      : before.identity.advertiseAddr;
+    return await this.#exclusively(async () => {
+      this.#running = undefined;
+      await this.#halt(before);
+      const { nodeId } = before.identity;
+      const log = this.#options.openLog(false);
+      try {
+        await forceNewCluster(log, nodeId);
+      } finally {
+        log.close();
+      }
+      const identity = {
+        ...before.identity,
+        advertiseAddr,
+        managers: [{ nodeId, addr: advertiseAddr }],
+      };
+      saveIdentity(files, identity);
+      await this.#resume(identity, before.credentials);
+      await this.#running!.manager!.reorganise((tx) => {
+        dropOtherManagers(tx, nodeId);
+        const own = tx.get("node", nodeId);
+        if (own && own.ManagerAddr !== advertiseAddr) {
+          tx.update("node", { ...own, ManagerAddr: advertiseAddr });
+        }
+      });
       return nodeId;
     });
   }

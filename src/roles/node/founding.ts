@@ -1,0 +1,68 @@
+import type { InitRequest } from "../../api/backend.ts";
+import { parseHostPort } from "../../base/addresses.ts";
+import { NS_PER_MS } from "../../base/duration.ts";
+import { newId } from "../../base/ids.ts";
+import type { Random } from "../../base/random.ts";
+import type { Foundation } from "../../core/control/bootstrap.ts";
+import { formatJoinToken } from "../../core/pki/join_token.ts";
+import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
+import type { Identity } from "./identity.ts";
+import type { Credentials, Trust } from "./ports.ts";
+
+/** Makes all that a new cluster begins with: root, first certificate, ids, join tokens. Nothing is stored. */
+export function foundCluster(options: {
+  readonly request: InitRequest;
+  readonly listenAddr: string;
+  readonly advertiseAddr: string;
+  readonly availability: Foundation["availability"];
+  readonly trust: Trust;
+  readonly random: Random;
+  readonly nowMs: number;
+}): { identity: Identity; credentials: Credentials; foundation: Foundation } {
+  const { request, listenAddr, advertiseAddr, trust, random, nowMs } = options;
+  const nodeId = newId(random);
+  const clusterId = newId(random);
+  const root = trust.createRootCa(nowMs);
+  const { keyPem, csrPem } = trust.createKeyAndCsr();
+  const expiry = request.Spec?.CAConfig?.NodeCertExpiry || CLUSTER_DEFAULTS.nodeCertExpiryNs;
+  const { certPem } = trust.issue({
+    caCertPem: root.certPem,
+    caKeyPem: root.keyPem,
+    csrPem,
+    nodeId,
+    role: "manager",
+    clusterId,
+    nowMs,
+    validityMs: expiry / NS_PER_MS,
+  });
+  const digest = trust.caDigest(root.certPem);
+  const token = () => formatJoinToken(digest, random.bytes(16));
+  return {
+    credentials: { caPem: root.certPem, certPem, keyPem },
+    identity: {
+      nodeId,
+      clusterId,
+      role: "manager",
+      listenAddr,
+      advertiseAddr,
+      dataPathAddr: request.DataPathAddr || parseHostPort(advertiseAddr, 0).host,
+      managers: [{ nodeId, addr: advertiseAddr }],
+    },
+    foundation: {
+      clusterId,
+      nodeId,
+      managerAddr: advertiseAddr,
+      availability: options.availability,
+      spec: request.Spec,
+      rootCa: {
+        CACert: root.certPem,
+        CAKey: root.keyPem,
+        JoinTokens: { Worker: token(), Manager: token() },
+      },
+      unlockKey: undefined,
+      addrPool: request.DefaultAddrPool,
+      subnetSize: request.SubnetSize || undefined,
+      dataPathPort: request.DataPathPort || undefined,
+    },
+  };
+}
