@@ -24,7 +24,7 @@ export interface WriteRecord {
 export class SimDisk {
   readonly #time: VirtualTime;
   readonly #random: Random;
-  readonly #platter = new MemoryStorage();
+  #platter = new MemoryStorage();
   #cached: WriteRecord[] = [];
   #syncMs: number;
   /** Counts crashes, so that completions from before one come to nothing. */
@@ -87,20 +87,26 @@ export class SimDisk {
 
   /** What a starting process finds. */
   load(): MemoryStorage {
-    const storage = new MemoryStorage();
-    const snapshot = this.#platter.snapshot();
-    const first = this.#platter.firstIndex();
-    if (snapshot) {
-      storage.applySnapshot(snapshot);
-      // The log may begin before the snapshot's end; a starting process needs only what is behind.
-      const from = Math.max(first, snapshot.meta.index + 1);
-      storage.append(entriesFrom(this.#platter, from));
-    } else {
-      storage.append(entriesFrom(this.#platter, first));
-    }
-    storage.setHardState(this.#platter.initialState().hardState);
-    return storage;
+    return copy(this.#platter);
   }
+
+  /** The disk becomes what it was when `image` was made by {@link load}. */
+  restore(image: MemoryStorage): void {
+    this.#epoch++;
+    this.#cached = [];
+    this.#platter = copy(image);
+  }
+}
+
+function copy(from: MemoryStorage): MemoryStorage {
+  const storage = new MemoryStorage();
+  const snapshot = from.snapshot();
+  // The log may begin before the snapshot's end; a starting process needs only what is behind.
+  const first = snapshot ? snapshot.meta.index + 1 : from.firstIndex();
+  if (snapshot) storage.applySnapshot(snapshot);
+  storage.append(entriesFrom(from, first));
+  storage.setHardState(from.initialState().hardState);
+  return storage;
 }
 
 function entriesFrom(storage: MemoryStorage, from: number): readonly Entry[] {

@@ -1,3 +1,4 @@
+import { randomInt } from "../../src/base/random.ts";
 import type { Random } from "../../src/base/random.ts";
 import { between, chance, logBetween, pick, sample } from "./draw.ts";
 import type { SimMember } from "./member.ts";
@@ -7,6 +8,10 @@ import type { VirtualTime } from "./virtual_time.ts";
 
 /** Virtual milliseconds until the other side of a closed connection knows. */
 const CLOSE_MS = 10;
+/** A coup lasts this many virtual milliseconds at most. */
+const COUP_MS = 40_000;
+/** Virtual milliseconds between two looks at who leads. */
+const COUP_WATCH_MS = 10;
 /** What a hanging disk takes for one sync, at most. */
 const SLOW_SYNC_MS = 3_000;
 
@@ -18,8 +23,10 @@ export interface Targets {
   readonly network: SimNetwork;
   members(): readonly SimMember[];
   leader(): SimMember | undefined;
-  /** One step of membership churn. */
+  /** Membership churn. */
   churn(): void;
+  /** A member comes back with the disk of some time ago. */
+  restoreOldImage(): void;
 }
 
 /** Does something bad every now and then until it is stopped, and repairs what it broke. */
@@ -71,29 +78,12 @@ export class Nemesis {
       for (const member of this.#world.members()) this.#crash(member, true);
     },
     "pause": () => this.#victim().pause(this.#duration()),
-    "partition": () => {
-      const { network } = this.#world;
-      const [left, right] = this.#split();
-      for (const a of left) {
-        for (const b of right) {
-          network.cut(a.id, b.id);
-          network.cut(b.id, a.id);
-        }
-      }
-      this.#later(() => network.open());
-    },
-    "one-way": () => {
-      const { network } = this.#world;
-      const [left, right] = this.#split();
-      for (const a of left) for (const b of right) network.cut(a.id, b.id);
-      this.#later(() => network.open());
-    },
+    "partition": () => this.#partition(true),
+    "one-way": () => this.#partition(false),
     "clog": () => {
       const { network, random } = this.#world;
       const [left, right] = this.#split();
-      const extra = logBetween(random, 50, 2_000);
-      for (const a of left) for (const b of right) network.clog(a.id, b.id, extra);
-      this.#later(() => network.open());
+      this.#later(network.clog(links(left, right), logBetween(random, 50, 2_000)));
     },
     "slow-disk": () => {
       const { random, options } = this.#world;
@@ -116,8 +106,60 @@ export class Nemesis {
     "transfer": () => {
       this.#victim().transfer(pick(this.#world.random, this.#world.members()).id);
     },
+    "coup": () => this.#coup(),
     "churn": () => this.#world.churn(),
+    "old-image": () => this.#world.restoreOldImage(),
   };
+
+  #partition(bothWays: boolean): void {
+    const { network, random } = this.#world;
+    const [left, right] = this.#split();
+    const broken = links(left, right);
+    if (bothWays) broken.push(...links(right, left));
+    this.#later(network.cut(broken));
+    // The systems in between may have closed the connections.
+    if (chance(random, 0.5)) return;
+    for (const [from, to] of broken) this.#member(to)?.connectionClosed(from);
+  }
+
+  #member(id: string): SimMember | undefined {
+    return this.#world.members().find((member) => member.id === id);
+  }
+
+  /**
+   * For a while no leader lives long: soon after its election it crashes and stays down until the others would
+   * have no majority, then any of those that are down comes back. That is how entries of many terms come to
+   * lie side by side (Figure 8).
+   */
+  #coup(): void {
+    const { time, random } = this.#world;
+    const end = time.now() + logBetween(random, 1_000, COUP_MS);
+    const down: SimMember[] = [];
+    let term = 0;
+    const watch = () => {
+      if (this.#stopped) return;
+      if (time.now() > end) {
+        for (const member of down) member.start();
+        return;
+      }
+      const leader = this.#world.leader();
+      if (leader && leader.node!.term > term) {
+        term = leader.node!.term;
+        time.after(logBetween(random, 1, 1_000), () => {
+          if (this.#stopped || leader.node?.role !== "leader") return;
+          crash(this.#world, leader, chance(random, 0.3));
+          down.push(leader);
+        });
+      }
+      const voters = this.#world.members();
+      const up = voters.filter((member) => member.node !== undefined).length;
+      if (up <= voters.length >> 1 && down.length > 0) {
+        down.splice(randomInt(random, down.length), 1)[0]!.start();
+      }
+      time.after(COUP_WATCH_MS, watch);
+    };
+    watch();
+  }
 
   #later(repair: () => void): void {
     this.#world.time.after(this.#duration(), repair);
@@ -137,6 +179,10 @@ export class Nemesis {
       if (!this.#stopped) member.start();
     });
   }
+}
+
+function links(from: readonly SimMember[], to: readonly SimMember[]): [string, string][] {
+  return from.flatMap((a) => to.map((b): [string, string] => [a.id, b.id]));
 }
 
 /** Ends a process; whoever was connected to it may notice. */

@@ -69,8 +69,16 @@ export class SimMember implements Endpoint {
   readonly #reads = new Map<string, { key: string; done: (outcome: Outcome) => void }>();
   #readable: { context: string; index: number }[] = [];
 
-  constructor(id: RaftId, founders: readonly RaftId[], world: Surroundings) {
+  readonly #joinedIndex: number;
+
+  constructor(
+    id: RaftId,
+    founders: readonly RaftId[],
+    world: Surroundings,
+    joinedIndex = 0,
+  ) {
     this.id = id;
+    this.#joinedIndex = joinedIndex;
     this.#world = world;
     const { time, random, options } = world;
     this.disk = new SimDisk(time, random, options.syncMs);
@@ -115,6 +123,7 @@ export class SimMember implements Endpoint {
       id: this.id,
       random,
       applied: this.#applied,
+      joinedIndex: this.#joinedIndex,
       electionTicks: options.electionTicks,
       heartbeatTicks: options.heartbeatTicks,
       maxInflightMessages: options.maxInflightMessages,
@@ -207,8 +216,11 @@ export class SimMember implements Endpoint {
     this.#try(() => this.#node?.transferLeadership(to));
   }
 
-  proposeConfChange(change: ConfChange): boolean {
-    return this.#try(() => this.#node?.proposeConfChange(change));
+  /** The index of the change, if it was taken. */
+  proposeConfChange(change: ConfChange): number | undefined {
+    let index: number | undefined;
+    this.#try(() => void (index = this.#node?.proposeConfChange(change).index));
+    return index;
   }
 
   /** Expected refusals are part of life. */

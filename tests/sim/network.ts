@@ -21,10 +21,13 @@ export class SimNetwork {
   readonly #random: Random;
   readonly #options: Options;
   readonly #endpoint: (id: RaftId) => Endpoint | undefined;
-  readonly #cut = new Set<string>();
+  /** How many faults cut a link. */
+  readonly #cut = new Map<string, number>();
   /** Extra milliseconds per link. */
   readonly #clogged = new Map<string, number>();
   readonly #lastArrival = new Map<string, number>();
+  /** Counts the lives of an id: what an earlier one sent or was sent never arrives. */
+  readonly #lives = new Map<RaftId, number>();
   #faulty = true;
   delivered = 0;
   lost = 0;
@@ -48,8 +51,20 @@ export class SimNetwork {
     if (this.#faulty && chance(this.#random, loss)) return this.#lose(m);
     const copies = this.#faulty && chance(this.#random, duplication) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
-      this.#time.after(this.#delay(m), () => this.#arrive(m));
+      const life = this.#life(m);
+      this.#time.after(this.#delay(m), () => {
+        if (life === this.#life(m)) this.#arrive(m);
+      });
     }
+  }
+
+  #life(m: Message): number {
+    return (this.#lives.get(m.from) ?? 0) + (this.#lives.get(m.to) ?? 0);
+  }
+
+  /** The node `id` is gone; another one may get its id. Its connections are closed. */
+  bury(id: RaftId): void {
+    this.#lives.set(id, (this.#lives.get(id) ?? 0) + 1);
   }
 
   #delay(m: Message): number {
@@ -67,7 +82,7 @@ export class SimNetwork {
 
   #arrive(m: Message): void {
     const target = this.#endpoint(m.to);
-    if (target === undefined || this.#cut.has(`${m.from}>${m.to}`)) return this.#lose(m);
+    if (target === undefined || (this.#cut.get(`${m.from}>${m.to}`) ?? 0) > 0) return this.#lose(m);
     this.delivered++;
     this.onDelivery(m);
     target.receive(this.#options.wire ? decodeMessage(encodeMessage(m)) : m);
@@ -86,23 +101,35 @@ export class SimNetwork {
     this.#time.after(NOTICE_MS, () => this.#endpoint(m.from)?.snapshotSent(m.to, ok));
   }
 
-  cut(from: RaftId, to: RaftId): void {
-    this.#cut.add(`${from}>${to}`);
+  /** Cuts links; the returned function repairs them, unless another fault has cut them, too. */
+  cut(links: readonly (readonly [from: RaftId, to: RaftId])[]): () => void {
+    return this.#change(this.#cut, links, 1);
   }
 
-  clog(from: RaftId, to: RaftId, extraMs: number): void {
-    this.#clogged.set(`${from}>${to}`, extraMs);
+  /** Delays everything on links by `extraMs` more; the returned function ends that. */
+  clog(links: readonly (readonly [from: RaftId, to: RaftId])[], extraMs: number): () => void {
+    return this.#change(this.#clogged, links, extraMs);
   }
 
-  /** All links are open and free; what is lost at random goes on being lost. */
-  open(): void {
-    this.#cut.clear();
-    this.#clogged.clear();
+  #change(
+    what: Map<string, number>,
+    links: readonly (readonly [RaftId, RaftId])[],
+    amount: number,
+  ): () => void {
+    const add = (sign: number) => {
+      for (const [from, to] of links) {
+        const key = `${from}>${to}`;
+        what.set(key, (what.get(key) ?? 0) + sign * amount);
+      }
+    };
+    add(1);
+    return () => add(-1);
   }
 
   /** From now on nothing is lost, doubled or delayed for long. */
   heal(): void {
-    this.open();
+    this.#cut.clear();
+    this.#clogged.clear();
     this.#faulty = false;
   }
 }

@@ -161,6 +161,11 @@ export class Observer {
     return this.#removed.has(id);
   }
 
+  /** The node is gone; its id may come again. */
+  gone(id: RaftId): void {
+    this.#removed.delete(id);
+  }
+
   proposed(id: number, where: { index: number; term: number }): void {
     this.#proposals.set(id, where);
   }

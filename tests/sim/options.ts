@@ -16,9 +16,14 @@ export const FAULTS = [
   "full-disk",
   "flapping",
   "transfer",
+  "coup",
   "churn",
 ] as const;
-export type Fault = typeof FAULTS[number];
+/**
+ * `old-image` is never drawn: a member that loses acknowledged data breaks a promise on which Raft rests. It
+ * has a test of its own.
+ */
+export type Fault = typeof FAULTS[number] | "old-image";
 
 /** Everything that a seed decides before the run begins. */
 export interface Options {
@@ -63,11 +68,11 @@ export function drawOptions(seed: number): Options {
   const calm = chance(random, 0.1);
   const electionTicks = between(random, 5, 12);
   const minDelayMs = logBetween(random, 1, 20);
-  return {
+  const mixed: Options = {
     seed,
     members,
     clients: between(random, 1, 6),
-    durationMs: logBetween(random, 10_000, 60_000),
+    durationMs: logBetween(random, 10_000, 200_000),
     faults: calm ? [] : FAULTS.filter(() => chance(random, 0.5)),
     faultEveryMs: logBetween(random, 300, 5_000),
     minDelayMs,
@@ -80,13 +85,63 @@ export function drawOptions(seed: number): Options {
     tickSkew: chance(random, 0.7) ? 0 : random.float() * 0.25,
     electionTicks,
     heartbeatTicks: chance(random, 0.8) ? 1 : between(random, 1, Math.floor(electionTicks / 4)),
-    maxInflightMessages: logBetween(random, 1, 256),
-    maxMessageBytes: logBetween(random, 1, 100_000),
+    maxInflightMessages: chance(random, 0.3) ? 1 : logBetween(random, 1, 256),
+    maxMessageBytes: chance(random, 0.3) ? 1 : logBetween(random, 1, 100_000),
     maxUncommittedBytes: logBetween(random, 100, 1_000_000),
     maxCommittedBytes: logBetween(random, 1, 1_000_000),
     snapshotEvery: logBetween(random, 5, 500),
     keepEntries: logBetween(random, 1, 50) - 1,
     thinkMs: logBetween(random, 20, 400),
+  };
+  const roll = random.float();
+  if (roll < 0.15) return { ...mixed, ...drawCoup(random) };
+  if (roll < 0.3) return { ...mixed, ...drawChurn(random) };
+  if (roll < 0.4) return { ...mixed, ...drawDivided(random) };
+  return mixed;
+}
+
+/** Entries travel one by one and slowly while leaders come and go: where counting replicas goes wrong. */
+function drawCoup(random: Random): Partial<Options> {
+  const minDelayMs = logBetween(random, 1, 50);
+  return {
+    members: pick(random, [3, 4, 5, 5, 5]),
+    clients: between(random, 2, 6),
+    faults: ["coup"],
+    faultEveryMs: 2_000,
+    minDelayMs,
+    maxDelayMs: minDelayMs + logBetween(random, 10, 300),
+    electionTicks: 5,
+    maxInflightMessages: 1,
+    maxMessageBytes: 1,
+    thinkMs: logBetween(random, 10, 100),
+  };
+}
+
+/** The group changes in a hurry while parts of it cannot hear one another. */
+function drawChurn(random: Random): Partial<Options> {
+  return {
+    members: between(random, 3, 6),
+    faults: ["churn", "partition", pick(random, ["one-way", "pause", "coup", "power-loss"])],
+    faultEveryMs: logBetween(random, 200, 1_000),
+    maxDelayMs: between(random, 20, 60),
+    minDelayMs: 1,
+    loss: 0,
+    electionTicks: between(random, 5, 8),
+  };
+}
+
+/** Many read while leaders are cut off from their majority: where old leaders give old answers. */
+function drawDivided(random: Random): Partial<Options> {
+  return {
+    members: pick(random, [3, 5]),
+    clients: 6,
+    faults: ["partition", pick(random, ["one-way", "pause"])],
+    faultEveryMs: logBetween(random, 1_000, 4_000),
+    maxDelayMs: between(random, 2, 20),
+    minDelayMs: 1,
+    loss: 0,
+    electionTicks: between(random, 10, 12),
+    thinkMs: logBetween(random, 10, 50),
   };
 }
 

@@ -1,7 +1,8 @@
 import { SeededRandom } from "../../src/base/random.ts";
+import type { MemoryStorage } from "../../src/core/raft/memory_storage.ts";
 import type { ConfChange, RaftId } from "../../src/core/raft/types.ts";
 import { Workload } from "./clients.ts";
-import { chance, pick } from "./draw.ts";
+import { between, chance, pick } from "./draw.ts";
 import { crash, Nemesis } from "./faults.ts";
 import { checkHistory } from "./linearizability.ts";
 import { SimMember } from "./member.ts";
@@ -20,6 +21,11 @@ const HEAL_BOUND_MS = 60_000;
 const DRAIN_MS = 3_000;
 /** Virtual milliseconds after which a removed member's process is gone. */
 const RETIRE_MS = 2_000;
+/** Virtual milliseconds between two disk images, and how old one is that is restored. */
+const IMAGE_MS = 500;
+const MIN_IMAGE_AGE_MS = 1_500;
+/** Changes that an impatient operator asks for at once, at most. */
+const CHURN_BURST = 4;
 /** The largest group that churn makes. */
 const MAX_MEMBERS = 7;
 /** A process whose disk failed is started again after so many virtual milliseconds. */
@@ -40,6 +46,8 @@ export interface Result {
   readonly undecided: number;
   /** Virtual milliseconds from healing until all had everything. */
   readonly healMs: number;
+  /** Members that found out that they had lost acknowledged data. */
+  readonly regressed: number;
   readonly digest: number;
 }
 
@@ -58,6 +66,8 @@ class Simulation {
   readonly #nemesis: Nemesis;
   readonly #members = new Map<RaftId, SimMember>();
   readonly #surroundings: Surroundings;
+  /** Ids of nodes that left for good. */
+  readonly #retired: RaftId[] = [];
   #undecided = 0;
   #healMs = 0;
   #nextId = 1;
@@ -91,7 +101,11 @@ class Simulation {
       network: this.#network,
       members,
       leader: () => this.#leader(),
-      churn: () => this.#churn(),
+      churn: () => {
+        // Mostly in a hurry: a correct leader refuses all but the first.
+        for (let i = between(this.#random, 1, CHURN_BURST); i > 0; i--) this.#churn();
+      },
+      restoreOldImage: () => this.#restoreOldImage(),
     });
   }
 
@@ -119,6 +133,7 @@ class Simulation {
       faults: this.#nemesis.counts,
       undecided: this.#undecided,
       healMs: this.#healMs,
+      regressed: [...this.#members.values()].filter((m) => m.node?.status().regressed).length,
       digest: this.#observer.digest,
     };
   }
@@ -132,14 +147,15 @@ class Simulation {
     for (const id of founders) this.#add(id, founders).start();
     this.#workload.start();
     this.#nemesis.start();
+    if (this.#options.faults.includes("old-image")) this.#takeImages();
     this.#time.runUntil(this.#options.durationMs);
     this.#heal();
     this.#time.runUntil(this.#time.now() + DRAIN_MS);
     this.#check();
   }
 
-  #add(id: RaftId, founders: readonly RaftId[] = []): SimMember {
-    const member = new SimMember(id, founders, this.#surroundings);
+  #add(id: RaftId, founders: readonly RaftId[] = [], joinedIndex = 0): SimMember {
+    const member = new SimMember(id, founders, this.#surroundings, joinedIndex);
     this.#members.set(id, member);
     return member;
   }
@@ -171,12 +187,15 @@ class Simulation {
     if (learners.length > 0 && roll < 0.5) {
       leader.proposeConfChange({ type: "promote", id: pick(this.#random, learners) });
     } else if (voters.length + learners.length < MAX_MEMBERS && roll < 0.75) {
-      const id = `m${this.#nextId++}`;
-      if (leader.proposeConfChange({ type: "add-learner", id })) this.#add(id).start();
+      // A node that left may come again, under its old id and with an empty disk.
+      const again = chance(this.#random, 0.5) ? this.#retired.pop() : undefined;
+      const id = again ?? `m${this.#nextId++}`;
+      const index = leader.proposeConfChange({ type: "add-learner", id });
+      if (index !== undefined) this.#add(id, [], index).start();
     } else if (voters.length > 1) {
       const all = [...voters, ...learners];
       const change: ConfChange = { type: "remove", id: pick(this.#random, all) };
-      if (leader.proposeConfChange(change)) this.#retireLater(change.id);
+      if (leader.proposeConfChange(change) !== undefined) this.#retireLater(change.id);
     }
   }
 
@@ -186,11 +205,49 @@ class Simulation {
       const member = this.#members.get(id);
       if (!member || this.#healing) return;
       const removed = this.#observer.removed(id);
-      if (removed && chance(this.#random, 0.8)) {
+      // Many linger for long, ignorant of their removal, and may do no harm.
+      if (removed && chance(this.#random, 0.3)) {
         member.crash(true);
         this.#members.delete(id);
-      } else if (!removed) this.#retireLater(id);
+        this.#network.bury(id);
+        this.#observer.gone(id);
+        this.#retired.push(id);
+      } else this.#retireLater(id);
     });
+  }
+
+  readonly #images: { at: number; committed: number; disks: Map<RaftId, MemoryStorage> }[] = [];
+  /** Members with an old disk; `lost` when it lacks entries that the member acknowledged long ago. */
+  readonly #restored = new Map<RaftId, { lost: boolean }>();
+
+  #takeImages(): void {
+    const disks = new Map<RaftId, MemoryStorage>();
+    for (const [id, { disk }] of this.#members) disks.set(id, disk.load());
+    this.#images.push({ at: this.#time.now(), committed: this.#observer.committed, disks });
+    this.#time.after(IMAGE_MS, () => this.#takeImages());
+  }
+
+  /** Once per run: a follower comes back with an old disk, and in half of the runs the leader dies just then. */
+  #restoreOldImage(): void {
+    const now = this.#time.now();
+    const old = this.#images.filter((image) => image.at < now - MIN_IMAGE_AGE_MS);
+    const leader = this.#leader();
+    const followers = [...this.#members.values()].filter((member) => member !== leader);
+    const member = pick(this.#random, followers);
+    if (this.#restored.size > 0 || old.length === 0 || !leader) return;
+    const image = pick(this.#random, old);
+    const disk = image.disks.get(member.id)!;
+    // What everybody has heard of by now, whoever is gone.
+    const known = old.at(-1)!;
+    const lost =
+      disk.lastIndex() < Math.min(known.committed, known.disks.get(member.id)!.lastIndex());
+    this.#restored.set(member.id, { lost });
+    member.crash(true);
+    member.disk.restore(disk);
+    member.start();
+    if (!chance(this.#random, 0.5)) return;
+    leader.crash(true);
+    this.#time.after(between(this.#random, 1, 10_000), () => leader.start());
   }
 
   /** No more faults; everything runs again; then everybody must come to the same state in bounded time. */
@@ -233,7 +290,8 @@ class Simulation {
     const leader = this.#leader();
     if (!leader) return [...this.#members.values()];
     const { voters, learners } = leader.conf;
-    return [...voters, ...learners].flatMap((id) => this.#members.get(id) ?? []);
+    return [...voters, ...learners].flatMap((id) => this.#members.get(id) ?? [])
+      .filter((member) => member.node?.status().regressed === undefined);
   }
 
   #report(): string {
@@ -250,7 +308,12 @@ class Simulation {
   #check(): void {
     this.#observer.agreed(this.#current());
     for (const member of this.#members.values()) {
-      if (member.node?.status().regressed) {
+      const regressed = member.node?.status().regressed !== undefined;
+      const restored = this.#restored.get(member.id);
+      if (restored?.lost && !regressed) {
+        throw new Violation(`${member.id} lost acknowledged data and nobody noticed`);
+      }
+      if (regressed && !restored) {
         throw new Violation(`${member.id} believes that it lost acknowledged data`);
       }
     }

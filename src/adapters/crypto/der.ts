@@ -15,6 +15,7 @@ export const utf8 = (text: string) =>
   asn1.create(Class.UNIVERSAL, Type.UTF8, false, forge.util.encodeUtf8(text));
 export const boolean = (value: boolean) =>
   asn1.create(Class.UNIVERSAL, Type.BOOLEAN, false, value ? "\xff" : "\x00");
+export const nothing = () => asn1.create(Class.UNIVERSAL, Type.NULL, false, "");
 export const octets = (bytes: string) =>
   asn1.create(Class.UNIVERSAL, Type.OCTETSTRING, false, bytes);
 /** A bit string without unused bits. */

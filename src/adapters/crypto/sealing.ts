@@ -1,43 +1,63 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv } from "node:crypto";
 import { FleetError } from "../../base/errors.ts";
 
-/** AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce. */
+/**
+ * Records at rest: AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce.
+ *
+ * Random nonces under one key stay safe for 2^32 records (chance of a repetition below 2^-32, section 8.3
+ * there): ten days of 5,000 writes a second without pause. The chance grows with the square: ten times as
+ * many records are below 2^-25. A data key changes when its node joins anew.
+ */
 const VERSION = 1;
-const NONCE = 12;
-const TAG = 16;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const HEAD_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
 export const KEY_BYTES = 32;
+/** What a record is longer than its content. */
+export const SEAL_OVERHEAD_BYTES = HEAD_BYTES;
 
-/** `version, nonce, tag, ciphertext`. `context` is bound to the record: it opens only with the same. */
+const text = new TextEncoder();
+
+/**
+ * `version, nonce, tag, ciphertext`. `context` says what and where the record is; it is authenticated, not
+ * stored: the record opens only with the same words, so nobody can move it to another place.
+ */
 export function seal(key: Uint8Array, plain: Uint8Array, context: string): Uint8Array {
-  const nonce = randomBytes(NONCE);
+  const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
   const cipher = createCipheriv("aes-256-gcm", key, nonce);
-  cipher.setAAD(new TextEncoder().encode(context));
+  cipher.setAAD(text.encode(context));
+  // GCM is a stream: everything comes out of update, final only makes the tag.
   const body = cipher.update(plain);
-  const rest = cipher.final();
-  const out = new Uint8Array(1 + NONCE + TAG + body.length + rest.length);
+  cipher.final();
+  const out = new Uint8Array(HEAD_BYTES + body.length);
   out[0] = VERSION;
   out.set(nonce, 1);
-  out.set(cipher.getAuthTag(), 1 + NONCE);
-  out.set(body, 1 + NONCE + TAG);
-  out.set(rest, 1 + NONCE + TAG + body.length);
+  out.set(cipher.getAuthTag(), 1 + NONCE_BYTES);
+  out.set(body, HEAD_BYTES);
   return out;
 }
 
 /** @throws FleetError corrupt when the record was changed, torn, moved or sealed with another key */
 export function open(key: Uint8Array, record: Uint8Array, context: string): Uint8Array {
-  if (record[0] !== VERSION || record.length < 1 + NONCE + TAG) {
-    throw new FleetError("corrupt", `${context} is not a sealed record`);
+  if (record.length < HEAD_BYTES) {
+    throw new FleetError("corrupt", `${context} is damaged: it is too short for a sealed record`);
+  }
+  if (record[0] !== VERSION) {
+    throw new FleetError(
+      "corrupt",
+      `${context} is damaged, or a newer fleet wrote it: its format is ${
+        record[0]
+      }, this fleet knows ${VERSION}`,
+    );
   }
   try {
-    const decipher = createDecipheriv("aes-256-gcm", key, record.subarray(1, 1 + NONCE));
-    decipher.setAAD(new TextEncoder().encode(context));
-    decipher.setAuthTag(record.subarray(1 + NONCE, 1 + NONCE + TAG));
-    const body = decipher.update(record.subarray(1 + NONCE + TAG));
-    const rest = decipher.final();
-    const out = new Uint8Array(body.length + rest.length);
-    out.set(body);
-    out.set(rest, body.length);
-    return out;
+    const nonce = record.subarray(1, 1 + NONCE_BYTES);
+    const decipher = createDecipheriv("aes-256-gcm", key, nonce);
+    decipher.setAAD(text.encode(context));
+    decipher.setAuthTag(record.subarray(1 + NONCE_BYTES, HEAD_BYTES));
+    const body = decipher.update(record.subarray(HEAD_BYTES));
+    decipher.final();
+    return new Uint8Array(body.buffer, body.byteOffset, body.byteLength);
   } catch {
     throw new FleetError("corrupt", `${context} is damaged or was written with another key`);
   }

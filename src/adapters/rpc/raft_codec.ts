@@ -118,7 +118,9 @@ function writeMessage(writer: ByteWriter, message: BatchMessage): void {
     case "pre-vote-reply":
     case "vote-reply":
       writer.u8(message.reject ? 1 : 0);
-      return writer.varint(message.expect);
+      writer.varint(message.expect);
+      writer.varint(message.commit);
+      return writer.varint(message.commitTerm);
     case "append":
       return writeAppend(writer, message);
     case "append-reply":
@@ -205,7 +207,12 @@ function readVoteRequest(reader: ByteReader): Body<VoteRequest> {
 }
 
 function readVoteReply(reader: ByteReader): Body<VoteReply> {
-  return { reject: readFlag(reader), expect: reader.varint() };
+  return {
+    reject: readFlag(reader),
+    expect: reader.varint(),
+    commit: reader.varint(),
+    commitTerm: reader.varint(),
+  };
 }
 
 function readAppendReply(reader: ByteReader): Body<AppendReply> {

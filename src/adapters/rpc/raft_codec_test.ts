@@ -33,6 +33,8 @@ const bodies = {
     term: num,
     reject: fc.boolean(),
     expect: num,
+    commit: num,
+    commitTerm: num,
   }, PLAIN),
   append: fc.record({
     type: fc.constant("append" as const),

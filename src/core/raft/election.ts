@@ -134,7 +134,8 @@ export function handleVoteRequest(s: RaftState, m: VoteRequest): void {
     { term: m.lastTerm, index: m.lastIndex },
     { term: s.log.lastTerm(), index: s.log.lastIndex() },
   );
-  const granted = m.term >= s.term && mayVote && upToDate;
+  const granted = m.term >= s.term && mayVote && upToDate &&
+    s.log.lastIndex() >= s.config.joinedIndex;
   if (granted && m.type === "vote") {
     s.vote = m.from;
     s.electionElapsed = 0;
@@ -151,12 +152,23 @@ function reply(s: RaftState, m: VoteRequest, granted: boolean): void {
     term: granted ? m.term : s.term,
     reject: !granted,
     expect: s.expectOf(m.from),
+    commit: s.log.committed,
+    commitTerm: s.log.term(s.log.committed) ?? 0,
   });
 }
 
 /** A request of an earlier term: the answer lets the sender catch up. */
 export function refuseVote(s: RaftState, m: VoteRequest): void {
   reply(s, m, false);
+}
+
+/**
+ * Takes over the commit index of a voter, whatever its term. Index and term determine an entry and all before
+ * it (5.3), so an entry that this log has, too, is the one that was committed.
+ */
+export function learnCommit(s: RaftState, m: VoteReply): void {
+  if (s.role === "leader" || m.commitTerm === 0 || s.log.term(m.commit) !== m.commitTerm) return;
+  s.log.commitTo(m.commit);
 }
 
 export function handleVoteReply(s: RaftState, m: VoteReply): void {

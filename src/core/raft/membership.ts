@@ -22,12 +22,14 @@ function checkChange(s: RaftState, change: ConfChange): void {
     case "add-learner":
       if (member) throw new FleetError("conflict", `${id} is a member already`);
       return;
+    // It must know that it was added, or it would not vote (see `joinedIndex`).
     case "promote": {
       if (!member) throw new FleetError("invalid", `${id} is no member; add it as a learner first`);
       if (s.isVoter(id)) throw new FleetError("conflict", `${id} is a voter already`);
       const progress = s.progressOf(id);
       if (
         progress.state === "replicate" && progress.recentActive &&
+        progress.match >= Math.max(s.termStart, progress.joined) &&
         progress.match + MAX_PROMOTE_LAG >= s.log.lastIndex()
       ) return;
       throw new FleetError(
@@ -79,6 +81,8 @@ export function applyConfChange(s: RaftState, entry: Entry): ConfState {
   if (s.role === "leader") {
     if (!s.isVoter(s.id)) s.resigning = entry.index;
     adoptAsLeader(s);
+    const added = s.progress.get(change.id);
+    if (added && change.type === "add-learner") added.joined = entry.index;
   } else if (s.role !== "follower" && !s.isVoter(s.id)) {
     s.becomeFollower(s.term, "");
   }

@@ -26,6 +26,13 @@ export interface VoteReply extends Envelope {
   readonly reject: boolean;
   /** See {@link Heartbeat.expect}. */
   readonly expect: number;
+  /**
+   * The sender's commit index and the term of that entry. A candidate that has this entry learns that it is
+   * committed: otherwise one that does not know that it is the only member left could wait forever for the
+   * vote of a removed member whose log is longer.
+   */
+  readonly commit: number;
+  readonly commitTerm: number;
 }
 
 /** `AppendEntries` (§5.3). */

@@ -44,6 +44,8 @@ export function encodeMessage(m: Message): Uint8Array {
     case "vote-reply":
       out.uint(m.reject ? 1 : 0);
       out.uint(m.expect);
+      out.uint(m.commit);
+      out.uint(m.commitTerm);
       break;
     case "append":
       out.uint(m.prevIndex);
@@ -139,7 +141,14 @@ function decodeBody(input: ByteReader, type: MessageType): Message {
       };
     case "pre-vote-reply":
     case "vote-reply":
-      return { type, ...envelope, reject: flag(input), expect: input.uint() };
+      return {
+        type,
+        ...envelope,
+        reject: flag(input),
+        expect: input.uint(),
+        commit: input.uint(),
+        commitTerm: input.uint(),
+      };
     case "append": {
       const prevIndex = input.uint();
       const prevTerm = input.uint();

@@ -7,8 +7,8 @@ const envelope = { from: "n1", to: "n2", term: 2 ** 40 + 3 };
 const messages: Message[] = [
   { type: "pre-vote", ...envelope, lastIndex: 5, lastTerm: 4, force: false, expect: 3 },
   { type: "vote", ...envelope, lastIndex: 5, lastTerm: 4, force: true, expect: 0 },
-  { type: "pre-vote-reply", ...envelope, reject: true, expect: 300 },
-  { type: "vote-reply", ...envelope, reject: false, expect: 0 },
+  { type: "pre-vote-reply", ...envelope, reject: true, expect: 300, commit: 9, commitTerm: 2 },
+  { type: "vote-reply", ...envelope, reject: false, expect: 0, commit: 0, commitTerm: 0 },
   {
     type: "append",
     ...envelope,

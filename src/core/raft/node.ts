@@ -76,6 +76,7 @@ export class RaftNode {
     const s = this.#s;
     if (m.to !== s.id || m.from === s.id) return;
     if (following.checkRegression(s, m)) return;
+    if (m.type === "pre-vote-reply" || m.type === "vote-reply") election.learnCommit(s, m);
     if (m.term < s.term) return this.#stepStale(m);
     if (m.term > s.term && !this.#adoptTerm(m)) return;
     this.#dispatch(m);

@@ -167,6 +167,27 @@ Deno.test("a learner is added, caught up, promoted, and the leader removed", () 
   assert.equal(cluster.node("1").status().role, "follower");
 });
 
+Deno.test("the last member left learns of that from the removed one, whose log is longer", () => {
+  const cluster = new TestCluster(["1", "2"]);
+  cluster.elect("1");
+  cluster.node("1").proposeConfChange({ type: "remove", id: "1" });
+  cluster.pumpAll();
+  for (const m of cluster.queue.splice(0)) cluster.deliver(m);
+  cluster.pump("2");
+  // The removal is in both logs, and only 1 knows that it is committed; what it appends then gets lost.
+  cluster.node("1").propose(bytes(1));
+  cluster.drop = (m) => m.from === "1";
+  cluster.settle();
+  assert.deepEqual(cluster.member("1").conf.voters, ["2"]);
+  assert.deepEqual(cluster.member("2").conf.voters, ["1", "2"]);
+  cluster.heal();
+  cluster.member("1").restart();
+  cluster.node("2").leaderLost();
+  cluster.tick(40);
+  assert.equal(cluster.node("2").status().role, "leader");
+  assert.deepEqual(cluster.member("2").conf.voters, ["2"]);
+});
+
 Deno.test("membership changes that cannot be are refused with the reason", () => {
   const cluster = three();
   cluster.elect("1");
@@ -240,6 +261,11 @@ Deno.test("a former member that joined anew is not taken for one that lost its d
     expect: 4,
   });
   assert.equal(two.node.status().regressed, undefined);
+  const [reply] = two.node.ready().messages;
+  assert.ok(
+    reply?.type === "pre-vote-reply" && reply.reject,
+    "it may have voted in its earlier life",
+  );
 });
 
 Deno.test("reads wait for one heartbeat round, however many they are", () => {

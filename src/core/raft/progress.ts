@@ -26,6 +26,8 @@ export class Progress {
   probeSent = false;
   /** Send an append even when there is nothing new: its reply shows whether something got lost. */
   forced = false;
+  /** The index of the entry that added it, if that was in this leader's term. */
+  joined = 0;
   /** The commit index that it has reported. */
   commit = 0;
   /** The commit index that the last append carried. */

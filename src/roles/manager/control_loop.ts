@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { kindOf, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Applied, Change, View } from "../../model/view.ts";
+import { inParts } from "./in_parts.ts";
 
 /** A pure decision that looks at the objects named by keys. */
 export interface Reconciler {
@@ -47,7 +48,10 @@ const FULL_LOOK_MS = 60_000;
 /** Refusals in a row that are told as a warning: somebody else changes the same objects all the time. */
 const MANY_REFUSALS = 20;
 
-const LOST_RACES = ["out-of-sequence", "not-found", "conflict"];
+/** Whether a change was refused because somebody else was first: looking again is all it takes. */
+export function isLostRace(error: unknown): boolean {
+  return ["out-of-sequence", "not-found", "conflict"].includes(kindOf(error));
+}
 
 /**
  * The one driver of all control loops: collects what changed, lets the decision look, commits what it
@@ -174,15 +178,13 @@ class ControlLoop {
   }
 
   async #store(changes: readonly Change[], keys: readonly string[]): Promise<void> {
-    const { reconciler, logger } = this.#options;
+    const { reconciler, commit, logger } = this.#options;
     try {
-      for (let i = 0; i < changes.length; i += MAX_CHANGES) {
-        await this.#commit(changes.slice(i, i + MAX_CHANGES));
-      }
+      await inParts(changes, MAX_CHANGES, (part) => commit(part, this.#signal));
       this.#refusals = 0;
     } catch (error) {
       this.#signal.throwIfAborted();
-      if (!LOST_RACES.includes(kindOf(error))) {
+      if (!isLostRace(error)) {
         logger.log("error", "a decision could not be stored", {
           loop: reconciler.name,
           error: messageOf(error),
@@ -197,18 +199,6 @@ class ControlLoop {
           error: messageOf(error),
         });
       }
-    }
-  }
-
-  /** Objects can be large: a batch that does not fit into one entry goes in halves. */
-  async #commit(part: readonly Change[]): Promise<void> {
-    try {
-      await this.#options.commit(part, this.#signal);
-    } catch (error) {
-      if (kindOf(error) !== "invalid" || part.length === 1) throw error;
-      const half = Math.ceil(part.length / 2);
-      await this.#commit(part.slice(0, half));
-      await this.#commit(part.slice(half));
     }
   }
 }

@@ -10,6 +10,7 @@ import {
   diffAssignments,
 } from "../../core/dispatcher/assignments.ts";
 import { Sessions } from "../../core/dispatcher/sessions.ts";
+import type { Now } from "../../core/dispatcher/sessions.ts";
 import { applyStatusUpdates } from "../../core/dispatcher/status_updates.ts";
 import type { MemoryStore } from "../../core/store/memory_store.ts";
 import { MAX_STATUS_BATCH } from "../../model/session.ts";
@@ -17,7 +18,7 @@ import type { FromAgent, FromDispatcher } from "../../model/session.ts";
 import type { Applied, Change } from "../../model/view.ts";
 import type { RpcContext, RpcStream } from "../rpc.ts";
 import type { LeaderWork } from "./leader_work.ts";
-import { runControlLoop } from "./control_loop.ts";
+import { isLostRace, runControlLoop } from "./control_loop.ts";
 import type { Reconciler } from "./control_loop.ts";
 import {
   enforcerReconciler,
@@ -25,6 +26,7 @@ import {
   reaperReconciler,
   schedulerReconciler,
 } from "./reconcilers.ts";
+import { inParts } from "./in_parts.ts";
 import type { Writer } from "./writer.ts";
 
 export interface ClusterWorkOptions {
@@ -37,6 +39,8 @@ export interface ClusterWorkOptions {
   readonly managers: () => readonly { readonly nodeId: string; readonly addr: string }[];
 }
 
+/** Changes of one transaction, as in SwarmKit. */
+const MAX_CHANGES = 200;
 /** Differences gather this long before they go to a node. */
 const ASSIGNMENT_DELAY_MS = 5;
 
@@ -96,14 +100,12 @@ export class ClusterWork implements LeaderWork {
     } finally {
       session.end("the session is over");
       if (this.#connected.get(nodeId) === session) this.#connected.delete(nodeId);
-      const at = this.#sessions.closed(nodeId, session.id, this.#options.clock.now());
-      if (at !== undefined) this.#lookAtDeadlines();
+      if (this.#sessions.closed(nodeId, session.id, this.#now())) this.#lookAtDeadlines();
     }
   }
 
   async #receive(session: AgentSession, message: FromAgent, addr: string): Promise<void> {
     const { store, clock } = this.#options;
-    const now = clock.now();
     switch (message.type) {
       case "hello": {
         if (!store.get("node", session.nodeId)) {
@@ -119,23 +121,31 @@ export class ClusterWork implements LeaderWork {
           );
           return;
         }
+        if (!this.#sessions.admit(session.nodeId, this.#now())) {
+          throw new FleetError("unavailable", "too many sessions in a short time; try again later");
+        }
         session.open = true;
         this.#connected.get(session.nodeId)?.end("the node opened another session");
         this.#connected.set(session.nodeId, session);
         const hello = { nodeId: session.nodeId, sessionId: session.id, description, addr };
-        await this.#commit(() => this.#sessions.open(store, hello, clock.now()));
+        await this.#commit(() => this.#sessions.open(store, hello, this.#now()));
         session.begin();
         return;
       }
       case "heartbeat":
-        if (!this.#sessions.heartbeat(store, session.nodeId, session.id, now)) {
+        if (!this.#sessions.heartbeat(store, session.nodeId, session.id, this.#now())) {
           throw new FleetError("invalid", "session invalid");
         }
         return;
       case "status": {
         if (!session.open) throw new FleetError("invalid", "session invalid");
         const updates = message.updates.slice(0, MAX_STATUS_BATCH);
-        await this.#commit(() => applyStatusUpdates(store, session.nodeId, updates, clock.now()));
+        await inParts(
+          updates,
+          MAX_CHANGES,
+          (part) =>
+            this.#commit(() => applyStatusUpdates(store, session.nodeId, part, clock.now())),
+        );
         session.acknowledge();
         return;
       }
@@ -145,7 +155,7 @@ export class ClusterWork implements LeaderWork {
   }
 
   /** Commits what the decision says on the newest state. */
-  async #commit(decide: () => Change[]): Promise<void> {
+  async #commit(decide: () => readonly Change[]): Promise<void> {
     await this.#options.writer.write((tx) => {
       for (const change of decide()) tx.perform(change);
     }, this.#group?.signal);
@@ -154,21 +164,39 @@ export class ClusterWork implements LeaderWork {
   async #watchDeadlines(signal: AbortSignal): Promise<void> {
     const { store, clock } = this.#options;
     signal.addEventListener("abort", () => this.#lookAtDeadlines(), { once: true });
-    await this.#commit(() => this.#sessions.takeOver(store, clock.now()));
+    while (await this.#commitSome(this.#sessions.takeOver(store, this.#now()), signal));
     for (;;) {
       signal.throwIfAborted();
-      const { changes, wakeAtMs } = this.#sessions.expire(store, clock.now());
-      if (changes.length > 0) await this.#commit(() => changes);
+      const { changes, wakeInMs } = this.#sessions.expire(store, this.#now());
+      if (await this.#commitSome(changes, signal)) continue;
       await new Promise<void>((resolve) => {
-        const cancel = wakeAtMs === undefined
+        const cancel = wakeInMs === undefined
           ? () => {}
-          : clock.after(Math.max(1, wakeAtMs - clock.now()), resolve);
+          : clock.after(Math.max(1, wakeInMs), resolve);
         this.#lookAtDeadlines = () => {
           cancel();
           resolve();
         };
       });
     }
+  }
+
+  /** Commits the first of the changes; false when there were none. The caller decides anew then. */
+  async #commitSome(changes: readonly Change[], signal: AbortSignal): Promise<boolean> {
+    if (changes.length === 0) return false;
+    const some = changes.slice(0, MAX_CHANGES);
+    try {
+      await inParts(some, MAX_CHANGES, (part) => this.#commit(() => part));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isLostRace(error)) throw error;
+    }
+    return true;
+  }
+
+  #now(): Now {
+    const { clock } = this.#options;
+    return { wallMs: clock.now(), monotonicMs: clock.monotonic() };
   }
 
   #onApply(changes: readonly Applied[]): void {

@@ -2,18 +2,13 @@ import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import { renewalRetryDelay, renewalTime } from "../../core/pki/renewal_schedule.ts";
 import type { Role } from "../../model/node.ts";
 import type { IssueReply } from "../manager/certificate_authority.ts";
 import type { RpcDialer } from "../rpc.ts";
 import type { HeldCredentials } from "./identity.ts";
 import type { Credentials, Trust } from "./ports.ts";
 
-/** A renewal falls between these parts of the certificate's life, as in SwarmKit. */
-const EARLIEST = 0.5;
-const LATEST = 0.8;
-/** Failed renewals are tried again with a delay that doubles up to the limit. */
-const FIRST_RETRY_MS = 1_000;
-const LAST_RETRY_MS = 3_600_000;
 /** Timers longer than this are cut into pieces. */
 const MAX_TIMER_MS = 24 * 3_600_000;
 
@@ -61,9 +56,7 @@ export class Renewal {
   #plan(): void {
     if (this.#stopped) return;
     const { clock, random, trust, credentials } = this.#options;
-    const { notBeforeMs, notAfterMs } = trust.inspect(credentials.current().certPem);
-    const share = EARLIEST + random.float() * (LATEST - EARLIEST);
-    const at = notBeforeMs + (notAfterMs - notBeforeMs) * share;
+    const at = renewalTime(trust.inspect(credentials.current().certPem), random.float());
     this.#wait(Math.max(at - clock.now(), 0));
   }
 
@@ -91,7 +84,7 @@ export class Renewal {
       });
       this.#plan();
     } catch (error) {
-      const delay = Math.min(FIRST_RETRY_MS * 2 ** this.#failures++, LAST_RETRY_MS);
+      const delay = renewalRetryDelay(++this.#failures);
       this.#options.logger.log("warn", "certificate not renewed; trying again", {
         error: messageOf(error),
         delayMs: delay,

@@ -1,0 +1,112 @@
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { FleetError } from "../../base/errors.ts";
+import { base36 } from "../../base/ids.ts";
+import { DIGEST_LENGTH } from "../../core/pki/join_token.ts";
+import { BACKDATE_MS, CA_NAME } from "../../core/pki/node_certificate.ts";
+import { toDer } from "./der.ts";
+import {
+  caExtensions,
+  life,
+  nameIn,
+  nameOf,
+  newKey,
+  parseCertificates,
+  parsePrivateKey,
+  signCertificate,
+  signedBy,
+  spkiOf,
+} from "./x509.ts";
+
+const DAY_MS = 24 * 3_600_000;
+/** 20 years, as in Docker Swarm. */
+const CA_LIFE_MS = 20 * 365 * DAY_MS;
+/** A root that is brought along must live so much longer. */
+const MIN_CA_LEFT_MS = 365 * DAY_MS;
+/** One CA may stand between a root and a node: the cross-signed one of a rotation. */
+const ROOT_PATH_LENGTH = 1;
+
+/** A new self-signed root: CN swarm-ca, P-256, 20 years. */
+export function createRootCa(nowMs: number): { certPem: string; keyPem: string } {
+  const { key, keyPem, publicKeyDer } = newKey();
+  const name = nameOf(["commonName", CA_NAME]);
+  const certPem = signCertificate({
+    subject: name,
+    issuer: name,
+    publicKeyDer,
+    issuerKeyDer: publicKeyDer,
+    notBeforeMs: nowMs - BACKDATE_MS,
+    notAfterMs: nowMs + CA_LIFE_MS,
+    extensions: caExtensions(ROOT_PATH_LENGTH),
+  }, key);
+  return { certPem, keyPem };
+}
+
+/** Facts of a root as Docker's TLSInfo and a rotation compare them. */
+export interface RootFacts {
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly subjectDerBase64: string;
+  readonly keyDerBase64: string;
+}
+
+/**
+ * Checks a root that a person brought along, by SwarmKit's rules: one certificate, a CA, signed by itself,
+ * in force, at least a year to live, with the given key if there is one.
+ * @throws FleetError invalid, with the rule that is broken
+ */
+export function checkRootCa(certPem: string, keyPem: string | undefined, nowMs: number): RootFacts {
+  const certificates = parseCertificates(certPem);
+  const [root] = certificates;
+  const invalid = (reason: string) => new FleetError("invalid", `the CA certificate ${reason}`);
+  if (!root || certificates.length > 1) throw invalid("must come alone, without a chain");
+  if (!root.ca) throw invalid("is not one of a CA (basicConstraints)");
+  if (!signedBy(root, root)) throw invalid("is not signed by itself");
+  const { notBeforeMs, notAfterMs } = life(root);
+  if (nowMs < notBeforeMs) {
+    throw invalid(`is valid only from ${new Date(notBeforeMs).toISOString()}`);
+  }
+  if (notAfterMs - nowMs < MIN_CA_LEFT_MS) {
+    throw invalid(`ends on ${new Date(notAfterMs).toISOString()}; it needs a year to live`);
+  }
+  if (keyPem !== undefined && !root.checkPrivateKey(parsePrivateKey(keyPem, "the CA's key"))) {
+    throw invalid("and the CA's key do not belong together");
+  }
+  return {
+    notBeforeMs,
+    notAfterMs,
+    subjectDerBase64: Buffer.from(toDer(nameIn(root, "subject"))).toString("base64"),
+    keyDerBase64: Buffer.from(spkiOf(root)).toString("base64"),
+  };
+}
+
+/**
+ * The new root's subject, key and dates, signed by the old root: sent along with certificates that the new
+ * root signed, it makes them valid for nodes that still trust only the old one.
+ * @throws FleetError invalid
+ */
+export function crossSign(options: {
+  readonly newRootPem: string;
+  readonly oldRootPem: string;
+  readonly oldKeyPem: string;
+}): string {
+  const [fresh, old] = [parseCertificates(options.newRootPem)[0]!, options.oldRootPem];
+  const signer = parseCertificates(old)[0]!;
+  const key = parsePrivateKey(options.oldKeyPem, "the old root's key");
+  if (!signer.checkPrivateKey(key)) {
+    throw new FleetError("invalid", "the old root's certificate and key do not belong together");
+  }
+  return signCertificate({
+    subject: nameIn(fresh, "subject"),
+    issuer: nameIn(signer, "subject"),
+    publicKeyDer: spkiOf(fresh),
+    issuerKeyDer: spkiOf(signer),
+    ...life(fresh),
+    extensions: caExtensions(0),
+  }, key);
+}
+
+/** SHA-256 over the exact PEM bytes, as join tokens carry it. */
+export function caDigest(caPem: string): string {
+  return base36(new Uint8Array(createHash("sha256").update(caPem).digest()), DIGEST_LENGTH);
+}
