@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isDirty } from "../../src/core/orchestrator/dirty.ts";
+import { Scheduler } from "../../src/core/scheduler/scheduler.ts";
 import { modeOf } from "../../src/model/service.ts";
 import type { ServiceSpec } from "../../src/model/service_spec.ts";
 import { compareStates, isTerminal } from "../../src/model/task_state.ts";
@@ -231,6 +232,24 @@ function play(cluster: TestCluster, happening: Event): void {
   }
 }
 
+/** What a scheduler has booked on each node. */
+function loads(scheduler: Scheduler): unknown {
+  return [...scheduler.nodes().values()].map((info) => [
+    info.node.ID,
+    info.active,
+    info.freeNanoCpus,
+    [...info.tasks()].map(({ ID }) => ID).sort(),
+    ["s0", "s1", "s2"].map((id) => info.countOf(id)),
+    info.usesHostPort("8080/tcp"),
+  ]);
+}
+
+function fresh(cluster: TestCluster): Scheduler {
+  const scheduler = new Scheduler();
+  scheduler.resync(cluster.store);
+  return scheduler;
+}
+
 function clusterWith(services: readonly ServiceSpec[]): TestCluster {
   const cluster = new TestCluster();
   new OrchestrationChecker(cluster.store);
@@ -251,6 +270,7 @@ Deno.test("whatever happens, states only rise, slots do not double, nodes are no
       (services, events) => {
         const cluster = clusterWith(services);
         for (const happening of events) play(cluster, happening);
+        assert.deepEqual(loads(cluster.scheduler), loads(fresh(cluster)));
         for (const name of NODES) {
           cluster.updateNode(name, (node) => ({
             ...node,

@@ -1,9 +1,10 @@
 /**
- * `deno task sim [--seed N] [--seeds K] [--hours H] [--from N]`: plays seeds on virtual time. One seed prints
+ * `deno task sim [--seed N] [--seeds K] [--hours H] [--from N] [--only FAULT,FAULT]`: plays seeds on virtual time. One seed prints
  * what it drew and what happened; many print a summary and every failure. Exit status 1 on a failure.
  */
 import { parseArgs } from "node:util";
 import { describe, drawOptions, FAULTS } from "./options.ts";
+import type { Fault } from "./options.ts";
 import { runSeeds } from "./run.ts";
 import { simulate } from "./simulation.ts";
 
@@ -19,6 +20,8 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     /** Virtual hours. */
     hours: { type: "string" },
+    /** These faults instead of the drawn ones. */
+    only: { type: "string" },
   },
 });
 
@@ -26,8 +29,20 @@ console.log(`commit ${await commit()}`);
 if (values.seed !== undefined) playOne(Number(values.seed));
 else await playMany(Number(values.from), values.seeds, values.hours);
 
+function onlyFaults(): { only: Fault[] } | undefined {
+  if (values.only === undefined) return undefined;
+  const only = values.only.split(",").filter((name) => name !== "none");
+  for (const name of only) {
+    if (!(FAULTS as readonly string[]).includes(name)) {
+      throw new Error(`no fault is called "${name}"; there are ${FAULTS.join(", ")} and none`);
+    }
+  }
+  return { only: only as Fault[] };
+}
+
 function playOne(seed: number): void {
-  const options = drawOptions(seed);
+  const only = onlyFaults();
+  const options = { ...drawOptions(seed), ...(only ? { faults: only.only } : {}) };
   console.log(`seed ${seed}`);
   console.log(describe(options));
   const started = performance.now();
@@ -53,6 +68,7 @@ async function playMany(
   const count = seeds === undefined ? (hours === undefined ? 500 : MAX_SEEDS) : Number(seeds);
   const virtualMs = hours === undefined ? Infinity : Number(hours) * MS_PER_HOUR;
   const summary = await runSeeds(from, count, console.log, {
+    ...onlyFaults(),
     until: (so) => so.virtualMs >= virtualMs,
   });
   const seconds = (performance.now() - started) / 1000;

@@ -22,15 +22,22 @@ export interface Summary {
   readonly faults: ReadonlyMap<Fault, number>;
 }
 
+export interface RunOptions {
+  readonly mutation?: Mutation;
+  /** These faults, instead of those that the seed draws. */
+  readonly only?: readonly Fault[];
+  /** Looked at after each seed: ends the run early. */
+  readonly until?: (summary: Summary) => boolean;
+}
+
 /**
  * Plays `count` seeds from `from` on, and says every failing one with how to repeat it. `log` takes lines.
- * `until` may end it early.
  */
 export async function runSeeds(
   from: number,
   count: number,
   log: (line: string) => void,
-  options: { readonly mutation?: Mutation; readonly until?: (summary: Summary) => boolean } = {},
+  options: RunOptions = {},
 ): Promise<Summary> {
   const failed: Result[] = [];
   const faults = new Map<Fault, number>();
@@ -48,12 +55,17 @@ export async function runSeeds(
     faults,
   };
   for (let seed = from; seed < from + count; seed++) {
-    const result = simulate(drawOptions(seed), options.mutation ?? CORRECT);
+    const drawn = drawOptions(seed);
+    const result = simulate(
+      options.only ? { ...drawn, faults: options.only } : drawn,
+      options.mutation ?? CORRECT,
+    );
     if (result.failure !== undefined) {
       failed.push(result);
       log(`seed ${seed} FAILED: ${result.failure}`);
       log(`  drawn: ${describe(result.options)}`);
-      log(`  again: deno task sim --seed ${seed}`);
+      const only = options.only ? ` --only ${options.only}` : "";
+      log(`  again: deno task sim --seed ${seed}${only}`);
     }
     for (const [fault, n] of result.faults) faults.set(fault, (faults.get(fault) ?? 0) + n);
     summary = {

@@ -2,6 +2,8 @@ import { FleetError } from "../../base/errors.ts";
 
 /** Integers in the codecs are at most this; a JavaScript number is exact up to it. */
 const MAX_VARINT = Number.MAX_SAFE_INTEGER;
+/** Up to this length a text's length takes one byte, and copying by hand is faster. */
+const SHORT_TEXT = 64;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
@@ -26,6 +28,20 @@ export class ByteWriter {
   }
 
   text(value: string): void {
+    const start = this.#length;
+    if (value.length <= SHORT_TEXT) {
+      // Ids are short and ASCII; the encoder's call would cost more than the work.
+      this.#reserve(value.length + 1);
+      this.#buffer[this.#length++] = value.length;
+      let i = 0;
+      for (; i < value.length; i++) {
+        const code = value.charCodeAt(i);
+        if (code >= 0x80) break;
+        this.#buffer[this.#length++] = code;
+      }
+      if (i === value.length) return;
+      this.#length = start;
+    }
     this.bytes(encoder.encode(value));
   }
 
@@ -79,6 +95,24 @@ export class ByteReader {
   }
 
   text(): string {
+    const length = this.#buffer[this.#offset];
+    if (length !== undefined && length <= SHORT_TEXT) {
+      const begin = this.#offset + 1;
+      const end = begin + length;
+      if (end <= this.#buffer.length) {
+        let value = "";
+        let i = begin;
+        for (; i < end; i++) {
+          const code = this.#buffer[i]!;
+          if (code >= 0x80) break;
+          value += String.fromCharCode(code);
+        }
+        if (i === end) {
+          this.#offset = end;
+          return value;
+        }
+      }
+    }
     try {
       return decoder.decode(this.bytes());
     } catch (error) {

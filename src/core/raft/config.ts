@@ -32,7 +32,8 @@ export interface RaftConfig {
   /**
    * The index of the entry that added this member. A node that was a member before under the same id must
    * give it: what others remember of its earlier life is below and does not count, and it does not vote
-   * before its log reaches this index, since it may have voted in its earlier life. Default 0.
+   * or lead before its log reaches this index: it may have voted, and may have been the only voter, in
+   * its earlier life. Default 0.
    */
   readonly joinedIndex?: number;
   /** `RaftStatus.remembered` of an earlier run, if the owner kept it. */

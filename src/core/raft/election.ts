@@ -23,9 +23,13 @@ export function maybeCampaign(s: RaftState, kind: "pre-vote" | "transfer"): void
   if (!countVotes(s)) requestVotes(s, false);
 }
 
-/** Only voters lead, and only once they know the membership that they would lead. */
+/**
+ * Only voters lead, and only once they know the membership that they would lead. One that joined anew goes
+ * through the history of its earlier life, where it may have been the only voter.
+ */
 function mayLead(s: RaftState): boolean {
-  return s.isVoter(s.id) && s.log.snapshotMeta() === undefined && !hasUnappliedConf(s);
+  return s.isVoter(s.id) && s.log.applied >= s.config.joinedIndex &&
+    s.log.snapshotMeta() === undefined && !hasUnappliedConf(s);
 }
 
 /** Such a change is in force elsewhere already: an election by the old membership could elect a second leader. */

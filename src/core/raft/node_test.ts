@@ -268,6 +268,17 @@ Deno.test("a former member that joined anew is not taken for one that lost its d
   );
 });
 
+Deno.test("a former only voter that joined anew does not lead by its old membership", () => {
+  const cluster = new TestCluster(["1"]);
+  const one = cluster.member("1");
+  one.restart({ joinedIndex: 9 });
+  cluster.settle();
+  assert.deepEqual(one.conf.voters, ["1"], "so its log says so far");
+  one.node.campaign();
+  cluster.tick(50);
+  assert.equal(one.node.status().role, "follower");
+});
+
 Deno.test("reads wait for one heartbeat round, however many they are", () => {
   const cluster = three();
   cluster.elect("1");

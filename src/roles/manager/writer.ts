@@ -1,8 +1,9 @@
-import { FleetError } from "../../base/errors.ts";
+import { FleetError, kindOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
 import { encodeChanges } from "../../core/store/codec.ts";
 import type { MemoryStore } from "../../core/store/memory_store.ts";
 import { Transaction } from "../../core/store/transaction.ts";
+import type { Change } from "../../model/view.ts";
 
 /**
  * Replicates bytes. Resolves with the entry's index once it is committed *and applied* here; rejects
@@ -38,6 +39,8 @@ export class Writer {
   readonly #clock: Clock;
   readonly #waiting: Waiting[] = [];
   #running = false;
+  /** Writers that go alone next, since together they were too large for one entry. */
+  #alone = 0;
 
   constructor(options: { store: MemoryStore; proposer: Proposer; clock: Clock }) {
     this.#store = options.store;
@@ -77,6 +80,7 @@ export class Writer {
     const done: { waiting: Waiting; value: unknown }[] = [];
     const touched = new Set<string>();
     while (this.#waiting.length > 0 && batch.size < MAX_CHANGES_PER_ENTRY) {
+      if (this.#alone > 0 && done.length > 0) break;
       const waiting = this.#waiting[0]!;
       if (waiting.signal?.aborted) {
         this.#waiting.shift();
@@ -101,12 +105,30 @@ export class Writer {
       done.push({ waiting, value });
     }
     if (done.length === 0) return;
+    this.#alone = Math.max(0, this.#alone - 1);
     try {
       const changes = batch.changes();
-      if (changes.length > 0) await this.#proposer.propose(encodeChanges(changes));
+      const entry = changes.length > 0 ? this.#encode(changes, done) : undefined;
+      if (entry === "too large together") return;
+      if (entry) await this.#proposer.propose(entry);
       for (const { waiting, value } of done) waiting.resolve(value);
     } catch (error) {
       for (const { waiting } of done) waiting.reject(error);
+    }
+  }
+
+  /** The entry's bytes; writers that do not fit into one entry together wait again and go one by one. */
+  #encode(
+    changes: readonly Change[],
+    done: readonly { waiting: Waiting }[],
+  ): Uint8Array | "too large together" {
+    try {
+      return encodeChanges(changes);
+    } catch (error) {
+      if (done.length === 1 || kindOf(error) !== "invalid") throw error;
+      this.#waiting.unshift(...done.map(({ waiting }) => waiting));
+      this.#alone = done.length;
+      return "too large together";
     }
   }
 }

@@ -106,3 +106,18 @@ Deno.test("a caller that gave up is skipped", async () => {
   await assert.rejects(second, { kind: "canceled" });
   assert.equal(log.store.get("secret", "b"), undefined);
 });
+
+Deno.test("writers that are too large for one entry together go one by one", async () => {
+  const log = new ManualLog();
+  const large = (id: string) => ({ ID: id, Spec: { Name: id, Data: "x".repeat(900 * 1024) } });
+  const writes = ["a", "b", "c"].map((id) =>
+    log.writer.write((tx) => tx.create("secret", large(id)).ID)
+  );
+  for (let i = 0; i < 3; i++) assert.equal(await log.commitNext(), 1);
+  assert.deepEqual(await Promise.all(writes), ["a", "b", "c"]);
+  const small = ["d", "e"].map((id) =>
+    log.writer.write((tx) => tx.create("secret", secret(id)).ID)
+  );
+  assert.equal(await log.commitNext(), 2);
+  await Promise.all(small);
+});

@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { MemoryStore } from "../store/memory_store.ts";
+import type { Node } from "../../model/node.ts";
+import type { TaskSpec } from "../../model/service_spec.ts";
+import type { Task } from "../../model/task.ts";
+import { timeText } from "../../model/meta.ts";
+import type { Change } from "../../model/view.ts";
+import { isBetter, NodeHeap } from "./node_heap.ts";
+import type { Candidate } from "./node_heap.ts";
+import { NodeInfo } from "./node_info.ts";
+import { schedule, Scheduler } from "./scheduler.ts";
+
+const NOW = Date.UTC(2026, 0, 1);
+const META = { Version: { Index: 0 }, CreatedAt: timeText(NOW), UpdatedAt: "" };
+
+function node(ID: string, more: Partial<Node> = {}): Change {
+  const object: Node = {
+    ...META,
+    ID,
+    Spec: {},
+    Role: "worker",
+    Status: { State: "ready" },
+    Description: { Resources: { NanoCPUs: 2e9, MemoryBytes: 1e9 } },
+    ...more,
+  };
+  return { op: "create", table: "node", object };
+}
+
+function task(ID: string, Spec: TaskSpec = {}, more: Partial<Task> = {}): Change {
+  const object: Task = {
+    ...META,
+    ID,
+    Spec,
+    ServiceID: "s",
+    SpecVersion: { Index: 1 },
+    Status: { State: "pending" },
+    DesiredState: "running",
+    ...more,
+  };
+  return { op: "create", table: "task", object };
+}
+
+function storeOf(...changes: Change[]): MemoryStore {
+  const store = new MemoryStore();
+  store.apply(1, changes);
+  return store;
+}
+
+/** `task>node` or `task: reason`, in order. */
+function decisions(changes: readonly Change[]): string[] {
+  return changes.map((change) => {
+    const { ID, NodeID, Status } = (change as { object: Task }).object;
+    return Status.State === "assigned" ? `${ID}>${NodeID}` : `${ID}: ${Status.Err ?? Status.State}`;
+  });
+}
+
+const cpus = (n: number): TaskSpec => ({ Resources: { Reservations: { NanoCPUs: n * 1e9 } } });
+
+Deno.test("one that waits is placed, one that nobody wants any more ends", () => {
+  const store = storeOf(node("a"), task("t1"), task("t2", {}, { DesiredState: "shutdown" }));
+  assert.deepEqual(decisions(schedule(store, NOW).changes), ["t2: shutdown", "t1>a"]);
+});
+
+Deno.test("nothing that was decided is booked before it is stored", () => {
+  const store = storeOf(node("a"), task("t1", cpus(2)));
+  const scheduler = new Scheduler();
+  scheduler.resync(store);
+  const first = scheduler.schedule(store, NOW);
+  assert.deepEqual(scheduler.schedule(store, NOW), first);
+  store.onApply((changes) => scheduler.apply(changes));
+  store.apply(2, first.changes);
+  store.apply(3, [task("t2", cpus(1))]);
+  assert.deepEqual(decisions(scheduler.schedule(store, NOW).changes), [
+    "t2: no suitable node (1 node has 0 of 1 CPUs free)",
+  ]);
+});
+
+Deno.test("what a task holds is free when it has stopped, not when it is told to", () => {
+  const running = (DesiredState: Task["DesiredState"], State: Task["Status"]["State"]) =>
+    task("old", cpus(2), { NodeID: "a", DesiredState, Status: { State } });
+  const waits = storeOf(node("a"), running("shutdown", "running"), task("new", cpus(1)));
+  assert.match(decisions(schedule(waits, NOW).changes)[0]!, /no suitable node/);
+  const stopped = storeOf(node("a"), running("shutdown", "shutdown"), task("new", cpus(1)));
+  assert.deepEqual(decisions(schedule(stopped, NOW).changes), ["new>a"]);
+});
+
+Deno.test("a successor that waits for its predecessor may have its place; one that does not may not", () => {
+  const old = task("old", cpus(2), { NodeID: "a", Status: { State: "running" } });
+  const store = (DesiredState: "ready" | "running") =>
+    storeOf(node("a"), old, task("new", cpus(2), { Replaces: "old", DesiredState }));
+  assert.deepEqual(decisions(schedule(store("ready"), NOW).changes), ["new>a"]);
+  assert.match(decisions(schedule(store("running"), NOW).changes)[0]!, /no suitable node/);
+});
+
+Deno.test("a task that shall leave its node goes where it is told, or anywhere else", () => {
+  const old = task("old", {}, {
+    NodeID: "a",
+    Status: { State: "running" },
+    Relocate: { At: "", To: "c" },
+  });
+  const successor = task("new", {}, { Replaces: "old", PreferredNodeID: "c" });
+  const nodes = [node("a"), node("b"), node("c")];
+  assert.deepEqual(decisions(schedule(storeOf(...nodes, old, successor), NOW).changes), ["new>c"]);
+  const paused = node("c", { Spec: { Availability: "pause" } });
+  assert.deepEqual(
+    decisions(schedule(storeOf(nodes[0]!, nodes[1]!, paused, old, successor), NOW).changes),
+    ["new>b"],
+  );
+});
+
+Deno.test("a node where the service fails again and again comes last", () => {
+  const failed = Array.from({ length: 5 }, (_, i) =>
+    task(`f${i}`, {}, {
+      NodeID: "a",
+      DesiredState: "shutdown",
+      Status: { State: "failed", AppliedAt: timeText(NOW - 60_000) },
+    }));
+  const busy = task("other", {}, { NodeID: "b", Status: { State: "running" } });
+  const store = storeOf(node("a"), node("b"), ...failed, busy, task("new"));
+  assert.deepEqual(decisions(schedule(store, NOW).changes), ["new>b"]);
+  assert.deepEqual(decisions(schedule(store, NOW + 10 * 60_000).changes), ["new>a"]);
+});
+
+Deno.test("a reason is told at once, and told anew at most every ten seconds", () => {
+  const waiting = (Err: string, at: number) =>
+    storeOf(
+      node("a"),
+      task("t", cpus(3), {
+        Status: { State: "pending", Err, Timestamp: timeText(at) },
+      }),
+    );
+  const late = schedule(waiting("an old reason", NOW - 10_000), NOW);
+  assert.deepEqual(decisions(late.changes), [
+    "t: no suitable node (1 node has 2 of 3 CPUs free)",
+  ]);
+  assert.deepEqual(schedule(waiting("an old reason", NOW - 4_000), NOW), {
+    changes: [],
+    wakeAtMs: NOW + 6_000,
+  });
+});
+
+Deno.test("without nodes the reason says so", () => {
+  assert.deepEqual(decisions(schedule(storeOf(task("t")), NOW).changes), [
+    "t: no suitable node (the cluster has no nodes)",
+  ]);
+});
+
+Deno.test("the heap's best is the best, whatever moves", () => {
+  const load = fc.record({
+    ofService: fc.nat({ max: 3 }),
+    total: fc.nat({ max: 3 }),
+    failures: fc.nat({ max: 7 }),
+  });
+  fc.assert(fc.property(
+    fc.array(load, { minLength: 1, maxLength: 20 }),
+    fc.array(fc.tuple(fc.nat({ max: 19 }), fc.constantFrom("more", "leave", "come"))),
+    (loads, moves) => {
+      const info = new NodeInfo((node("x") as { object: Node }).object);
+      const all = loads.map((entry, order): Candidate => ({ ...entry, info, order, position: -1 }));
+      const heap = new NodeHeap();
+      for (const candidate of all) heap.add(candidate);
+      for (const [at, move] of moves) {
+        const candidate = all[at % all.length]!;
+        const inside = candidate.position >= 0;
+        if (move === "more") {
+          candidate.ofService++;
+          candidate.total++;
+          if (inside) heap.moved(candidate);
+        } else if (move === "leave" && inside) heap.remove(candidate);
+        else if (move === "come" && !inside) heap.add(candidate);
+        const open = all.filter(({ position }) => position >= 0);
+        const best = open.reduce<Candidate | undefined>(
+          (winner, next) => !winner || isBetter(next, winner) ? next : winner,
+          undefined,
+        );
+        assert.equal(heap.best, best);
+      }
+    },
+  ));
+});
