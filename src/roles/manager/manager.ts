@@ -50,6 +50,8 @@ export interface ManagerOptions {
   readonly defer: (fn: () => void) => void;
   /** Addresses of managers that are known from elsewhere, until the store names them. */
   readonly knownManagers: readonly { readonly nodeId: string; readonly addr: string }[];
+  /** Index of the entry that added this member; 0 for the founder. */
+  readonly joinedIndex: number;
   readonly tickMs: number;
   /** What the leader runs beside the role manager: control loops and dispatcher. */
   readonly createLeaderWork: (manager: Manager) => LeaderWork;
@@ -110,6 +112,7 @@ export class Manager {
       heartbeatTicks: CLUSTER_DEFAULTS.heartbeatTick,
       random: options.random,
       applied: snapshot?.meta.index ?? 0,
+      joinedIndex: options.joinedIndex,
     }, options.log);
     this.#conf = node.status().conf;
     this.runner = new RaftRunner({

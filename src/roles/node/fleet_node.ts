@@ -445,6 +445,7 @@ export class FleetNode implements Backend {
       defer,
       tickMs,
       knownManagers: running.identity.managers,
+      joinedIndex: running.identity.joinedIndex ?? 0,
       createLeaderWork: this.#options.createLeaderWork,
       onBlocked: (nodeIds) => {
         for (const id of nodeIds) {
@@ -496,10 +497,11 @@ export class FleetNode implements Backend {
   async #becomeManager(running: Running): Promise<void> {
     if (!running.listener) await this.#listen(running);
     const addr = running.identity.advertiseAddr;
-    const { managers } = await this.#callLeader(running, "raft.join", { addr }) as {
+    const reply = await this.#callLeader(running, "raft.join", { addr }) as {
       managers: { nodeId: string; addr: string }[];
+      joinedIndex: number;
     };
-    running.identity = { ...running.identity, role: "manager", managers };
+    running.identity = { ...running.identity, role: "manager", ...reply };
     const log = this.#options.openLog(true);
     running.log = log;
     this.#startManager(running, log);

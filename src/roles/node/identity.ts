@@ -10,6 +10,8 @@ export interface Identity {
   readonly listenAddr: string;
   readonly advertiseAddr: string;
   readonly dataPathAddr: string;
+  /** Index of the entry that added this manager to the consensus group; its log is void before. */
+  readonly joinedIndex?: number;
   /** Last known managers, newest first. */
   readonly managers: readonly { readonly nodeId: string; readonly addr: string }[];
 }

@@ -118,12 +118,16 @@ async function joinRaft(manager: Manager, body: unknown, context: RpcContext): P
     if (node.ManagerAddr !== addr) tx.update("node", { ...node, ManagerAddr: addr });
   });
   const { voters, learners } = manager.confState();
-  if (!voters.includes(nodeId) && !learners.includes(nodeId)) {
-    await manager.runner.proposeConfChange({ type: "add-learner", id: nodeId });
+  // It asks with an empty log: what it was before under this id must not count any more.
+  if (voters.includes(nodeId) || learners.includes(nodeId)) {
+    await manager.runner.proposeConfChange({ type: "remove", id: nodeId });
   }
-  return {
-    managers: manager.members().map((member) => ({ nodeId: member.nodeId, addr: member.addr })),
-  };
+  const joinedIndex = await manager.runner.proposeConfChange({ type: "add-learner", id: nodeId });
+  const managers = manager.members().map((member) => ({
+    nodeId: member.nodeId,
+    addr: member.addr,
+  }));
+  return { managers, joinedIndex };
 }
 
 async function leaveRaft(manager: Manager, nodeId: string): Promise<void> {
