@@ -164,12 +164,12 @@ export class LabHost {
   /** Engine, containerd, shims and containers at once. The agent stays. */
   async killEngine(): Promise<void> {
     const spared = new Set([this.#first(), this.pid("agent")]);
-    // Shims that die do not take their containers with them: those go by their cgroup.
-    await killAll(() =>
-      [...this.processes(), ...processesInCgroup(this.layout.cgroup)].filter((pid) =>
-        !spared.has(pid)
-      )
-    );
+    // Shims that die do not take their containers with them: those go by their cgroup. What the first
+    // process waits for it would start again at once, for ever.
+    await killAll(() => [
+      ...this.processes().filter((pid) => !spared.has(pid) && !isKeeper(pid)),
+      ...processesInCgroup(this.layout.cgroup),
+    ]);
   }
 
   /** All at once, as a power cut; `boot` and the starts bring the host back with what was on disk. */
@@ -330,6 +330,15 @@ async function answers(socket: string): Promise<boolean> {
     const buffer = new Uint8Array(64);
     const count = await connection.read(buffer) ?? 0;
     return new TextDecoder().decode(buffer.subarray(0, count)).startsWith("HTTP/1.1 200");
+  } catch {
+    return false;
+  }
+}
+
+/** Whether this is the sleep that a host's first process waits for. */
+function isKeeper(pid: number): boolean {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/cmdline`) === "sleep\0infinity\0";
   } catch {
     return false;
   }
