@@ -1,4 +1,5 @@
 import { SECOND_NS } from "../../src/base/duration.ts";
+import { relocate } from "../../src/core/orchestrator/relocate.ts";
 import { planRebalance } from "../../src/core/scheduler/rebalance.ts";
 import type { Node } from "../../src/model/node.ts";
 import type { ServiceSpec, TaskSpec, UpdateConfig } from "../../src/model/service_spec.ts";
@@ -163,15 +164,12 @@ class Scenario {
   }
 
   #relocate(name: string, to: string | undefined): void {
-    this.#cluster.write((tx) => {
-      for (const task of this.#cluster.tasks()) {
-        if (this.#slot(task) !== name || task.Status.State !== "running") continue;
-        tx.update("task", {
-          ...task,
-          Relocate: { At: new Date(this.#cluster.nowMs).toISOString(), ...(to ? { To: to } : {}) },
-        });
-      }
-    });
+    const cluster = this.#cluster;
+    const task = cluster.tasks().find((candidate) =>
+      this.#slot(candidate) === name && candidate.Status.State === "running"
+    );
+    const moves = task ? [{ taskId: task.ID, ...(to ? { to } : {}) }] : [];
+    cluster.commit(relocate(cluster.store, moves, { nowMs: cluster.nowMs }).changes);
   }
 
   #rebalance(name: string): string[] {

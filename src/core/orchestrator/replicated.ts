@@ -2,6 +2,7 @@ import { replicasOf } from "../../model/service.ts";
 import type { Task } from "../../model/task.ts";
 import { isDirty } from "./dirty.ts";
 import type { Draft } from "./draft.ts";
+import { isRelocating } from "./relocate.ts";
 import { mayMove } from "./restart.ts";
 import { isGone, isVacated, slotKey, slotsOf } from "./slots.ts";
 import { createWaiting, isInUse, superviseSlot } from "./supervise.ts";
@@ -35,7 +36,7 @@ export function reconcileReplicated(draft: Draft): void {
     {
       isOutdated: (task) => isDirty(service, task, nodeOf(task)),
       isMisplaced: (task) =>
-        task.Relocate !== undefined || (task.NodeID !== undefined && isVacated(nodeOf(task))),
+        isRelocating(draft, task) || (task.NodeID !== undefined && isVacated(nodeOf(task))),
     },
     ({ slot }) => ({ slot: Number(slot.key) }),
   );

@@ -152,6 +152,7 @@ export class PlacementGroup {
       const refusal = this.#refusal(info);
       if (beside) discount(info, task, beside, 1);
       if (refusal) refusals.push(refusal);
+      else if (beside?.Relocate) refusals.push(LEAVING);
     }
     return explain(refusals);
   }
@@ -162,6 +163,9 @@ export class PlacementGroup {
     return undefined;
   }
 }
+
+/** The node that a task is moved away from would fit. */
+const LEAVING: Refusal = { what: "leaving", say: () => "1 node is the one that the task leaves" };
 
 /**
  * A successor does not compete with its predecessor for the spread; and one that waits until that has
