@@ -39,6 +39,7 @@ const STOP_TIMEOUT_MS = 4_500;
 /** Is the agent of this machine until SIGTERM or SIGINT; resolves to the exit code. */
 export async function runAgent(options: AgentOptions, build: BuildInfo): Promise<number> {
   const logger = processLogger(options.logLevel, options.logFormat);
+  refuseUnserved(options);
   ensurePrivateDirectory(options.dataDir);
   const lock = lockDirectory(options.dataDir);
   const engine = new Engine(socketPath(options.dockerHost));
@@ -77,6 +78,18 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   lock.release();
   clearTimeout(hard);
   return code;
+}
+
+/** @throws FleetError unimplemented for addresses on which this version would serve nothing */
+function refuseUnserved({ metricsAddr, uiAddr }: AgentOptions): void {
+  for (const [flag, address] of [["--metrics-addr", metricsAddr], ["--ui-addr", uiAddr]]) {
+    if (address) {
+      throw new FleetError(
+        "unimplemented",
+        `${flag} ${address}: this version of fleet serves nothing there; leave the flag out`,
+      );
+    }
+  }
 }
 
 function createNode(
