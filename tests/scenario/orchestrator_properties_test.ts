@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isDirty } from "../../src/core/orchestrator/dirty.ts";
+import { DEFAULT_MOVES_PER_MINUTE, relocate } from "../../src/core/orchestrator/relocate.ts";
+import { planRebalance } from "../../src/core/scheduler/rebalance.ts";
 import { Scheduler } from "../../src/core/scheduler/scheduler.ts";
 import { modeOf } from "../../src/model/service.ts";
 import type { ServiceSpec } from "../../src/model/service_spec.ts";
@@ -85,6 +87,7 @@ type Event =
   | { do: "image"; pick: number; to: string }
   | { do: "scale"; pick: number; to: number }
   | { do: "rollback"; pick: number }
+  | { do: "relocate"; pick: number }
   | { do: "wait"; seconds: number }
   | { do: "look" | "settle" | "leader" };
 
@@ -140,6 +143,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("rollback" as const), pick }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("relocate" as const), pick }) },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -219,6 +223,11 @@ function play(cluster: TestCluster, happening: Event): void {
       );
     case "rollback":
       return cluster.rollBack(chosen(services, happening.pick)!);
+    case "relocate": {
+      const task = chosen(tasks, happening.pick);
+      const moves = task ? [{ taskId: task.ID }] : [];
+      return cluster.commit(relocate(cluster.store, moves, { nowMs: cluster.nowMs }).changes);
+    }
     case "wait":
       cluster.nowMs += happening.seconds * 1000;
       return;
@@ -443,5 +452,47 @@ Deno.test("a job's slots complete once each, whatever fails or is lost", () => {
       },
     ),
     { numRuns: 150 },
+  );
+});
+
+Deno.test("a rebalance comes to an end, evens the nodes out and stops nothing before its successor runs", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 12 }),
+      fc.integer({ min: 1, max: 3 }),
+      fc.integer({ min: 1, max: 4 }),
+      (replicas, before, joining) => {
+        const cluster = new TestCluster();
+        new OrchestrationChecker(cluster.store);
+        for (let i = 0; i < before; i++) cluster.addNode(`n${i}`);
+        cluster.addService({
+          Name: "s0",
+          Mode: { Replicated: { Replicas: replicas } },
+          TaskTemplate: { ContainerSpec: { Image: "good:1" } },
+        });
+        cluster.settleWithAgents();
+        for (let i = 0; i < joining; i++) cluster.addNode(`new${i}`);
+        cluster.store.onApply(() => {
+          const running = cluster.tasks("s0").filter(({ Status }) => Status.State === "running");
+          assert.ok(running.length >= replicas);
+        });
+        const plan = () => planRebalance(cluster.store, { nowMs: cluster.nowMs });
+        for (let minute = 0; plan().length > 0; minute++) {
+          assert.ok(minute < 20, "the plan does not come to an end");
+          const { changes } = relocate(cluster.store, plan(), { nowMs: cluster.nowMs });
+          assert.ok(changes.length <= DEFAULT_MOVES_PER_MINUTE);
+          cluster.commit(changes);
+          cluster.advance(60_000);
+        }
+        assert.deepEqual(deviations(cluster.store, cluster.service("s0")), []);
+        const counts = [...cluster.store.all("node")].map(({ ID }) =>
+          cluster.tasks("s0").filter((task) =>
+            task.NodeID === ID && task.Status.State === "running"
+          ).length
+        );
+        assert.ok(Math.max(...counts) - Math.min(...counts) <= 1, `${counts}`);
+      },
+    ),
+    { numRuns: 60 },
   );
 });

@@ -69,7 +69,8 @@ export class SimMember implements Endpoint {
   readonly #reads = new Map<string, { key: string; done: (outcome: Outcome) => void }>();
   #readable: { context: string; index: number }[] = [];
 
-  readonly #joinedIndex: number;
+  /** The index of the entry that added it, for one that was there before under the same id. */
+  readonly joinedIndex: number;
 
   constructor(
     id: RaftId,
@@ -78,7 +79,7 @@ export class SimMember implements Endpoint {
     joinedIndex = 0,
   ) {
     this.id = id;
-    this.#joinedIndex = joinedIndex;
+    this.joinedIndex = joinedIndex;
     this.#world = world;
     const { time, random, options } = world;
     this.disk = new SimDisk(time, random, options.syncMs);
@@ -123,7 +124,7 @@ export class SimMember implements Endpoint {
       id: this.id,
       random,
       applied: this.#applied,
-      joinedIndex: this.#joinedIndex,
+      joinedIndex: this.joinedIndex,
       electionTicks: options.electionTicks,
       heartbeatTicks: options.heartbeatTicks,
       maxInflightMessages: options.maxInflightMessages,

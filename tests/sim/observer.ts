@@ -26,7 +26,8 @@ export class Observer {
   /** `#committed[i]` has index `i + 1`: entries in the order in which somebody first applied them. */
   readonly #committed: Committed[] = [];
   readonly #machine = new Machine();
-  readonly #removed = new Set<RaftId>();
+  /** The index of the last removal of each id. */
+  readonly #removed = new Map<RaftId, number>();
   readonly #snapshots = new Map<number, Uint8Array>();
   readonly #proposals = new Map<number, { index: number; term: number }>();
   /** Leaders whose log has been compared with what was committed before their term. */
@@ -98,7 +99,7 @@ export class Observer {
     if (entry.index !== member.applied + 1) {
       throw new Violation(`${member.id} applies ${entry.index} after ${member.applied}`);
     }
-    if (entry.type === "conf") this.#noteRemoval(member, changeOf(entry));
+    if (entry.type === "conf") this.#noteRemoval(member, changeOf(entry), entry.index);
     const known = this.#committed[entry.index - 1];
     if (known === undefined) {
       if (entry.index !== this.#committed.length + 1) {
@@ -115,9 +116,11 @@ export class Observer {
     }
   }
 
-  #noteRemoval(member: SimMember, { type, id }: ConfChange): void {
+  #noteRemoval(member: SimMember, { type, id }: ConfChange, index: number): void {
     if (type !== "remove" || id === member.id) return;
-    if (member.conf.voters.includes(member.id)) this.#removed.add(id);
+    if (member.conf.voters.includes(member.id)) {
+      this.#removed.set(id, Math.max(index, this.#removed.get(id) ?? 0));
+    }
   }
 
   /** State machine agreement, byte for byte: snapshots at the same index are equal. */
@@ -156,14 +159,9 @@ export class Observer {
     this.#votes.set(key, m.to);
   }
 
-  /** Whether the removal of `id` is in force on a voter that stays. */
-  removed(id: RaftId): boolean {
-    return this.#removed.has(id);
-  }
-
-  /** The node is gone; its id may come again. */
-  gone(id: RaftId): void {
-    this.#removed.delete(id);
+  /** Whether a removal of `id` behind entry `since` is in force on a voter that stays. */
+  removed(id: RaftId, since: number): boolean {
+    return (this.#removed.get(id) ?? 0) > since;
   }
 
   proposed(id: number, where: { index: number; term: number }): void {

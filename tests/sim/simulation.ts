@@ -204,13 +204,12 @@ class Simulation {
     this.#time.after(RETIRE_MS, () => {
       const member = this.#members.get(id);
       if (!member || this.#healing) return;
-      const removed = this.#observer.removed(id);
+      const removed = this.#observer.removed(id, member.joinedIndex);
       // Many linger for long, ignorant of their removal, and may do no harm.
       if (removed && chance(this.#random, 0.3)) {
         member.crash(true);
         this.#members.delete(id);
         this.#network.bury(id);
-        this.#observer.gone(id);
         this.#retired.push(id);
       } else this.#retireLater(id);
     });

@@ -155,13 +155,18 @@ function begin(draft: Draft, stage: Stage, pace: Pace, place: Place): void {
     : stage.outdated || !old
     ? replaces(old)
     : { ...moveFields(draft.service, old), ...preference(old) };
-  const startFirst = pace.startFirst || stale.some((task) => task.Relocate !== undefined);
+  const startFirst = startsFirst(stage, pace);
   const stopNow = !startFirst && !stale.some(({ Status }) => Status.State === "running");
   if (stopNow) { for (const task of stale) draft.raise(task, "shutdown"); }
   const due = timeMs(fields.NotBefore) <= draft.nowMs;
   if (!due) draft.wakeAt(timeMs(fields.NotBefore));
   if (startFirst && due) createNow(draft, slot, place, fields);
   else createWaiting(draft, slot, place, fields);
+}
+
+/** A move for an even spread alone always starts first; what an update replaces follows its order. */
+function startsFirst({ stale, outdated }: Stage, pace: Pace): boolean {
+  return pace.startFirst || (!outdated && stale.some((task) => task.Relocate !== undefined));
 }
 
 /** Beside the task that serves. */
@@ -184,7 +189,7 @@ function proceed(draft: Draft, stage: Stage, pace: Pace): void {
   const [kept, ...surplus] = fresh;
   for (const task of surplus) draft.raise(task, "shutdown");
   if (!kept || stale.length === 0) return;
-  const startFirst = pace.startFirst || stale.some((task) => task.Relocate !== undefined);
+  const startFirst = startsFirst(stage, pace);
   if (kept.DesiredState === "ready") {
     const due = timeMs(kept.NotBefore) <= draft.nowMs;
     if (!due) return draft.wakeAt(timeMs(kept.NotBefore));
