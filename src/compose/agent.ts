@@ -101,7 +101,7 @@ function createNode(
 ): FleetNode {
   const files = stateFiles(options.dataDir);
   const raft = new RaftEndpoint({ clock: realClock, random: realRandom, logger });
-  const logPath = `${options.dataDir}/raft.db`;
+  const logPath = raftPath(options.dataDir);
   return new FleetNode({
     build,
     files,
@@ -116,15 +116,10 @@ function createNode(
     tickMs: TICK_MS,
     listenAddr: options.listenAddr,
     openLog: (fresh) => {
-      if (!fresh && !exists(logPath)) {
-        throw new FleetError(
-          "corrupt",
-          `${logPath} is missing, but this node is a manager; restore it from a backup, or run fleet leave --force and join again`,
-        );
-      }
-      return RaftLogStore.open(logPath, dataKey(files));
+      const key = nodeDataKey(options.dataDir);
+      return fresh ? RaftLogStore.create(logPath, key) : RaftLogStore.open(logPath, key);
     },
-    wipeLog: () => removeDatabase(logPath),
+    wipeLog: () => RaftLogStore.remove(logPath),
     openTransport: (given) => raft.open(given),
     registerTransport: (table) => raft.register(table),
     createLeaderWork: (manager) =>
@@ -148,8 +143,8 @@ async function startAgent(
   engine: Engine,
   logger: Logger,
 ): Promise<RunningAgent> {
-  const path = `${options.dataDir}/worker.db`;
-  const store = WorkerTaskStore.open(path, dataKey(stateFiles(options.dataDir)));
+  const path = workerPath(options.dataDir);
+  const store = WorkerTaskStore.open(path, nodeDataKey(options.dataDir));
   const folder = `${dirname(options.socket)}/fleet-tasks-${host.nodeId}`;
   const files: TaskFiles = new TaskFiles(folder, {
     secret: (id) => agent.worker.secret(id),
@@ -186,7 +181,7 @@ async function startAgent(
       const signal = AbortSignal.timeout(30_000);
       for (const id of await executor.taskIds(signal)) await executor.removeUnknown(id, signal);
       await files.dispose();
-      removeDatabase(path);
+      WorkerTaskStore.remove(path);
     },
   };
 }
@@ -237,20 +232,21 @@ async function dial(path: string): Promise<Deno.UnixConn> {
   }
 }
 
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
+const raftPath = (dataDir: string) => `${dataDir}/raft.db`;
+const workerPath = (dataDir: string) => `${dataDir}/worker.db`;
+
+/** The key of this node's databases; made only where there is nothing yet that it would have to open. */
+function nodeDataKey(dataDir: string): Uint8Array {
+  const mayCreate = !exists(raftPath(dataDir)) && !exists(workerPath(dataDir));
+  return dataKey(stateFiles(dataDir), { mayCreate });
 }
 
-function removeDatabase(path: string): void {
-  for (const suffix of ["", "-wal", "-shm"]) {
-    try {
-      Deno.removeSync(path + suffix);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }

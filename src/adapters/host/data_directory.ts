@@ -1,32 +1,42 @@
-import { Buffer } from "node:buffer";
-import { randomBytes } from "node:crypto";
-import { FleetError } from "../../base/errors.ts";
-import { KEY_BYTES } from "../crypto/sealing.ts";
+import { FleetError, messageOf } from "../../base/errors.ts";
+import { formatDataKey, newDataKey, parseDataKey } from "../crypto/data_key.ts";
 
-/** Creates the folder for this user alone, or checks that an existing one is. @throws FleetError forbidden */
+/** Bits of a mode that let others in. */
+const OTHERS = 0o077;
+
+/**
+ * Creates the folder for this user alone, or checks that an existing one is.
+ * @throws FleetError forbidden with the command that helps, invalid when it is no folder
+ */
 export function ensurePrivateDirectory(path: string): void {
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new FleetError(
-      "forbidden",
-      `cannot create ${path}: ${error instanceof Error ? error.message : error}`,
-    );
+    if (!(error instanceof Deno.errors.AlreadyExists)) {
+      throw new FleetError("forbidden", `cannot create ${path}: ${messageOf(error)}`);
+    }
   }
   const info = Deno.statSync(path);
   if (!info.isDirectory) throw new FleetError("invalid", `${path} is not a directory`);
-  if (((info.mode ?? 0) & 0o077) !== 0) {
+  if (info.uid !== null && info.uid !== Deno.uid()) {
     throw new FleetError(
       "forbidden",
-      `${path} can be read by others (mode ${
-        ((info.mode ?? 0) & 0o777).toString(8)
-      }): chmod 700 ${path}`,
+      `${path} belongs to user ${info.uid}, but fleet runs as user ${Deno.uid()}: chown ${Deno.uid()} ${path}, or choose another --data-dir`,
+    );
+  }
+  if (((info.mode ?? 0) & OTHERS) !== 0) {
+    throw new FleetError(
+      "forbidden",
+      `${path} is open to others (mode ${octal(info.mode)}): chmod 700 ${path}`,
     );
   }
 }
 
+const octal = (mode: number | null) => ((mode ?? 0) & 0o777).toString(8);
+
 /**
- * Makes this process the only one on the directory; the lock ends with the process, however it ends.
+ * Makes this process the only one on the directory. The kernel drops the lock when the process ends, however
+ * that happens, so there is no stale one; the pid in the file is for the message only.
  * @throws FleetError conflict with the holder's pid
  */
 export function lockDirectory(path: string): { release(): void } {
@@ -46,8 +56,12 @@ export function lockDirectory(path: string): { release(): void } {
       }); stop it, or choose another --data-dir`,
     );
   }
-  file.truncateSync(0);
-  file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
+  try {
+    file.truncateSync(0);
+    file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
+  } catch {
+    // A full disk: the lock holds all the same.
+  }
   return {
     release: () => {
       file.unlockSync();
@@ -56,37 +70,49 @@ export function lockDirectory(path: string): { release(): void } {
   };
 }
 
-/** Small files of the data directory: mode 0600, written to the disk and renamed into place. */
-export function stateFiles(folder: string) {
+/** Small files of the data directory. */
+export interface StateFiles {
+  /** @throws FleetError forbidden for a key that others may read */
+  read(name: string): string | undefined;
+  /** Replaces the file whole, or not at all. @throws FleetError unavailable when the disk is full */
+  write(name: string, text: string): void;
+  remove(name: string): void;
+}
+
+/** Files with mode 0600, written to the disk, renamed into place, and the rename written, too. */
+export function stateFiles(folder: string): StateFiles {
   return {
-    read(name: string): string | undefined {
+    read(name) {
+      const path = `${folder}/${name}`;
       try {
-        return Deno.readTextFileSync(`${folder}/${name}`);
+        if (name.endsWith(".key")) refuseOpenKey(path);
+        return Deno.readTextFileSync(path);
       } catch (error) {
         if (error instanceof Deno.errors.NotFound) return undefined;
         throw error;
       }
     },
-    write(name: string, text: string): void {
+    write(name, text) {
       const path = `${folder}/${name}`;
-      const file = Deno.openSync(`${path}.new`, {
-        write: true,
-        create: true,
-        truncate: true,
-        mode: 0o600,
-      });
       try {
-        const bytes = new TextEncoder().encode(text);
-        for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-        file.syncSync();
-      } finally {
-        file.close();
+        writeDurably(`${path}.new`, text);
+        Deno.renameSync(`${path}.new`, path);
+        syncDirectory(folder);
+      } catch (error) {
+        const detail = messageOf(error);
+        throw /No space left|ENOSPC/i.test(detail)
+          ? new FleetError(
+            "unavailable",
+            `no space left for ${path}: free some space; the file is as it was`,
+            { cause: error },
+          )
+          : new FleetError("unavailable", `cannot write ${path}: ${detail}`, { cause: error });
       }
-      Deno.renameSync(`${path}.new`, path);
     },
-    remove(name: string): void {
+    remove(name) {
       try {
         Deno.removeSync(`${folder}/${name}`);
+        syncDirectory(folder);
       } catch (error) {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
@@ -94,20 +120,47 @@ export function stateFiles(folder: string) {
   };
 }
 
-/** The key under which this node's databases are encrypted, made at first use. @throws FleetError corrupt */
-export function dataKey(files: ReturnType<typeof stateFiles>): Uint8Array {
-  const text = files.read("data.key");
-  if (text === undefined) {
-    const key = randomBytes(KEY_BYTES);
-    files.write("data.key", key.toString("base64") + "\n");
-    return new Uint8Array(key);
-  }
-  const key = new Uint8Array(Buffer.from(text.trim(), "base64"));
-  if (key.length !== KEY_BYTES) {
+function refuseOpenKey(path: string): void {
+  const { mode } = Deno.statSync(path);
+  if (((mode ?? 0) & OTHERS) === 0) return;
+  throw new FleetError(
+    "forbidden",
+    `${path} is open to others (mode ${octal(mode)}): chmod 600 ${path}`,
+  );
+}
+
+function writeDurably(path: string, text: string): void {
+  using file = Deno.openSync(path, { write: true, create: true, truncate: true, mode: 0o600 });
+  const bytes = new TextEncoder().encode(text);
+  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+  file.syncSync();
+}
+
+function syncDirectory(path: string): void {
+  using directory = Deno.openSync(path, { read: true });
+  directory.syncSync();
+}
+
+const DATA_KEY = "data.key";
+
+/**
+ * The key under which this node's databases are encrypted. It is made when there is none, but only where
+ * `mayCreate` says that nothing was encrypted yet.
+ * @throws FleetError corrupt (damaged, or missing where it must be there), and as `parseDataKey` says
+ */
+export function dataKey(
+  files: StateFiles,
+  options: { mayCreate: boolean; unlockKey?: Uint8Array },
+): Uint8Array {
+  const text = files.read(DATA_KEY);
+  if (text !== undefined) return parseDataKey(text, options.unlockKey);
+  if (!options.mayCreate) {
     throw new FleetError(
       "corrupt",
-      "data.key in the data directory is damaged; restore it, or run fleet leave --force and join again",
+      `${DATA_KEY} is missing in the data directory, and its databases cannot be read without it; restore it from a backup, or run fleet leave --force and join again`,
     );
   }
+  const key = newDataKey();
+  files.write(DATA_KEY, formatDataKey(key, options.unlockKey));
   return key;
 }

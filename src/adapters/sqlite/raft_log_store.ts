@@ -1,284 +1,359 @@
-import type { StatementSync } from "node:sqlite";
-import { FleetError } from "../../base/errors.ts";
+import { assert, must } from "../../base/assert.ts";
+import { FleetError, messageOf } from "../../base/errors.ts";
+import { entryBytes } from "../../core/raft/size.ts";
 import type {
   ConfState,
   Entry,
-  EntryType,
   HardState,
   RaftLogStorage,
   Snapshot,
 } from "../../core/raft/types.ts";
-import { open, seal } from "../crypto/sealing.ts";
-import { guarded, openDatabase } from "./database.ts";
-import type { Database } from "./database.ts";
+import { Database, removeDatabase } from "./database.ts";
+import { EMPTY_LOG, MissingParts, partsOf, RaftRows } from "./raft_rows.ts";
+import type { LogState } from "./raft_rows.ts";
+import { RecentEntries } from "./recent_entries.ts";
+import { RAFT_FORMAT } from "./schema.ts";
+import type { RaftSchema } from "./schema.ts";
+import { damaged } from "./sqlite_error.ts";
+import { WriteMark } from "./write_mark.ts";
 
-/** Entries kept decoded in memory; older ones are read and opened again. */
-const MAX_CACHED = 20_000;
+/** Old entries are read from disk so many at a time. */
+const READ_ROWS = 64;
+/** Old entries go in transactions of this size, so that dropping them does not stop the heartbeats. */
+const COMPACT_ROWS = 1_000;
 
-interface EntryRow {
-  idx: number;
-  term: number;
-  type: EntryType;
-  record: Uint8Array;
+const NO_CONF: ConfState = { voters: [], learners: [] };
+
+/** What one Ready makes durable. */
+export interface LogBatch {
+  readonly entries: readonly Entry[];
+  readonly hardState: HardState | undefined;
+  readonly snapshot: Snapshot | undefined;
+  /** False when only the commit index moved: it may wait for the next write. */
+  readonly mustSync?: boolean;
 }
 
 /**
  * The raft log, hard state and newest snapshot on disk, every record encrypted and bound to its place.
- * One `append` is one transaction and one fsync. Reads are synchronous, as the core wants them.
+ * One `append` is one transaction and one sync; when it throws, nothing has changed, on disk and in
+ * memory. Reads are synchronous, as the core wants them; recent entries come from memory.
  */
 export class RaftLogStore implements RaftLogStorage {
   readonly #path: string;
-  readonly #database: Database;
-  readonly #key: Uint8Array;
-  readonly #insert: StatementSync;
-  readonly #truncate: StatementSync;
-  readonly #saveState: StatementSync;
-  readonly #select: StatementSync;
-  /** Entries from `#first` on, without gap; holes at the front were evicted. */
-  #cache: (Entry | undefined)[] = [];
-  #first = 1;
+  readonly #database: Database<RaftSchema>;
+  readonly #rows: RaftRows;
+  readonly #mark: WriteMark;
+  readonly #recent: RecentEntries;
+  #state: LogState = EMPTY_LOG;
+  /** Terms of the entries after `#state.baseIndex`. */
   #terms: number[] = [];
-  #hardState: HardState = { term: 0, vote: "", commit: 0 };
   #snapshot: Snapshot | undefined;
+  /** The commit index moved in memory only. */
+  #unsaved = false;
+  #saving = false;
+  #closed = false;
 
-  /** @throws FleetError corrupt, naming the record that cannot be trusted */
-  static open(path: string, key: Uint8Array): RaftLogStore {
-    return new RaftLogStore(path, openDatabase(path), key);
+  /**
+   * Makes the empty log of a new member. @throws FleetError conflict when there is one already,
+   * unavailable (disk full)
+   */
+  static create(path: string, key: Uint8Array): RaftLogStore {
+    Database.create<RaftSchema>(path, RAFT_FORMAT, (database) => {
+      database.transaction(() => new RaftRows(database, key).saveState(EMPTY_LOG));
+      // What an earlier log has confirmed says nothing about this one.
+      RaftLogStore.#forgetMark(path);
+    });
+    return RaftLogStore.open(path, key);
   }
 
-  private constructor(path: string, database: Database, key: Uint8Array) {
-    this.#path = path;
-    this.#database = database;
-    this.#key = key;
-    const { raw } = database;
-    this.#insert = raw.prepare(
-      "INSERT INTO raft_entry (idx, term, type, record) VALUES (?, ?, ?, ?)",
-    );
-    this.#truncate = raw.prepare("DELETE FROM raft_entry WHERE idx >= ?");
-    this.#saveState = raw.prepare(
-      "INSERT OR REPLACE INTO raft_state (id, term, vote, commit_index) VALUES (1, ?, ?, ?)",
-    );
-    this.#select = raw.prepare(
-      "SELECT idx, term, type, record FROM raft_entry WHERE idx >= ? AND idx < ? ORDER BY idx",
-    );
+  /**
+   * Opens the log of a member and checks every record of it.
+   * @throws FleetError corrupt, naming what is missing, damaged or older than it was
+   */
+  static open(
+    path: string,
+    key: Uint8Array,
+    options: { recentMaxBytes?: number } = {},
+  ): RaftLogStore {
+    const database = Database.open<RaftSchema>(path, RAFT_FORMAT);
     try {
-      guarded(path, () => this.#load());
+      return new RaftLogStore(path, database, key, options.recentMaxBytes);
     } catch (error) {
       database.close();
       throw error;
     }
   }
 
-  #load(): void {
-    const { raw } = this.#database;
-    const state = raw.prepare("SELECT term, vote, commit_index FROM raft_state WHERE id = 1")
-      .get() as
-        | { term: number; vote: string; commit_index: number }
-        | undefined;
-    if (state) this.#hardState = { term: state.term, vote: state.vote, commit: state.commit_index };
-    const row = raw.prepare(
-      "SELECT idx, term, conf, record FROM raft_snapshot ORDER BY idx DESC LIMIT 1",
-    ).get() as
-      | { idx: number; term: number; conf: string; record: Uint8Array }
-      | undefined;
-    if (row) {
-      const data = open(this.#key, row.record, snapshotContext(row.idx, row.term, row.conf));
-      this.#snapshot = {
-        meta: { index: row.idx, term: row.term, conf: JSON.parse(row.conf) as ConfState },
-        data,
-      };
+  /** Removes a log for good. */
+  static remove(path: string): void {
+    removeDatabase(path);
+    RaftLogStore.#forgetMark(path);
+  }
+
+  static #forgetMark(path: string): void {
+    removeDatabase(WriteMark.pathOf(path));
+  }
+
+  private constructor(
+    path: string,
+    database: Database<RaftSchema>,
+    key: Uint8Array,
+    recentMaxBytes: number | undefined,
+  ) {
+    this.#path = path;
+    this.#database = database;
+    this.#rows = new RaftRows(database, key);
+    this.#recent = new RecentEntries(recentMaxBytes);
+    this.#mark = WriteMark.open(path);
+    try {
+      this.#database.read(() => this.#load());
+    } catch (error) {
+      this.#mark.close();
+      if (error instanceof MissingParts) throw this.#damaged(error.message);
+      if (error instanceof FleetError && !error.message.startsWith(path)) {
+        throw this.#damaged(messageOf(error), error);
+      }
+      throw error;
     }
-    const base = this.#snapshot?.meta.index ?? 0;
-    const rows = raw.prepare("SELECT idx, term, type, record FROM raft_entry ORDER BY idx")
-      .all() as unknown as EntryRow[];
-    this.#first = rows[0]?.idx ?? base + 1;
-    if (this.#first > base + 1) {
-      throw new FleetError(
-        "corrupt",
-        `${this.#path}: entries ${base + 1} to ${
-          this.#first - 1
-        } are missing; restore it from a backup, or leave and join again`,
+  }
+
+  #damaged(detail: string, cause?: unknown): FleetError {
+    return damaged(this.#path, detail, cause);
+  }
+
+  #load(): void {
+    const state = this.#rows.loadState();
+    if (!state) throw this.#damaged("its raft state is missing");
+    this.#state = state;
+    const confirmed = this.#mark.read() ?? 0;
+    if (state.writes < confirmed) throw this.#older(state.writes, confirmed);
+    this.#snapshot = this.#rows.loadSnapshot();
+    let next = state.baseIndex + 1;
+    for (const entry of this.#rows.entries(0, -1)) {
+      if (entry.index !== next) throw this.#missing(next, entry.index - 1);
+      next++;
+      this.#terms.push(entry.term);
+      this.#recent.push(entry);
+    }
+    if (next !== state.lastIndex + 1) throw this.#missing(next, state.lastIndex);
+    const covered = this.#snapshot?.meta.index ?? 0;
+    if (covered < state.baseIndex) {
+      throw this.#damaged(
+        `the snapshot that replaced the entries up to ${state.baseIndex} is missing`,
       );
     }
-    for (const [i, entry] of rows.entries()) {
-      if (entry.idx !== this.#first + i) {
-        throw new FleetError(
-          "corrupt",
-          `${this.#path}: entry ${
-            this.#first + i
-          } is missing; restore it from a backup, or leave and join again`,
-        );
-      }
-      this.#cache.push(this.#decode(entry));
-      this.#terms.push(entry.term);
-    }
-    this.#evict();
-    if (this.lastIndex() < this.#hardState.commit) {
-      throw new FleetError(
-        "corrupt",
-        `${this.#path}: the log ends at entry ${this.lastIndex()}, but entry ${this.#hardState.commit} was committed; restore it from a backup, or leave and join again`,
+    if (state.lastIndex < state.hardState.commit) {
+      throw this.#damaged(
+        `the log ends at entry ${state.lastIndex}, but entry ${state.hardState.commit} was committed`,
       );
     }
   }
 
-  #decode(row: EntryRow): Entry {
-    const data = open(this.#key, row.record, entryContext(row.idx, row.term, row.type));
-    return { index: row.idx, term: row.term, type: row.type, data };
+  #missing(first: number, last: number): FleetError {
+    return this.#damaged(
+      last < first
+        ? `raft log entry ${last + 1} does not belong there`
+        : first === last
+        ? `raft log entry ${first} is missing`
+        : `raft log entries ${first} to ${last} are missing`,
+    );
+  }
+
+  #older(writes: number, confirmed: number): FleetError {
+    return new FleetError(
+      "corrupt",
+      `${this.#path} is older than what this node has confirmed (write ${writes} of ${confirmed}): its -wal file was lost or damaged, or an old copy was put in its place; ` +
+        `bring the newer files back, or run fleet leave --force and join again; only on the single manager of a cluster, and to accept that the last changes are lost, remove ${
+          WriteMark.pathOf(this.#path)
+        }`,
+    );
   }
 
   initialState(): { hardState: HardState; conf: ConfState } {
-    return {
-      hardState: this.#hardState,
-      conf: this.#snapshot?.meta.conf ?? { voters: [], learners: [] },
-    };
+    return { hardState: this.#state.hardState, conf: this.#snapshot?.meta.conf ?? NO_CONF };
   }
 
   firstIndex(): number {
-    return this.#first;
+    return this.#state.baseIndex + 1;
   }
 
   lastIndex(): number {
-    return this.#first + this.#terms.length - 1;
+    return this.#state.lastIndex;
   }
 
   term(index: number): number | undefined {
-    if (index === this.#snapshot?.meta.index) return this.#snapshot.meta.term;
-    if (index === this.#first - 1) return index === 0 ? 0 : this.#baseTerm;
-    return this.#terms[index - this.#first];
+    if (index === this.#state.baseIndex) return this.#state.baseTerm;
+    return this.#terms[index - this.#state.baseIndex - 1];
   }
 
-  /** Term of the entry before the first one, kept when a snapshot leaves entries behind. */
-  #baseTerm: number | undefined;
-
   entries(lo: number, hi: number, maxBytes: number): readonly Entry[] {
+    assert(
+      lo >= this.firstIndex(),
+      `entry ${lo} is compacted; the first one is ${this.firstIndex()}`,
+    );
+    assert(hi <= this.lastIndex() + 1, `entry ${hi - 1} is beyond the last one`);
     const out: Entry[] = [];
     let bytes = 0;
-    for (let index = lo; index < hi; index++) {
-      const entry = this.#cache[index - this.#first] ?? this.#read(index);
-      bytes += entry.data.length;
-      if (out.length > 0 && bytes > maxBytes) break;
-      out.push(entry);
+    for (let index = lo; index < hi;) {
+      const recent = this.#recent.get(index);
+      for (const entry of recent ? [recent] : this.#readOld(index, hi)) {
+        bytes += entryBytes(entry);
+        if (bytes > maxBytes && out.length > 0) return out;
+        out.push(entry);
+        index++;
+      }
     }
     return out;
   }
 
-  #read(index: number): Entry {
-    const row = guarded(this.#path, () => this.#select.get(index, index + 1)) as unknown as
-      | EntryRow
-      | undefined;
-    if (!row) throw new FleetError("corrupt", `${this.#path}: entry ${index} is missing`);
-    return this.#decode(row);
+  /** Some entries from `index` on that are not in memory any more; at least one. */
+  #readOld(index: number, hi: number): Entry[] {
+    const found = this.#database.read(() => [
+      ...this.#rows.entries(index, Math.min(hi - index, READ_ROWS)),
+    ]);
+    if (found[0]?.index !== index) throw this.#missing(index, index);
+    return found;
   }
 
   snapshot(): Snapshot | undefined {
     return this.#snapshot;
   }
 
-  /** Makes everything of one round durable, all or nothing. */
-  append(batch: {
-    readonly entries: readonly Entry[];
-    readonly hardState: HardState | undefined;
-    readonly snapshot: Snapshot | undefined;
-  }): void {
-    this.#transaction(() => {
-      if (batch.snapshot) {
-        this.#writeSnapshot(batch.snapshot);
-        this.#truncate.run(0);
-      }
-      const first = batch.entries[0];
-      if (first && first.index <= this.lastIndex() && !batch.snapshot) {
-        this.#truncate.run(first.index);
-      }
-      for (const { index, term, type, data } of batch.entries) {
-        this.#insert.run(index, term, type, seal(this.#key, data, entryContext(index, term, type)));
-      }
-      if (batch.hardState) {
-        const { term, vote, commit } = batch.hardState;
-        this.#saveState.run(term, vote, commit);
-      }
+  /**
+   * Makes everything of one round durable, all or nothing. Entries take the place of all stored ones from
+   * the first one's index on; a snapshot takes the place of the whole log.
+   * @throws FleetError unavailable (disk full): nothing was changed, the same may be tried again; internal
+   *   (failing disk): nobody knows what it holds now
+   */
+  append({ entries, hardState, snapshot, mustSync = true }: LogBatch): void {
+    if (!mustSync && entries.length === 0 && !snapshot) {
+      if (!hardState) return;
+      this.#state = { ...this.#state, hardState };
+      this.#unsaved = true;
+      return;
+    }
+    const before = this.#state;
+    const base = snapshot
+      ? { baseIndex: snapshot.meta.index, baseTerm: snapshot.meta.term }
+      : { baseIndex: before.baseIndex, baseTerm: before.baseTerm };
+    const end = snapshot ? base.baseIndex : before.lastIndex;
+    const first = entries[0]?.index ?? end + 1;
+    assert(first > base.baseIndex, `entry ${first} is compacted already`);
+    assert(first <= end + 1, `there is a gap before entry ${first}`);
+    for (const [i, { index }] of entries.entries()) {
+      assert(index === first + i, `entry ${index} is not the next one`);
+    }
+    this.#write({
+      hardState: hardState ?? before.hardState,
+      ...base,
+      lastIndex: entries.length > 0 ? first + entries.length - 1 : end,
+    }, () => {
+      if (snapshot) this.#replaceAll(snapshot);
+      else if (first <= end) this.#rows.cutEntriesFrom(first);
+      for (const entry of entries) this.#rows.insertEntry(entry);
     });
-    if (batch.snapshot) {
-      this.#snapshot = batch.snapshot;
-      this.#first = batch.snapshot.meta.index + 1;
-      this.#baseTerm = batch.snapshot.meta.term;
-      this.#cache = [];
+    if (snapshot) {
+      this.#snapshot = snapshot;
       this.#terms = [];
+      this.#recent.cutFrom(0);
     }
-    const first = batch.entries[0];
-    if (first) {
-      this.#cache.length = first.index - this.#first;
-      this.#terms.length = first.index - this.#first;
-      for (const entry of batch.entries) {
-        this.#cache.push(entry);
-        this.#terms.push(entry.term);
+    this.#terms.length = first - base.baseIndex - 1;
+    this.#recent.cutFrom(first);
+    for (const entry of entries) {
+      this.#terms.push(entry.term);
+      this.#recent.push(entry);
+    }
+  }
+
+  #replaceAll(snapshot: Snapshot): void {
+    const parts = partsOf(snapshot.data);
+    this.#rows.cutEntriesFrom(0);
+    this.#rows.dropParts(snapshot.meta.index);
+    for (let part = 0; part < parts; part++) {
+      this.#rows.savePart(snapshot.meta.index, part, snapshot.data);
+    }
+    this.#rows.saveSnapshot(snapshot.meta, parts);
+    this.#rows.dropPartsExcept(snapshot.meta.index);
+  }
+
+  /**
+   * Stores a snapshot of the applied state and forgets the entries before `keepFrom`, which it must cover. A
+   * large one is written piece by piece, with other work in between; until the last piece is there the one
+   * before is in force. One at a time.
+   * @throws FleetError unavailable (disk full): the one before stays
+   */
+  async saveSnapshot(snapshot: Snapshot, keepFrom: number): Promise<void> {
+    assert(!this.#saving, "another snapshot is being written");
+    const { meta, data } = snapshot;
+    const parts = partsOf(data);
+    // The leader may send a newer one meanwhile.
+    const obsolete = () => this.#closed || (this.#snapshot?.meta.index ?? 0) >= meta.index;
+    if (obsolete()) return;
+    assert(this.term(meta.index) === meta.term, `the log has no entry ${meta.index} of that term`);
+    this.#saving = true;
+    try {
+      this.#database.transaction(() => {
+        this.#rows.dropPartsExcept(this.#snapshot?.meta.index ?? 0);
+        this.#rows.savePart(meta.index, 0, data);
+      });
+      for (let part = 1; part < parts; part++) {
+        await otherWork();
+        if (obsolete()) return;
+        this.#database.transaction(() => this.#rows.savePart(meta.index, part, data));
       }
-      this.#evict();
+      this.#write(this.#state, () => this.#rows.saveSnapshot(meta, parts));
+      this.#snapshot = snapshot;
+      await this.#compact(Math.min(keepFrom, meta.index + 1));
+    } finally {
+      this.#saving = false;
     }
-    if (batch.hardState) this.#hardState = batch.hardState;
   }
 
-  /** Stores a snapshot of the applied state and forgets the entries before `keepFrom`. */
-  saveSnapshot(snapshot: Snapshot, keepFrom: number): void {
-    const from = Math.max(this.#first, Math.min(keepFrom, snapshot.meta.index + 1));
-    const baseTerm = this.term(from - 1);
-    this.#transaction(() => {
-      this.#writeSnapshot(snapshot);
-      this.#database.raw.prepare("DELETE FROM raft_entry WHERE idx < ?").run(from);
-    });
-    this.#cache.splice(0, from - this.#first);
-    this.#terms.splice(0, from - this.#first);
-    this.#baseTerm = baseTerm;
-    this.#first = from;
-    this.#snapshot = snapshot;
-  }
-
-  #writeSnapshot({ meta, data }: Snapshot): void {
-    const conf = JSON.stringify(meta.conf);
-    const { raw } = this.#database;
-    raw.prepare("DELETE FROM raft_snapshot").run();
-    raw.prepare("INSERT INTO raft_snapshot (idx, term, conf, record) VALUES (?, ?, ?, ?)")
-      .run(
-        meta.index,
-        meta.term,
-        conf,
-        seal(this.#key, data, snapshotContext(meta.index, meta.term, conf)),
+  /** Drops the entries before `keepFrom` in small steps. */
+  async #compact(keepFrom: number): Promise<void> {
+    while (!this.#closed && this.firstIndex() < keepFrom) {
+      const baseIndex = Math.min(keepFrom - 1, this.#state.baseIndex + COMPACT_ROWS);
+      const baseTerm = must(this.term(baseIndex), `term of entry ${baseIndex}`);
+      const dropped = baseIndex - this.#state.baseIndex;
+      this.#write(
+        { ...this.#state, baseIndex, baseTerm },
+        () => this.#rows.cutEntriesBefore(baseIndex + 1),
       );
-  }
-
-  #transaction(run: () => void): void {
-    guarded(this.#path, () => {
-      const { raw } = this.#database;
-      raw.exec("BEGIN IMMEDIATE");
-      try {
-        run();
-        raw.exec("COMMIT");
-      } catch (error) {
-        try {
-          raw.exec("ROLLBACK");
-        } catch {
-          // SQLite has rolled back by itself on a full disk.
-        }
-        throw error;
-      }
-    });
-  }
-
-  /** Keeps memory bounded: old entries are asked for only by slow followers. */
-  #evict(): void {
-    for (let i = this.#cache.length - MAX_CACHED - 1; i >= 0 && this.#cache[i]; i--) {
-      this.#cache[i] = undefined;
+      this.#terms.splice(0, dropped);
+      this.#recent.cutBefore(baseIndex + 1);
+      if (this.firstIndex() < keepFrom) await otherWork();
     }
+  }
+
+  /** One transaction that also says what the log holds after it. */
+  #write(state: Omit<LogState, "writes">, run: () => void): void {
+    assert(!this.#closed, "the log is closed");
+    const next = { ...state, writes: this.#state.writes + 1 };
+    this.#database.transaction(() => {
+      run();
+      this.#rows.saveState(next);
+    });
+    this.#state = next;
+    this.#unsaved = false;
+    this.#mark.write(next.writes);
   }
 
   close(): void {
-    this.#database.close();
+    if (this.#closed) return;
+    try {
+      // Saves the next start from learning the commit index anew; on a full disk it has to.
+      if (this.#unsaved) this.#write(this.#state, () => {});
+    } catch {
+      // Nothing that was promised is lost.
+    } finally {
+      this.#closed = true;
+      this.#mark.close();
+      this.#database.close();
+    }
   }
 }
 
-function entryContext(index: number, term: number, type: string): string {
-  return `raft log entry ${index} of term ${term} (${type})`;
-}
-
-function snapshotContext(index: number, term: number, conf: string): string {
-  return `raft snapshot at entry ${index} of term ${term} with members ${conf}`;
+/** Lets everything else that is due run first. */
+function otherWork(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }

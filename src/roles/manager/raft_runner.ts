@@ -23,9 +23,14 @@ export interface RaftLog extends RaftLogStorage {
     readonly entries: readonly Entry[];
     readonly hardState: HardState | undefined;
     readonly snapshot: Snapshot | undefined;
+    /** False when only the commit index moved: then it need not reach the disk at once. */
+    readonly mustSync?: boolean;
   }): void;
-  /** Stores a snapshot of the applied state and drops entries before `keepFrom`. */
-  saveSnapshot(snapshot: Snapshot, keepFrom: number): void;
+  /**
+   * Stores a snapshot of the applied state and drops entries before `keepFrom`, in pieces with other work in
+   * between. Does nothing when there is a newer one by then. One at a time.
+   */
+  saveSnapshot(snapshot: Snapshot, keepFrom: number): Promise<void>;
 }
 
 /** Carries messages to the other members without ever blocking. */
@@ -313,10 +318,10 @@ export class RaftRunner implements Proposer {
    * and is not alone, the others elect another leader.
    */
   #persist(ready: Ready): boolean {
-    const { entries, hardState, snapshot } = ready;
+    const { entries, hardState, snapshot, mustSync } = ready;
     if (!snapshot && entries.length === 0 && !hardState) return true;
     try {
-      this.#options.log.append({ entries, hardState, snapshot });
+      this.#options.log.append({ entries, hardState, snapshot, mustSync });
     } catch (error) {
       if (kindOf(error) !== "unavailable") throw error;
       if (!this.#unwritten) {
@@ -394,10 +399,10 @@ export class RaftRunner implements Proposer {
     const { log, machine, node, logger } = this.#options;
     const { conf } = node.status();
     const term = must(log.term(this.#applied), `term of entry ${this.#applied}`);
-    machine.snapshot().then(({ index, data }) => {
+    machine.snapshot().then(async ({ index, data }) => {
       if (this.#stopped || index < (log.snapshot()?.meta.index ?? 0)) return;
       const keepFrom = Math.max(index - this.#options.entriesForSlowFollowers(), log.firstIndex());
-      log.saveSnapshot({ meta: { index, term, conf }, data }, keepFrom);
+      await log.saveSnapshot({ meta: { index, term, conf }, data }, keepFrom);
       logger.log("debug", "snapshot written", { index, bytes: data.length });
     }).catch((error: unknown) => {
       logger.log("warn", "snapshot failed; the log grows until the next one", {

@@ -63,7 +63,7 @@ function single() {
     entries: (lo: number, hi: number, max: number) => storage.entries(lo, hi, max),
     snapshot: () => storage.snapshot(),
     append: (batch: Batch) => storage.persist(batch),
-    saveSnapshot: () => {},
+    saveSnapshot: () => Promise.resolve(),
   };
   const runner = new RaftRunner({
     id: "a",
