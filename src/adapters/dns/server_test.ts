@@ -13,13 +13,11 @@ import { parseNameservers } from "./host_resolvers.ts";
 import { DnsServer } from "./server.ts";
 
 // Loopback addresses stand for containers and gateways: who asks is told by the source address.
-const [GATEWAY, OTHER_GATEWAY, CONTAINER, STRANGER, UPSTREAM] = [
-  "127.7.0.1",
-  "127.7.1.1",
-  "127.7.0.10",
-  "127.7.9.9",
-  "127.7.8.8",
-];
+// They depend on the process, so that two runs on one machine do not meet.
+const OURS = `127.${64 + (Deno.pid >> 8) % 128}.${Deno.pid % 256}`;
+const [GATEWAY, OTHER_GATEWAY, CONTAINER, STRANGER, SILENT, UPSTREAM] = [1, 2, 10, 99, 87, 88].map(
+  (last) => `${OURS}.${last}`,
+) as [string, string, string, string, string, string];
 const PORT = 10_053;
 const UPSTREAM_PORT = 10_054;
 
@@ -129,7 +127,9 @@ Deno.test("a container is answered over UDP and TCP; a stranger is not", async (
       ["10.1.0.2"],
     ]);
     assert.equal(rcode(await overUdp("api", { from: STRANGER })), "NXDOMAIN");
-    const pointer = await overUdp("10.0.7.127.in-addr.arpa", { type: "PTR" });
+    const pointer = await overUdp(`${CONTAINER.split(".").reverse().join(".")}.in-addr.arpa`, {
+      type: "PTR",
+    });
     assert.deepEqual(data(pointer), ["web.1.task0.front"]);
     const v6 = await overUdp("api", { type: "AAAA" });
     assert.deepEqual([rcode(v6), v6.answers?.length], ["NOERROR", 0]);
@@ -209,14 +209,14 @@ Deno.test("the rest is forwarded: the next server when one is silent, SERVFAIL w
     await withServer(async (server, resolvers) => {
       assert.equal(rcode(await overUdp("example.com")), "NXDOMAIN", "nobody to ask");
       // Nobody is at the first address.
-      resolvers.push("127.7.8.7", UPSTREAM);
+      resolvers.push(SILENT, UPSTREAM);
       const answer = await overUdp("example.com");
       assert.deepEqual([answer.id, ...data(answer)], [77, "192.0.2.80"]);
       refuse = true;
       assert.equal(rcode(await overUdp("example.com")), "SERVFAIL");
       assert.equal(server.stats.forwarded, 2);
       resolvers.length = 0;
-      resolvers.push("127.7.8.7");
+      resolvers.push(SILENT);
       assert.equal(rcode(await overUdp("example.com")), "SERVFAIL");
       assert.equal(server.stats.failed, 1);
     });
