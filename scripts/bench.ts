@@ -1,7 +1,7 @@
 /**
  * Benchmarks against peers, side by side in one run:
  *
- *     deno task bench deploy|cli|idle|raft|failover|failover-worker|schedule
+ *     deno task bench deploy|cli|idle|raft|failover|failover-worker|schedule|dns
  *
  * Figures belong into the table of tests/bench/README.md.
  */
@@ -16,6 +16,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>>
   failover: () => import("../tests/bench/failover.ts"),
   "failover-worker": () => import("../tests/bench/failover_worker.ts"),
   schedule: () => import("../tests/bench/schedule.ts"),
+  dns: () => import("../tests/bench/dns.ts"),
 };
 
 const load = BENCHES[Deno.args[0] ?? ""];

@@ -30,7 +30,11 @@ const NEEDED: readonly Need[] = [
   need("git", "git"),
 ];
 /** Only the benchmarks compare with these. */
-const BENCH_NEEDED: readonly Need[] = [need("etcd", "etcd-server")];
+const BENCH_NEEDED: readonly Need[] = [
+  need("etcd", "etcd-server"),
+  need("dnsmasq", "dnsmasq-base"),
+  need("dnsperf", "dnsperf"),
+];
 
 /** Folders of system programs, which a user's PATH may lack. */
 const SYSTEM_FOLDERS = [
