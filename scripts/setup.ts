@@ -28,6 +28,8 @@ const NEEDED: readonly Need[] = [
   need("tar", "tar"),
   need("gzip", "gzip"),
   need("git", "git"),
+  need("shellcheck", "shellcheck"),
+  need("debootstrap", "debootstrap"),
 ];
 /** Only the benchmarks compare with these. */
 const BENCH_NEEDED: readonly Need[] = [
