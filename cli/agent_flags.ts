@@ -13,6 +13,7 @@ export interface AgentFlags {
   readonly hostname?: string;
   readonly logLevel?: string;
   readonly logFormat?: string;
+  readonly settingsFile?: string;
   readonly metricsAddr?: string;
   readonly uiAddr?: string;
 }
@@ -24,6 +25,7 @@ const DEFAULTS = {
   listenAddr: "0.0.0.0:2377",
   logLevel: "info",
   logFormat: "text",
+  settingsFile: "/etc/default/fleet",
 } as const;
 
 export function addAgentFlags(command: FleetCommand): FleetCommand {
@@ -35,6 +37,7 @@ export function addAgentFlags(command: FleetCommand): FleetCommand {
     .value("--hostname <name>", "Name of this node (default the machine's)")
     .value("--log-level <word>", `debug, info, warn or error (default ${DEFAULTS.logLevel})`)
     .value("--log-format <word>", `text or json (default ${DEFAULTS.logFormat})`)
+    .value("--settings-file <path>", `Read on SIGHUP (default ${DEFAULTS.settingsFile})`)
     .value("--metrics-addr <address>", "Serve metrics on host:port (default off)")
     .value("--ui-addr <address>", "Serve the dashboard on host:port (default off)");
 }
@@ -58,6 +61,7 @@ export function agentOptions(
     logLevel: word("--log-level", value("logLevel"), "debug", "info", "warn", "error") ??
       DEFAULTS.logLevel,
     logFormat: word("--log-format", value("logFormat"), "text", "json") ?? DEFAULTS.logFormat,
+    settingsFile: value("settingsFile") ?? DEFAULTS.settingsFile,
     ...optional("hostname"),
     ...optional("metricsAddr"),
     ...optional("uiAddr"),

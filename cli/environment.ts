@@ -37,6 +37,8 @@ export interface AgentOptions {
   readonly hostname?: string;
   readonly logLevel: LogLevel;
   readonly logFormat: "text" | "json";
+  /** `NAME=value` lines, of which SIGHUP reads FLEET_LOG_LEVEL again. */
+  readonly settingsFile: string;
   /** `host:port`; absent is off. */
   readonly metricsAddr?: string;
   /** `host:port`; absent is off. */

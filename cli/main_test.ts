@@ -120,6 +120,7 @@ Deno.test("agent flags come over the environment, which comes over the defaults"
     listenAddr: "0.0.0.0:2377",
     logLevel: "debug",
     logFormat: "text",
+    settingsFile: "/etc/default/fleet",
     hostname: "h9",
     uiAddr: ":80",
   }]);

@@ -3,6 +3,7 @@ import { setImmediate } from "node:timers";
 import type { AgentOptions, BuildInfo } from "../../cli/environment.ts";
 import { FleetError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { settingsLogLevel } from "./settings_file.ts";
 import * as certificates from "../adapters/crypto/certificates.ts";
 import { Engine, socketPath } from "../adapters/docker/engine.ts";
 import { checkEngine, DockerExecutor } from "../adapters/docker/executor.ts";
@@ -14,7 +15,9 @@ import {
   stateFiles,
 } from "../adapters/host/data_directory.ts";
 import { processLogger } from "../adapters/host/logger.ts";
+import type { ProcessLogger } from "../adapters/host/logger.ts";
 import { realClock, realInterfaces, realRandom } from "../adapters/host/real_clock.ts";
+import { runProgram, ServiceManager } from "../adapters/host/service_manager.ts";
 import { serveUnixSocket } from "../adapters/host/unix_server.ts";
 import { connectAnonymously, rpcDialer } from "../adapters/rpc/client.ts";
 import { RaftEndpoint } from "../adapters/rpc/raft_transport.ts";
@@ -39,6 +42,12 @@ const STOP_TIMEOUT_MS = 4_500;
 /** Is the agent of this machine until SIGTERM or SIGINT; resolves to the exit code. */
 export async function runAgent(options: AgentOptions, build: BuildInfo): Promise<number> {
   const logger = processLogger(options.logLevel, options.logFormat);
+  const serviceManager = new ServiceManager({
+    variable: (name) => Deno.env.get(name),
+    run: runProgram,
+    clock: realClock,
+    logger,
+  });
   refuseUnserved(options);
   ensurePrivateDirectory(options.dataDir);
   const lock = lockDirectory(options.dataDir);
@@ -61,13 +70,16 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   });
   const onSignal = () => stopped.resolve(0);
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, onSignal);
+  Deno.addSignalListener("SIGHUP", () => void reload(options, node, logger, serviceManager));
   try {
     await node.start();
   } catch (error) {
     // The API stays up, so that the person can see what is wrong and leave.
     logger.log("error", messageOf(error));
   }
+  await serviceManager.ready(`API on ${options.socket}`);
   const code = await stopped.promise;
+  await serviceManager.stopping();
   logger.log("info", "stopping; containers go on running");
   const hard = setTimeout(() => Deno.exit(code), STOP_TIMEOUT_MS);
   await node.stop().catch((error: unknown) =>
@@ -78,6 +90,34 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   lock.release();
   clearTimeout(hard);
   return code;
+}
+
+/** SIGHUP: takes the log level from the settings file and the certificates from the data directory. */
+async function reload(
+  { settingsFile, logLevel }: AgentOptions,
+  node: FleetNode,
+  logger: ProcessLogger,
+  serviceManager: ServiceManager,
+): Promise<void> {
+  await serviceManager.reloading();
+  try {
+    const level = settingsLogLevel(readIfThere(settingsFile), settingsFile) ?? logLevel;
+    logger.setLevel(level);
+    node.reloadCredentials();
+    logger.log("info", "settings reloaded", { logLevel: level });
+  } catch (error) {
+    logger.log("error", `not reloaded: ${messageOf(error)}`);
+  }
+  await serviceManager.ready("reloaded");
+}
+
+function readIfThere(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
 }
 
 /** @throws FleetError unimplemented for addresses on which this version would serve nothing */

@@ -161,6 +161,7 @@ async function startAgentInBackground(options: AgentOptions): Promise<Background
     ["--hostname", options.hostname],
     ["--log-level", options.logLevel],
     ["--log-format", options.logFormat],
+    ["--settings-file", options.settingsFile],
     ["--metrics-addr", options.metricsAddr],
     ["--ui-addr", options.uiAddr],
   ].flatMap(([flag, value]) => value === undefined ? [] : [flag!, value]);

@@ -3,9 +3,15 @@ import type { LogFields, Logger, LogLevel } from "../../base/log.ts";
 const ORDER: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 const encoder = new TextEncoder();
 
+/** A logger whose level can be changed while it is in use; loggers made by `with` follow. */
+export interface ProcessLogger extends Logger {
+  setLevel(level: LogLevel): void;
+}
+
 /** Writes a line per event to standard error, as text (`time level message key=value`) or JSON. */
-export function processLogger(level: LogLevel, format: "text" | "json"): Logger {
-  return make({});
+export function processLogger(first: LogLevel, format: "text" | "json"): ProcessLogger {
+  let level = first;
+  return { ...make({}), setLevel: (changed) => void (level = changed) };
 
   function make(bound: LogFields): Logger {
     return {

@@ -87,6 +87,19 @@ export class FleetNode implements Backend {
     if (running) await this.#halt(running);
   }
 
+  /**
+   * Takes the certificate and key from the data directory again, for open connections from their next
+   * handshake on. @throws FleetError corrupt, and keeps what it has
+   */
+  reloadCredentials(): void {
+    const running = this.#running;
+    const stored = running && loadIdentity(this.#options.files);
+    if (!stored || stored.identity.nodeId !== running.identity.nodeId) return;
+    const { trust, clock } = this.#options;
+    trust.verify(stored.credentials.certPem, stored.credentials.caPem, clock.now());
+    running.credentials.replace(stored.credentials);
+  }
+
   localState(): LocalState {
     const running = this.#running;
     if (!running) {
