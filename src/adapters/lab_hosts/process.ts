@@ -83,11 +83,15 @@ export async function until(
   }
 }
 
-/** Whether a process with this pid runs (a zombie does not). */
+/**
+ * Whether a process with this pid runs. A zombie does not, unless other threads of it are still ending: they
+ * keep its files and locks until then.
+ */
 export function isAlive(pid: number): boolean {
   try {
     const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    return !/^\d+ \(.*\) [ZX]/s.test(stat);
+    if (!/^\d+ \(.*\) [ZX]/s.test(stat)) return true;
+    return [...Deno.readDirSync(`/proc/${pid}/task`)].length > 1;
   } catch {
     return false;
   }

@@ -1,13 +1,13 @@
 /** The outgoing side towards one member: one long-lived connection, dialled again whenever it ends. */
 import { type Clock, sleep } from "../../base/clock.ts";
-import { messageOf } from "../../base/errors.ts";
+import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { InstallSnapshot } from "../../core/raft/message.ts";
 import type { Message, RaftId } from "../../core/raft/types.ts";
 import { RaftSendQueue } from "./raft_send_queue.ts";
 import { sendSnapshot } from "./raft_snapshot_stream.ts";
-import type { RpcCaller, RpcDialer } from "./types.ts";
+import type { RpcCaller, RpcDialer, RpcStream } from "./types.ts";
 
 export const MESSAGES_ROUTE = "raft.messages";
 const DIAL_TIMEOUT_MS = 2_000;
@@ -21,6 +21,8 @@ export interface RaftPeerOptions {
   readonly self: RaftId;
   readonly id: RaftId;
   readonly addr: string;
+  /** Goes first on every connection. */
+  readonly hello: unknown;
   readonly dialer: RpcDialer;
   readonly clock: Clock;
   readonly random: Random;
@@ -29,6 +31,10 @@ export interface RaftPeerOptions {
 }
 
 export interface RaftPeerEvents {
+  /** The first that the member says. @throws FleetError when it must not be listened to */
+  admit(hello: unknown): void;
+  /** The member says that we are an old copy. */
+  refused(error: FleetError): void;
   /** A batch came back on the connection that we opened. @throws FleetError when it is not acceptable */
   receive(bytes: unknown): void;
   connected(): void;
@@ -49,6 +55,10 @@ export class RaftPeer {
   #state: "dialling" | "connected" | "waiting" | "stopped" = "dialling";
   #snapshot: InstallSnapshot | undefined;
   #unreachableReported = false;
+  /** Each side has heard which start the other one is. */
+  #admitted = false;
+  /** It is the member that is refused, not we. */
+  #refusing = false;
   #endWait: (() => void) | undefined;
 
   constructor(options: RaftPeerOptions) {
@@ -69,7 +79,7 @@ export class RaftPeer {
         return queueMicrotask(() => this.#options.events.snapshotSent(false));
       }
       this.#snapshot = message;
-      if (this.#caller) this.#startSnapshot(this.#caller, message);
+      if (this.#caller && this.#admitted) this.#startSnapshot(this.#caller, message);
     } else if (lost || !this.#queue.push(message)) this.#reportUnreachable();
   }
 
@@ -95,7 +105,7 @@ export class RaftPeer {
     this.#state = "stopped";
     this.#controller.abort(new DOMException("the member is no peer any more", "AbortError"));
     this.#queue.detach();
-    if (this.#snapshot && !this.#caller) {
+    if (this.#snapshot && !this.#admitted) {
       queueMicrotask(() => this.#options.events.snapshotSent(false));
     }
   }
@@ -105,21 +115,22 @@ export class RaftPeer {
     const { clock, logger, id, addr } = this.#options;
     const { signal } = this.#controller;
     let failures = 0;
-    let reported = false;
+    let reported = "";
     while (!signal.aborted) {
       const startedAt = clock.monotonic();
       this.#state = "dialling";
       try {
-        await this.#session(signal, () => reported = false);
+        await this.#session(signal, () => reported = "");
         logger.log("debug", "raft connection ended", { node: id, address: addr });
       } catch (error) {
         if (signal.aborted) return;
-        // Once per outage, not once per attempt.
-        logger.log(reported ? "debug" : "warn", `raft connection: ${messageOf(error)}`, {
+        // Once per outage and reason, not once per attempt.
+        const reason = messageOf(error);
+        logger.log(reason === reported ? "debug" : "warn", `raft connection: ${reason}`, {
           node: id,
           address: addr,
         });
-        reported = true;
+        reported = reason;
       }
       if (signal.aborted) return;
       failures = clock.monotonic() - startedAt >= STABLE_MS ? 0 : failures + 1;
@@ -127,8 +138,8 @@ export class RaftPeer {
     }
   }
 
-  async #session(signal: AbortSignal, onConnected: () => void): Promise<void> {
-    const { dialer, addr, id, events } = this.#options;
+  async #session(signal: AbortSignal, onAdmitted: () => void): Promise<void> {
+    const { dialer, addr, id, hello, events } = this.#options;
     let caller: RpcCaller | undefined;
     try {
       caller = await dialer.connect(addr, {
@@ -136,28 +147,54 @@ export class RaftPeer {
         timeoutMs: DIAL_TIMEOUT_MS,
         expectNodeId: id,
       });
-      const stream = caller.open(MESSAGES_ROUTE, undefined, { signal });
+      const stream = caller.open(MESSAGES_ROUTE, hello, { signal });
       this.#state = "connected";
       this.#caller = caller;
       this.#queue.attach(stream);
-      onConnected();
       events.connected();
-      if (this.#snapshot) this.#startSnapshot(caller, this.#snapshot);
-      for await (const batch of stream) events.receive(batch);
+      for await (const said of stream) {
+        if (!this.#admitted) {
+          this.#admit(said, stream);
+          this.#admitted = true;
+          onAdmitted();
+          if (this.#snapshot) this.#startSnapshot(caller, this.#snapshot);
+        } else if (said instanceof Uint8Array) events.receive(said);
+        // The other side asks whether we live, since somebody else came with our id.
+        else await stream.send("yes");
+      }
+    } catch (error) {
+      if (error instanceof FleetError && error.kind === "corrupt" && !this.#refusing) {
+        events.refused(error);
+      }
+      throw error;
     } finally {
+      this.#refusing = false;
       const wasConnected = this.#caller !== undefined;
+      const wasAdmitted = this.#admitted;
+      this.#admitted = false;
       this.#caller = undefined;
       this.#queue.detach();
       caller?.close();
-      if (!signal.aborted) this.#lose(wasConnected);
+      if (!signal.aborted) this.#lose(wasConnected, wasAdmitted);
     }
   }
 
-  #lose(wasConnected: boolean): void {
+  /** Tells the member, too, when it must not be listened to. */
+  #admit(hello: unknown, stream: RpcStream): void {
+    try {
+      this.#options.events.admit(hello);
+    } catch (error) {
+      this.#refusing = true;
+      if (error instanceof FleetError) stream.cancel(error.message, error.kind);
+      throw error;
+    }
+  }
+
+  #lose(wasConnected: boolean, wasAdmitted: boolean): void {
     this.#state = "waiting";
     const { events } = this.#options;
     // A transfer that had begun fails by itself with the connection.
-    if (!wasConnected && this.#snapshot) {
+    if (!wasAdmitted && this.#snapshot) {
       this.#snapshot = undefined;
       events.snapshotSent(false);
     }

@@ -8,12 +8,17 @@ import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { Message, RaftId } from "../../core/raft/types.ts";
 import { decodeBatch } from "./raft_codec.ts";
+import { helloOf, readHello } from "./raft_hello.ts";
 import { MESSAGES_ROUTE, RaftPeer } from "./raft_peer.ts";
 import { RaftSendQueue } from "./raft_send_queue.ts";
 import { receiveSnapshot, SNAPSHOT_ROUTE } from "./raft_snapshot_stream.ts";
 import { limitedLogger } from "./log_limiter.ts";
 import type { Peer, RouteTable, RpcDialer, RpcStream } from "./types.ts";
 
+/** Time for what a member that left should still hear. */
+const FAREWELL_MS = 1_000;
+/** A process that answers within this lives; another one must not take its place. */
+const ALIVE_MS = 1_000;
 /** Snapshots received at a time; each is held in memory until it is whole. */
 const MAX_INCOMING_SNAPSHOTS = 2;
 
@@ -26,6 +31,20 @@ export interface RaftInbox {
   unreachable(nodeId: RaftId): void;
   /** Once for each snapshot message: whether the member has taken it whole. */
   snapshotSent(nodeId: RaftId, ok: boolean): void;
+  /**
+   * A member begins to speak, on its connection or on ours. @throws FleetError when it must not be listened to:
+   * corrupt for an old copy of a member, forbidden for one that was removed
+   */
+  admit(nodeId: RaftId, run: Run): void;
+  /** Another member found that this one is an old copy (kind `corrupt`). */
+  refused(error: FleetError): void;
+}
+
+/** One start of a member's process; the role that owns the transport decides what it means. */
+export interface Run {
+  readonly joinedIndex: number;
+  readonly starts: number;
+  readonly name: string;
 }
 
 export interface RaftTransport {
@@ -58,8 +77,9 @@ export class RaftEndpoint {
 
   /** Managers only; who was removed is refused by the server's `refuse`. */
   register(table: RouteTable): void {
-    table.streamRoute(MESSAGES_ROUTE, { roles: ["manager"] }, async (stream, { peer }) => {
-      await this.#open().serveMessages(stream, managerId(peer));
+    table.streamRoute(MESSAGES_ROUTE, { roles: ["manager"] }, async (stream, context) => {
+      const { peer, remoteAddress } = context;
+      await this.#open().serveMessages(stream, managerId(peer), remoteAddress);
     });
     table.streamRoute(SNAPSHOT_ROUTE, { roles: ["manager"] }, async (stream, { peer }) => {
       await this.#open().serveSnapshot(stream, managerId(peer));
@@ -67,7 +87,9 @@ export class RaftEndpoint {
   }
 
   /** Opens the one transport; it must be closed before another one is opened. */
-  open(options: { nodeId: RaftId; dialer: RpcDialer; inbox: RaftInbox }): RaftTransport {
+  open(
+    options: { nodeId: RaftId; run: Run; dialer: RpcDialer; inbox: RaftInbox },
+  ): RaftTransport {
     this.#transport?.close();
     const transport = new Transport({ ...this.#options, ...options });
     this.#transport = transport;
@@ -89,12 +111,17 @@ function managerId(peer: Peer): RaftId {
 
 interface Incoming {
   readonly stream: RpcStream;
+  readonly run: Run;
+  readonly remoteAddress: string;
+  /** Called when the member answers a question whether it lives. */
+  onAlive: () => void;
   /** For a member that we cannot dial (yet): a new leader whose address our log does not know. */
   readonly replies: RaftSendQueue;
 }
 
 interface TransportOptions extends RaftEndpointOptions {
   readonly nodeId: RaftId;
+  readonly run: Run;
   readonly dialer: RpcDialer;
   readonly inbox: RaftInbox;
 }
@@ -103,6 +130,8 @@ class Transport implements RaftTransport {
   readonly #options: TransportOptions;
   readonly #logger: Logger;
   readonly #peers = new Map<RaftId, RaftPeer>();
+  /** Connections to members that were removed, for their last messages. */
+  readonly #leaving = new Map<RaftId, RaftPeer>();
   readonly #incoming = new Map<RaftId, Incoming>();
   /** Members with an open connection whose end was not reported yet. */
   readonly #alive = new Set<RaftId>();
@@ -118,14 +147,14 @@ class Transport implements RaftTransport {
     if (this.closed) return;
     for (const message of messages) this.#send(message);
     for (const to of new Set(messages.map((message) => message.to))) {
-      this.#peers.get(to)?.flush();
+      (this.#peers.get(to) ?? this.#leaving.get(to))?.flush();
       this.#incoming.get(to)?.replies.flush();
     }
   }
 
   #send(message: Message): void {
     const { to } = message;
-    const peer = this.#peers.get(to);
+    const peer = this.#peers.get(to) ?? this.#leaving.get(to);
     const incoming = this.#incoming.get(to);
     if (peer && (peer.connected || !incoming || message.type === "snapshot")) {
       return peer.send(message);
@@ -147,18 +176,35 @@ class Transport implements RaftTransport {
       const addr = wanted.get(id);
       if (addr === peer.addr) continue;
       this.#peers.delete(id);
-      peer.stop();
-      if (addr === undefined) this.#dropIncoming(id);
+      if (addr === undefined) this.#bidFarewell(id, peer);
+      else peer.stop();
     }
     for (const [id, addr] of wanted) {
+      this.#endFarewell(id);
       if (!this.#peers.has(id)) this.#startPeer(id, addr);
     }
   }
 
+  /** The member is none any more: it may still be told so, but is not listened to. */
+  #bidFarewell(id: RaftId, peer: RaftPeer): void {
+    this.#dropIncoming(id);
+    this.#endFarewell(id);
+    this.#leaving.set(id, peer);
+    this.#options.clock.after(FAREWELL_MS, () => {
+      if (this.#leaving.get(id) === peer) this.#endFarewell(id);
+    });
+  }
+
+  #endFarewell(id: RaftId): void {
+    this.#leaving.get(id)?.stop();
+    this.#leaving.delete(id);
+  }
+
   #startPeer(id: RaftId, addr: string): void {
-    const { nodeId: self, dialer, clock, random, inbox } = this.#options;
-    const peer = new RaftPeer({
+    const { nodeId: self, run, dialer, clock, random, inbox } = this.#options;
+    const peer: RaftPeer = new RaftPeer({
       self,
+      hello: helloOf(run),
       id,
       addr,
       dialer,
@@ -166,7 +212,11 @@ class Transport implements RaftTransport {
       random,
       logger: this.#logger,
       events: {
-        receive: (bytes) => this.#receive(id, bytes),
+        admit: (hello) => inbox.admit(id, readHello(hello)),
+        refused: (error) => this.closed || inbox.refused(error),
+        receive: (bytes) => {
+          if (this.#peers.get(id) === peer) this.#receive(id, bytes);
+        },
         connected: () => this.#alive.add(id),
         disconnected: () => this.#ended(id),
         unreachable: () => this.closed || inbox.unreachable(id),
@@ -193,7 +243,7 @@ class Transport implements RaftTransport {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    for (const peer of this.#peers.values()) peer.stop();
+    for (const peer of [...this.#peers.values(), ...this.#leaving.values()]) peer.stop();
     for (const { stream } of this.#incoming.values()) {
       stream.cancel("the manager has left the consensus group", "unavailable");
     }
@@ -202,17 +252,30 @@ class Transport implements RaftTransport {
 
   // --- receiving ---
 
-  async serveMessages(stream: RpcStream, id: RaftId): Promise<void> {
+  async serveMessages(stream: RpcStream, id: RaftId, remoteAddress: string): Promise<void> {
+    const { inbox, nodeId, run: own } = this.#options;
+    const run = readHello(stream.meta);
+    await this.#refuseSecond(id, run);
+    inbox.admit(id, run);
     const old = this.#incoming.get(id);
-    const replies = new RaftSendQueue(this.#options.nodeId, id, this.#logger);
-    const incoming = { stream, replies };
+    const replies = new RaftSendQueue(nodeId, id, this.#logger);
+    const incoming: Incoming = { stream, run, remoteAddress, replies, onAlive: () => {} };
     this.#incoming.set(id, incoming);
     old?.stream.cancel("replaced by a newer connection");
+    await stream.send(helloOf(own));
     replies.attach(stream);
     this.#alive.add(id);
     this.#peers.get(id)?.retryNow();
     try {
-      for await (const batch of stream) this.#receive(id, batch);
+      for await (const batch of stream) {
+        if (batch instanceof Uint8Array) this.#receive(id, batch);
+        else incoming.onAlive();
+      }
+    } catch (error) {
+      if (error instanceof FleetError && error.kind === "corrupt" && !this.closed) {
+        inbox.refused(error);
+      }
+      throw error;
     } finally {
       replies.detach();
       if (this.#incoming.get(id) === incoming) {
@@ -220,6 +283,31 @@ class Transport implements RaftTransport {
         this.#ended(id);
       }
     }
+  }
+
+  /**
+   * While one process of a member lives, another one with its id does not get in: a process that was restarted
+   * does not answer on its old connection. @throws FleetError corrupt
+   */
+  async #refuseSecond(id: RaftId, run: Run): Promise<void> {
+    const first = this.#incoming.get(id);
+    if (!first || first.run.name === run.name) return;
+    const alive = await new Promise<boolean>((resolve) => {
+      const cancel = this.#options.clock.after(ALIVE_MS, () => resolve(false));
+      const settle = (answer: boolean) => {
+        cancel();
+        resolve(answer);
+      };
+      first.onAlive = () => settle(true);
+      first.stream.signal.addEventListener("abort", () => settle(false), { once: true });
+      first.stream.send("alive?").catch(() => settle(false));
+    });
+    if (!alive || this.#incoming.get(id) !== first) return;
+    throw new FleetError(
+      "corrupt",
+      `two nodes have the id ${id}: another one is running, seen from ${first.remoteAddress}; ` +
+        "this one's data directory is a copy; run fleet leave --force on the one that shall go, and join again",
+    );
   }
 
   /** @throws FleetError when the batch cannot be read or pretends to come from somebody else */
@@ -240,6 +328,9 @@ class Transport implements RaftTransport {
   }
 
   async serveSnapshot(stream: RpcStream, id: RaftId): Promise<void> {
+    if (!this.#incoming.has(id)) {
+      throw new FleetError("unavailable", `node ${id} has not been let in yet`);
+    }
     this.#incomingSnapshots.get(id)?.cancel("replaced by a newer snapshot");
     if (
       !this.#incomingSnapshots.has(id) && this.#incomingSnapshots.size >= MAX_INCOMING_SNAPSHOTS

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { FleetError } from "../../base/errors.ts";
 import { SeededRandom } from "../../base/random.ts";
 import type { Append, Heartbeat, InstallSnapshot } from "../../core/raft/message.ts";
 import type { Message } from "../../core/raft/types.ts";
 import { rpcDialer } from "./client.ts";
-import { RaftEndpoint, type RaftTransport } from "./raft_transport.ts";
+import { RaftEndpoint, type RaftTransport, type Run } from "./raft_transport.ts";
 import { Routes } from "./routes.ts";
 import { listenRpc } from "./server.ts";
 import {
@@ -24,6 +25,10 @@ class Member implements AsyncDisposable {
   readonly unreachable: string[] = [];
   readonly snapshots: [string, boolean][] = [];
   readonly blocked = new Set<string>();
+  /** Members that are not let in, and why. */
+  readonly outdated = new Map<string, FleetError>();
+  readonly refused: string[] = [];
+  run: Run = { joinedIndex: 0, starts: 1, name: "first" };
   transport!: RaftTransport;
   listener!: RpcListener;
   readonly endpoint = new RaftEndpoint({
@@ -53,6 +58,7 @@ class Member implements AsyncDisposable {
   open(): this {
     this.transport = this.endpoint.open({
       nodeId: this.id,
+      run: this.run,
       dialer: rpcDialer({
         credentials: new FixedCredentials(this.credentials),
         clusterId: CLUSTER,
@@ -63,6 +69,11 @@ class Member implements AsyncDisposable {
         peerClosed: (id) => void this.closed.push(id),
         unreachable: (id) => void this.unreachable.push(id),
         snapshotSent: (id, ok) => void this.snapshots.push([id, ok]),
+        admit: (id, run) => {
+          const refusal = this.outdated.get(`${id}/${run.name}`);
+          if (refusal) throw refusal;
+        },
+        refused: (error) => void this.refused.push(error.message),
       },
     });
     return this;
@@ -165,7 +176,8 @@ Deno.test("a manager cannot speak for another one", async () => {
     const [from, to, words] of [["mgrx", "mgrb", "another node"], ["mgra", "mgrx", "for mgrx"]]
   ) {
     const caller = await dialer.connect(b.listener.address);
-    const stream = caller.open("raft.messages");
+    // The same process as the one that is connected: it is its messages that are refused.
+    const stream = caller.open("raft.messages", { hello: a.run });
     const batch = new BatchEncoder(from!, to!);
     batch.add(heartbeat(from!, to!, 2));
     await stream.send(batch.take());
@@ -275,4 +287,71 @@ Deno.test("a removed member is cut off within a second and stays out", async () 
   await eventually("still refused", () => a.unreachable.length > 5);
   assert.equal(b.received.length, 1);
   assert.deepEqual(b.closed, [], "a removal is no hint that a leader died");
+});
+
+Deno.test("an old copy of a member is told so, whoever dials, and nothing it says is heard", async () => {
+  for (const copyDials of [true, false]) {
+    const [a, b] = await members("mgra", "mgrb") as [Member, Member];
+    await using _a = a, _b = b;
+    b.outdated.set("mgra/first", new FleetError("corrupt", "a newer start was seen"));
+    if (copyDials) a.knows(b);
+    else b.knows(a);
+    a.transport.send([heartbeat("mgra", "mgrb", 1)]);
+    await eventually("told", () => a.refused.includes("a newer start was seen"));
+    assert.deepEqual([b.received, b.refused], [[], []]);
+  }
+});
+
+Deno.test("while a member lives, another process with its id does not get in", async () => {
+  const [a, b] = await pair();
+  await using _a = a, _b = b;
+  a.transport.send([heartbeat("mgra", "mgrb", 1)]);
+  await eventually("connected", () => b.received.length === 1);
+  const clone = await new Member("mgra", a.credentials).listen();
+  await using _c = clone;
+  clone.run = { joinedIndex: 0, starts: 2, name: "clone" };
+  clone.open().knows(b);
+  clone.transport.send([heartbeat("mgra", "mgrb", 66)]);
+  await eventually("refused", () => clone.refused.some((m) => /another one is running/.test(m)));
+  a.transport.send([heartbeat("mgra", "mgrb", 2)]);
+  await eventually("the first one is heard", () => b.received.length === 2);
+  assert(!b.received.some((m) => m.type === "heartbeat" && m.round === 66));
+  assert.deepEqual(a.refused, []);
+  // Once the first has ended the other one is for the role to judge.
+  a.transport.close();
+  await eventually("let in", () => {
+    clone.transport.send([heartbeat("mgra", "mgrb", 67)]);
+    return b.received.some((m) => m.type === "heartbeat" && m.round === 67);
+  });
+});
+
+Deno.test("a caller that does not say which start it is is not heard", async () => {
+  const [a, b] = await pair();
+  await using _a = a, _b = b;
+  const dialer = rpcDialer({
+    credentials: new FixedCredentials(a.credentials),
+    clusterId: CLUSTER,
+    clock: systemClock,
+  });
+  const caller = await dialer.connect(b.listener.address);
+  for (const meta of [undefined, {}, { hello: { joinedIndex: -1, starts: 1, name: "x" } }]) {
+    const stream = caller.open("raft.messages", meta);
+    await assert.rejects(async () => {
+      for await (const _ of stream) { /* nothing */ }
+    }, /has to say first/);
+  }
+  caller.close();
+});
+
+Deno.test("a member that was removed still gets what was sent with its removal", async () => {
+  const [a, b] = await pair();
+  await using _a = a, _b = b;
+  a.transport.send([heartbeat("mgra", "mgrb", 1)]);
+  await eventually("connected", () => b.received.length === 1);
+  a.transport.setPeers([]);
+  a.transport.send([append("mgra", "mgrb", 1, 10)]);
+  await eventually("the farewell", () => b.received.length === 2);
+  b.transport.send([heartbeat("mgrb", "mgra", 1)]);
+  await eventually("cut off", () => !a.transport.connected("mgrb"), 3_000);
+  assert.deepEqual(a.received, []);
 });

@@ -51,6 +51,9 @@ export class RaftLogStore implements RaftLogStorage {
   /** The commit index moved in memory only. */
   #unsaved = false;
   #saving = false;
+  #memory: unknown;
+  /** The memory is to go with the next write. */
+  #memoryWaits = false;
   #closed = false;
 
   /**
@@ -128,6 +131,7 @@ export class RaftLogStore implements RaftLogStorage {
     const confirmed = this.#mark.read() ?? 0;
     if (state.writes < confirmed) throw this.#older(state.writes, confirmed);
     this.#snapshot = this.#rows.loadSnapshot();
+    this.#memory = this.#rows.loadMemory();
     let next = state.baseIndex + 1;
     for (const entry of this.#rows.entries(0, -1)) {
       if (entry.index !== next) throw this.#missing(next, entry.index - 1);
@@ -325,6 +329,21 @@ export class RaftLogStore implements RaftLogStorage {
     }
   }
 
+  /** What the member keeps of the others; undefined on a log that never had it. */
+  memory<T>(): T | undefined {
+    return this.#memory as T | undefined;
+  }
+
+  /**
+   * Keeps `record` (JSON) with the next write, or in a synced one of its own when `now`.
+   * @throws FleetError as {@link append} says, only when `now`
+   */
+  keepMemory(record: unknown, now: boolean): void {
+    this.#memory = record;
+    this.#memoryWaits = true;
+    if (now) this.#write(this.#state, () => {});
+  }
+
   /** One transaction that also says what the log holds after it. */
   #write(state: Omit<LogState, "writes">, run: () => void): void {
     assert(!this.#closed, "the log is closed");
@@ -332,9 +351,10 @@ export class RaftLogStore implements RaftLogStorage {
     this.#database.transaction(() => {
       run();
       this.#rows.saveState(next);
+      if (this.#memoryWaits) this.#rows.saveMemory(this.#memory);
     });
     this.#state = next;
-    this.#unsaved = false;
+    this.#unsaved = this.#memoryWaits = false;
     this.#mark.write(next.writes);
   }
 
@@ -342,7 +362,7 @@ export class RaftLogStore implements RaftLogStorage {
     if (this.#closed) return;
     try {
       // Saves the next start from learning the commit index anew; on a full disk it has to.
-      if (this.#unsaved) this.#write(this.#state, () => {});
+      if (this.#unsaved || this.#memoryWaits) this.#write(this.#state, () => {});
     } catch {
       // Nothing that was promised is lost.
     } finally {

@@ -290,7 +290,7 @@ Deno.test("what was changed, torn or lost is named", () =>
         `UPDATE raft_snapshot_part SET record = ${flip} WHERE part = 1`,
       /part 1 of the raft snapshot at entry 4/,
     );
-    await damage("PRAGMA user_version = 99", /format 99.*formats up to 1: run the version/);
+    await damage("PRAGMA user_version = 99", /format 99.*formats up to 2: run the version/);
     await damage("PRAGMA application_id = 5", /is not a raft log/);
     const spoil = async (change: () => void, message: RegExp) => {
       await make();

@@ -25,6 +25,7 @@ export const EMPTY_LOG: LogState = {
 };
 
 const NOTHING = new Uint8Array(0);
+const MEMORY_PLACE = "record of the other members";
 
 /**
  * The statements of a raft log, typed and built by Kysely, compiled once; and the sealing of each row to its
@@ -45,6 +46,8 @@ export class RaftRows {
   readonly #selectParts;
   readonly #dropParts;
   readonly #dropOtherParts;
+  readonly #saveMemory;
+  readonly #loadMemory;
 
   constructor(database: Database<RaftSchema>, key: Uint8Array) {
     this.#key = key;
@@ -87,6 +90,10 @@ export class RaftRows {
     this.#dropOtherParts = database.prepare(
       db.deleteFrom("raft_snapshot_part").where("idx", "!=", 0),
     );
+    this.#saveMemory = database.prepare(
+      db.replaceInto("raft_memory").values({ id: 1, record: NOTHING }),
+    );
+    this.#loadMemory = database.prepare(db.selectFrom("raft_memory").selectAll());
   }
 
   insertEntry({ index, term, type, data }: Entry): void {
@@ -133,6 +140,18 @@ export class RaftRows {
     };
     open(this.#key, row.seal, statePlace(state));
     return state;
+  }
+
+  saveMemory(record: unknown): void {
+    const bytes = new TextEncoder().encode(JSON.stringify(record));
+    this.#saveMemory.run(1, seal(this.#key, bytes, MEMORY_PLACE));
+  }
+
+  /** Undefined on a log that never had one. */
+  loadMemory(): unknown {
+    const row = this.#loadMemory.get() as unknown as RaftSchema["raft_memory"] | undefined;
+    if (!row) return undefined;
+    return JSON.parse(new TextDecoder().decode(open(this.#key, row.record, MEMORY_PLACE)));
   }
 
   /** Makes the stored parts of `meta.index` the snapshot, in place of any other. */

@@ -21,6 +21,8 @@ export interface RaftSchema {
   /** At most one row; its bytes are in the parts. */
   raft_snapshot: { idx: number; term: number; conf: string; parts: number; seal: Uint8Array };
   raft_snapshot_part: { idx: number; part: number; record: Uint8Array };
+  /** At most one row: what the member knows of the others. */
+  raft_memory: { id: 1; record: Uint8Array };
 }
 
 /** Tables of a node's tasks. */
@@ -77,6 +79,12 @@ export const RAFT_FORMAT: FileFormat = {
         .addColumn("part", "integer", (column) => column.notNull())
         .addColumn("record", "blob", (column) => column.notNull())
         .addPrimaryKeyConstraint("raft_snapshot_part_key", ["idx", "part"])
+        .modifyEnd(STRICT),
+    ],
+    (schema) => [
+      schema.createTable("raft_memory")
+        .addColumn("id", "integer", (column) => column.primaryKey().check(sql`id = 1`))
+        .addColumn("record", "blob", (column) => column.notNull())
         .modifyEnd(STRICT),
     ],
   ],

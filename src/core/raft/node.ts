@@ -347,6 +347,11 @@ export class RaftNode {
     progress.probeSent = true;
   }
 
+  /** Committed indexes that members are known to have persisted; worth keeping across restarts. */
+  remembered(): readonly (readonly [id: RaftId, index: number])[] {
+    return [...this.#s.remembered].sort(([a], [b]) => a < b ? -1 : 1);
+  }
+
   status(): RaftStatus {
     const s = this.#s;
     return {
@@ -365,7 +370,7 @@ export class RaftNode {
       uncommittedBytes: s.uncommittedBytes,
       pendingReads: s.reads.size,
       regressed: s.regressed,
-      remembered: [...s.remembered].sort(([a], [b]) => a < b ? -1 : 1),
+      remembered: this.remembered(),
     };
   }
 }

@@ -23,7 +23,9 @@ import type { RpcDialer } from "../rpc.ts";
 import type { Trust } from "../node/ports.ts";
 import { LeaderCalls } from "./leader_calls.ts";
 import type { LeaderWork } from "./leader_work.ts";
-import { RaftRunner } from "./raft_runner.ts";
+import { MemberMemory } from "./member_memory.ts";
+import type { MemoryStorage, Run } from "./member_memory.ts";
+import { lostAcknowledgedEntries, RaftRunner } from "./raft_runner.ts";
 import type { RaftLog, RaftTransport } from "./raft_runner.ts";
 import { runRoleManager } from "./role_manager.ts";
 import { StoreMachine } from "./store_machine.ts";
@@ -35,13 +37,17 @@ export interface RaftInbox {
   peerClosed(nodeId: string): void;
   unreachable(nodeId: string): void;
   snapshotSent(nodeId: string, ok: boolean): void;
+  /** @throws FleetError corrupt (an old copy of the member) or forbidden (it was removed) */
+  admit(nodeId: string, run: Run): void;
+  /** Another member found that this one is an old copy. */
+  refused(error: FleetError): void;
 }
 
 export interface ManagerOptions {
   readonly nodeId: string;
   readonly addr: string;
-  readonly log: RaftLog;
-  readonly openTransport: (inbox: RaftInbox) => RaftTransport & { close(): void };
+  readonly log: RaftLog & MemoryStorage;
+  readonly openTransport: (inbox: RaftInbox, run: Run) => RaftTransport & { close(): void };
   readonly dialer: RpcDialer;
   readonly trust: Trust;
   readonly clock: Clock;
@@ -75,6 +81,8 @@ export interface Member {
 
 /** A read waits this long for a majority before it is answered from what this node knows. */
 const READ_TIMEOUT_MS = 2_000;
+/** How often what the core remembers of the others is looked at, to be kept on disk. */
+const MEMORY_PERIOD_MS = 2_000;
 /** After its work failed, a leader that cannot hand over tries again this much later. */
 const LEADER_WORK_RETRY_MS = 1_000;
 
@@ -86,6 +94,8 @@ export class Manager {
   readonly #options: ManagerOptions;
   readonly #transport: RaftTransport & { close(): void };
   readonly #leaderCalls: LeaderCalls;
+  readonly #memory: MemberMemory;
+  #cancelMemory: () => void = () => {};
   #leaderGroup: Group | undefined;
   #leaderWork: LeaderWork | undefined;
   #conf: ConfState;
@@ -98,22 +108,30 @@ export class Manager {
       this.store,
       () => new Promise((resolve) => options.defer(resolve)),
     );
-    const snapshot = options.log.snapshot();
+    const { log, joinedIndex } = options;
+    this.#memory = new MemberMemory(log, { joinedIndex, name: newId(options.random) });
+    if (this.#memory.confirmed > log.lastIndex()) {
+      throw lostAcknowledgedEntries(this.#memory.confirmed, log.lastIndex());
+    }
+    const snapshot = log.snapshot();
     if (snapshot) machine.restore(snapshot);
     this.#transport = options.openTransport({
+      admit: (id, run) => this.#admit(id, run),
+      refused: (error) => this.#refused(error),
       receive: (message) => this.runner.step(message),
       peerClosed: (id) => this.runner.peerClosed(id),
       unreachable: (id) => this.runner.unreachable(id),
       snapshotSent: (id, ok) => this.runner.snapshotSent(id, ok),
-    });
+    }, this.#memory.own);
     const node = new RaftNode({
       id: options.nodeId,
       electionTicks: CLUSTER_DEFAULTS.electionTick,
       heartbeatTicks: CLUSTER_DEFAULTS.heartbeatTick,
       random: options.random,
       applied: snapshot?.meta.index ?? 0,
-      joinedIndex: options.joinedIndex,
-    }, options.log);
+      joinedIndex,
+      remembered: this.#memory.remembered(),
+    }, log);
     this.#conf = node.status().conf;
     this.runner = new RaftRunner({
       id: options.nodeId,
@@ -133,6 +151,7 @@ export class Manager {
       events: {
         onLeadership: (_leader, leading) => this.#onLeadership(leading),
         onMembers: (conf) => this.#onMembers(conf),
+        onRegression: (index) => this.#keepQuietly(() => this.#memory.noteOwnConfirmed(index)),
         onFailure: (error) => options.onFailure(error),
       },
     });
@@ -163,6 +182,7 @@ export class Manager {
     this.#updatePeers();
     this.#announceBlocked();
     this.runner.start();
+    this.#noteMemory();
     const { voters } = this.#conf;
     if (voters.length === 1 && voters[0] === this.#options.nodeId) this.runner.campaign();
   }
@@ -182,10 +202,45 @@ export class Manager {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#cancelMemory();
     this.runner.stop();
     await this.#leaderGroup?.stop();
     this.#leaderCalls.close();
     this.#transport.close();
+  }
+
+  /** Whom the transport may let in: members, and managers of which this log does not know yet that they are. */
+  #admit(id: string, run: Run): void {
+    const { voters, learners } = this.#conf;
+    const member = voters.includes(id) || learners.includes(id);
+    // Whoever was added before what is applied here, and is no member, was removed since.
+    if (!member && voters.length > 0 && run.joinedIndex <= this.runner.applied) {
+      throw new FleetError("forbidden", `node ${id} was removed from the consensus group`);
+    }
+    this.#memory.admit(id, run);
+  }
+
+  #refused(error: FleetError): void {
+    if (this.#stopped) return;
+    this.runner.stop();
+    this.#options.onFailure(error);
+  }
+
+  /** Keeps what the core remembers of the others' logs, so that an old copy is noticed after restarts, too. */
+  #noteMemory(): void {
+    this.#cancelMemory = this.#options.clock.after(MEMORY_PERIOD_MS, () => {
+      this.#keepQuietly(() => this.#memory.note(this.runner.node.remembered(), this.#conf));
+      if (!this.#stopped) this.#noteMemory();
+    });
+  }
+
+  /** On a full disk less is kept than could be; that is no reason to stop. */
+  #keepQuietly(keep: () => void): void {
+    try {
+      keep();
+    } catch (error) {
+      this.#options.logger.log("debug", `not kept: ${messageOf(error)}`);
+    }
   }
 
   /** The leader's part of this manager, while it leads. */
@@ -366,12 +421,14 @@ export class Manager {
       const addr = this.addressOf(nodeId);
       if (nodeId !== this.#options.nodeId && addr) peers.push({ nodeId, addr });
     }
-    // A new member knows whom to answer before its own log does.
+    // A new member knows whom to answer before its own log does, also while it goes through the members of old.
+    const catchesUp = this.#conf.voters.length === 0 ||
+      this.runner.applied < this.#options.joinedIndex;
     for (const known of this.#options.knownManagers) {
       if (known.nodeId === this.#options.nodeId || peers.some((p) => p.nodeId === known.nodeId)) {
         continue;
       }
-      if (this.#conf.voters.length === 0) peers.push(known);
+      if (catchesUp) peers.push(known);
     }
     this.#transport.setPeers(peers);
   }

@@ -12,7 +12,6 @@ import type {
   RaftId,
   RaftLogStorage,
   Ready,
-  Regression,
   Snapshot,
 } from "../../core/raft/types.ts";
 import type { Proposer } from "./writer.ts";
@@ -53,6 +52,8 @@ export interface RaftEvents {
   /** Leader id or "" and whether this node leads; called when either changes. */
   onLeadership(leader: RaftId | "", leading: boolean): void;
   onMembers(conf: ConfState): void;
+  /** This member once confirmed `index`, which its log does not reach: it is an old copy. */
+  onRegression(index: number): void;
   /** The log cannot be written or trusted any more. The owner stops this manager. */
   onFailure(error: unknown): void;
 }
@@ -293,7 +294,11 @@ export class RaftRunner implements Proposer {
       if (ready.messagesEarly.length > 0) transport.send(ready.messagesEarly);
     }
     if (!this.#persist(ready)) return false;
-    if (ready.regressed) throw lostAcknowledgedEntries(ready.regressed);
+    if (ready.regressed) {
+      const { expected, lastIndex } = ready.regressed;
+      this.#options.events.onRegression(expected);
+      throw lostAcknowledgedEntries(expected, lastIndex);
+    }
     if (ready.snapshot) {
       machine.restore(ready.snapshot);
       this.#applied = ready.snapshot.meta.index;
@@ -421,7 +426,8 @@ function lostLeadership(): FleetError {
   );
 }
 
-function lostAcknowledgedEntries({ expected, lastIndex }: Regression): FleetError {
+/** The sentence of a member whose log ends before what it once confirmed. */
+export function lostAcknowledgedEntries(expected: number, lastIndex: number): FleetError {
   return new FleetError(
     "corrupt",
     `this manager's data is older than what it once confirmed (its log ends at entry ${lastIndex}, entry ${expected} was confirmed): ` +

@@ -78,6 +78,7 @@ function single() {
     events: {
       onLeadership: () => {},
       onMembers: () => {},
+      onRegression: () => {},
       onFailure: (error) => failures.push(error),
     },
     clock,

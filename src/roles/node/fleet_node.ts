@@ -6,7 +6,7 @@ import type {
   ManagerState,
 } from "../../api/backend.ts";
 import { parseHostPort } from "../../base/addresses.ts";
-import { FleetError, messageOf } from "../../base/errors.ts";
+import { FleetError, kindOf, messageOf } from "../../base/errors.ts";
 import type { LogLevel } from "../../base/log.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "../../core/control/methods.ts";
 import { validateClusterSpec } from "../../core/control/cluster.ts";
@@ -14,6 +14,7 @@ import type { Role } from "../../model/node.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { Applied, View } from "../../model/view.ts";
 import { Manager } from "../manager/manager.ts";
+import type { MemoryStorage } from "../manager/member_memory.ts";
 import type { RaftLog } from "../manager/raft_runner.ts";
 import type { RpcDialer } from "../rpc.ts";
 import { resolveAdvertiseAddress, resolveListenAddress } from "./addresses.ts";
@@ -30,6 +31,7 @@ import type { FleetNodeOptions, RunningAgent } from "./node_options.ts";
 
 export type { AgentHost, FleetNodeOptions, RunningAgent } from "./node_options.ts";
 import { dropOtherManagers, forceNewCluster } from "../manager/force_new_cluster.ts";
+import { callLeader } from "./leader_dial.ts";
 import { foundCluster } from "./founding.ts";
 import { joinCluster } from "./joining.ts";
 import { leaveCluster, refuseLeave } from "./leaving.ts";
@@ -51,6 +53,8 @@ interface Running {
   listener: NodeListener | undefined;
   agent: RunningAgent | undefined;
   blocked: ReadonlySet<string>;
+  /** Why the manager gave up, if it did. */
+  failure: unknown;
   readonly renewal: Renewal;
 }
 
@@ -350,6 +354,9 @@ export class FleetNode implements Backend {
 
   #manager(): Manager {
     const running = this.#running;
+    if (!running && this.#error) {
+      throw new FleetError("unavailable", `this node's manager does not run: ${this.#error}`);
+    }
     if (!running) throw new FleetError("unavailable", NOT_A_MANAGER);
     if (!running.manager) throw new FleetError("unavailable", WORKER);
     return running.manager;
@@ -392,6 +399,7 @@ export class FleetNode implements Backend {
       listener: undefined,
       agent: undefined,
       blocked: new Set(),
+      failure: undefined,
       renewal: new Renewal({
         credentials,
         trust,
@@ -441,15 +449,15 @@ export class FleetNode implements Backend {
     });
   }
 
-  #startManager(running: Running, log: RaftLog): void {
+  #startManager(running: Running, log: RaftLog & MemoryStorage): void {
     const { trust, clock, random, logger, defer, tickMs } = this.#options;
     const { nodeId, advertiseAddr } = running.identity;
     const manager = new Manager({
       nodeId,
       addr: advertiseAddr,
       log,
-      openTransport: (inbox) =>
-        this.#options.openTransport({ nodeId, dialer: running.dialer, inbox }),
+      openTransport: (inbox, run) =>
+        this.#options.openTransport({ nodeId, run, dialer: running.dialer, inbox }),
       dialer: running.dialer,
       trust,
       clock,
@@ -466,7 +474,7 @@ export class FleetNode implements Backend {
         }
         running.blocked = new Set(nodeIds);
       },
-      onFailure: (error) => this.#options.onFatal(error),
+      onFailure: (error) => this.#onFailure(running, error),
       onRemoved: () => logger.log("info", "this node is no manager any more", { node: nodeId }),
     });
     manager.store.onApply((changes) => {
@@ -474,6 +482,23 @@ export class FleetNode implements Backend {
     });
     running.manager = manager;
     manager.start();
+  }
+
+  /**
+   * Data that cannot be trusted will not get better by a restart: the node leaves service and says why, and a
+   * person can look and leave. Anything else may, so the process ends.
+   */
+  #onFailure(running: Running, error: unknown): void {
+    if (kindOf(error) !== "corrupt") return this.#options.onFatal(error);
+    const { logger } = this.#options;
+    if (running.failure !== undefined) return;
+    running.failure = error;
+    this.#error = messageOf(error);
+    logger.log("error", this.#error);
+    if (this.#running === running) this.#running = undefined;
+    this.#halt(running).catch((failure: unknown) =>
+      logger.log("warn", "not everything stopped cleanly", { error: messageOf(failure) })
+    );
   }
 
   async #startAgent(running: Running): Promise<void> {
@@ -487,6 +512,7 @@ export class FleetNode implements Backend {
         if (renewCertificate || role !== running.identity.role) running.renewal.renewNow();
       },
     });
+    if (running.failure !== undefined) throw running.failure;
   }
 
   #managerAddresses(running: Running): string[] {
@@ -510,7 +536,12 @@ export class FleetNode implements Backend {
   async #becomeManager(running: Running): Promise<void> {
     if (!running.listener) await this.#listen(running);
     const addr = running.identity.advertiseAddr;
-    const reply = await this.#callLeader(running, "raft.join", { addr }) as {
+    const reply = await callLeader(
+      running.dialer,
+      this.#managerAddresses(running),
+      "raft.join",
+      { addr },
+    ) as {
       managers: { nodeId: string; addr: string }[];
       joinedIndex: number;
     };
@@ -518,33 +549,6 @@ export class FleetNode implements Backend {
     const log = this.#options.openLog(true);
     running.log = log;
     this.#startManager(running, log);
-  }
-
-  async #callLeader(running: Running, route: string, body: unknown): Promise<unknown> {
-    const failures: string[] = [];
-    for (const address of this.#managerAddresses(running)) {
-      try {
-        const first = await running.dialer.connect(address);
-        try {
-          const leader = await first.call("cluster.leader", {}) as { nodeId: string; addr: string };
-          if (leader.addr === address) return await first.call(route, body);
-          const second = await running.dialer.connect(leader.addr, { expectNodeId: leader.nodeId });
-          try {
-            return await second.call(route, body);
-          } finally {
-            second.close();
-          }
-        } finally {
-          first.close();
-        }
-      } catch (error) {
-        if (error instanceof FleetError && !["unavailable", "timeout"].includes(error.kind)) {
-          throw error;
-        }
-        failures.push(messageOf(error));
-      }
-    }
-    throw new FleetError("unavailable", failures.join("; ") || "no manager is known");
   }
 
   /** A renewed certificate carries the role that the cluster wants this node to have. */

@@ -5,6 +5,7 @@ import type { Random } from "../../base/random.ts";
 import type { Role } from "../../model/node.ts";
 import type { LeaderWork } from "../manager/leader_work.ts";
 import type { Manager, RaftInbox } from "../manager/manager.ts";
+import type { MemoryStorage, Run } from "../manager/member_memory.ts";
 import type { RaftLog, RaftTransport } from "../manager/raft_runner.ts";
 import type { RouteTable, RpcDialer } from "../rpc.ts";
 import type { Interfaces, NodeNetwork, StateFiles, Trust } from "./ports.ts";
@@ -43,10 +44,10 @@ export interface FleetNodeOptions {
   /** From `--listen-addr`; init and join may say otherwise. */
   readonly listenAddr: string;
   /** Opens the durable log; `fresh` refuses to find an old one. */
-  readonly openLog: (fresh: boolean) => RaftLog & { close(): void };
+  readonly openLog: (fresh: boolean) => RaftLog & MemoryStorage & { close(): void };
   readonly wipeLog: () => void;
   readonly openTransport: (
-    options: { nodeId: string; dialer: RpcDialer; inbox: RaftInbox },
+    options: { nodeId: string; run: Run; dialer: RpcDialer; inbox: RaftInbox },
   ) => RaftTransport & { close(): void };
   /** Lets the transport register the route on which it receives. */
   readonly registerTransport: (table: RouteTable) => void;
