@@ -20,7 +20,7 @@ export function createApp(
   backend: Backend,
   engine: EngineFetch,
 ): (request: Request) => Promise<Response> {
-  const app = new Hono({ strict: false });
+  const app = new Hono({ getPath: routePath });
   app.onError((error) => {
     if (!(error instanceof FleetError)) {
       backend.log("error", `a request failed: ${messageOf(error)}`);
@@ -36,15 +36,25 @@ export function createApp(
   fileObjectRoutes(app, backend, "secret");
   fileObjectRoutes(app, backend, "config");
   return async (request) => {
-    const url = new URL(request.url);
-    const version = /^\/v1\.(\d+)\//.exec(url.pathname)?.[1];
+    const version = /^\/v1\.(\d+)\//.exec(targetOf(request.url))?.[1];
     if (version !== undefined && Number(version) < OLDEST_VERSION) {
       return Response.json({
         message:
           `client version 1.${version} is too old. Minimum supported API version is 1.${OLDEST_VERSION}, please upgrade your client to a newer version`,
       }, { status: 400 });
     }
-    url.pathname = apiPath(url.pathname);
-    return await app.fetch(new Request(url, request));
+    return await app.fetch(request);
   };
+}
+
+/** What routes are chosen by: without version prefix, and a slash at the end means nothing. */
+function routePath(request: Request): string {
+  const path = apiPath(targetOf(request.url));
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}
+
+/** Path and query of an absolute URL. */
+function targetOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  return start < 0 ? "/" : url.slice(start);
 }

@@ -4,6 +4,7 @@ import { header } from "./request_head.ts";
 import type { RequestHead } from "./request_head.ts";
 
 const MAX_CHUNK_LINE = 1_024;
+const READ_BYTES = 64 * 1024;
 
 /** Reads a request's body, by length or in chunks, and keeps what follows it for the next request. */
 export class BodyReader {
@@ -77,14 +78,14 @@ export class BodyReader {
   }
 
   async #take(length: number): Promise<Uint8Array> {
-    while (this.#buffer.length < length) await this.#fill();
+    while (this.#buffer.length < length) await this.#fill(length - this.#buffer.length);
     const taken = this.#buffer.slice(0, length);
     this.#buffer = this.#buffer.slice(length);
     return taken;
   }
 
-  async #fill(): Promise<void> {
-    const chunk = new Uint8Array(64 * 1024);
+  async #fill(wanted = MAX_CHUNK_LINE): Promise<void> {
+    const chunk = new Uint8Array(Math.min(wanted, READ_BYTES));
     const n = await this.#from.read(chunk);
     if (n === null) throw new FleetError("invalid", "bad HTTP request: the body was cut off");
     const grown = new Uint8Array(this.#buffer.length + n);

@@ -4,6 +4,7 @@ import { errorResponse } from "../error_status.ts";
 import { BodyReader } from "./body_reader.ts";
 import { close, splice, writeAll } from "./duplex.ts";
 import type { Duplex } from "./duplex.ts";
+import { FrontRequest } from "./front_request.ts";
 import { engineHead, headEnd, header, MAX_HEAD_BYTES, parseHead } from "./request_head.ts";
 import type { RequestHead } from "./request_head.ts";
 import { isFleetRoute } from "./route_choice.ts";
@@ -18,6 +19,8 @@ export interface FrontOptions {
 
 /** A body that fleet's routes take at most; the largest real one is a config of 1,000 KiB in base64. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
+/** Read from a client at a time; most requests are smaller. */
+const READ_BYTES = 16 * 1024;
 const encoder = new TextEncoder();
 /** Routes mark answers that are written as they come; it does not leave the front. */
 export const STREAM_HEADER = "fleet-stream";
@@ -29,9 +32,10 @@ export const STREAM_HEADER = "fleet-stream";
  */
 export async function serveConnection(client: Duplex, options: FrontOptions): Promise<void> {
   let rest: Uint8Array = new Uint8Array(0);
+  const buffer = new Uint8Array(READ_BYTES);
   try {
     for (;;) {
-      const read = await readHead(client, rest);
+      const read = await readHead(client, rest, buffer);
       if (!read) return;
       const { head, after } = read;
       if (!isFleetRoute(head.method, head.target)) {
@@ -58,17 +62,23 @@ export async function serveConnection(client: Duplex, options: FrontOptions): Pr
 async function readHead(
   client: Duplex,
   rest: Uint8Array,
+  buffer: Uint8Array,
 ): Promise<{ head: RequestHead; after: Uint8Array } | undefined> {
   let bytes = rest;
-  const buffer = new Uint8Array(16 * 1024);
   for (;;) {
     const end = headEnd(bytes);
     if (end >= 0) return { head: parseHead(bytes.subarray(0, end)), after: bytes.slice(end) };
     if (bytes.length > MAX_HEAD_BYTES) {
       throw new FleetError("invalid", "bad HTTP request: the head is too long");
     }
+    // Before the buffer is read into again.
+    if (bytes.buffer === buffer.buffer) bytes = bytes.slice();
     const n = await client.read(buffer);
     if (n === null) return undefined;
+    if (bytes.length === 0) {
+      bytes = buffer.subarray(0, n);
+      continue;
+    }
     const grown = new Uint8Array(bytes.length + n);
     grown.set(bytes);
     grown.set(buffer.subarray(0, n), bytes.length);
@@ -102,50 +112,60 @@ async function answer(
   body: BodyReader,
   options: FrontOptions,
 ): Promise<boolean> {
-  const controller = new AbortController();
-  const bytes = await body.readAll();
-  const request = new Request(new URL(head.target, "http://fleet"), {
-    method: head.method,
-    headers: head.headers.filter(([name]) => name !== "connection" && name !== "host") as [
-      string,
-      string,
-    ][],
-    signal: controller.signal,
-    ...(bytes.length > 0 && head.method !== "GET" && head.method !== "HEAD"
-      ? { body: bytes as Uint8Array<ArrayBuffer> }
-      : {}),
-  });
+  const request = new FrontRequest(head, await body.readAll());
   const connection = header(head, "connection")?.toLowerCase();
   const keepAlive = connection !== "close" &&
     (head.version === "1.1" || connection === "keep-alive");
   try {
-    const response = await options.app(request);
+    const response = await options.app(request.asRequest());
     if (!response.headers.has(STREAM_HEADER)) {
-      const bytes = await response.arrayBuffer();
-      const bodiless = response.status === 204;
-      const whole = new Response(bodiless ? null : bytes, response);
-      if (!bodiless && head.method !== "HEAD") {
-        whole.headers.set("content-length", String(bytes.byteLength));
-      }
-      await writeResponse(client, whole, { keepAlive, head });
+      await writeWhole(client, response, { keepAlive, head });
       return keepAlive;
     }
     // A stream without end must notice that its reader is gone.
-    void watchForEnd(client, controller);
+    void watchForEnd(client, request);
     await writeResponse(client, response, { keepAlive: false, head });
     return false;
   } catch (error) {
-    controller.abort(error);
+    request.abort(error);
     throw error;
   }
 }
 
 /** Nothing is expected from the client while it reads a stream: what comes is its end. */
-function watchForEnd(client: Duplex, controller: AbortController): Promise<void> {
-  return client.read(new Uint8Array(1)).then(
-    () => controller.abort(new FleetError("canceled", "the client is gone")),
-    () => controller.abort(new FleetError("canceled", "the client is gone")),
-  );
+function watchForEnd(client: Duplex, request: FrontRequest): Promise<void> {
+  const gone = () => request.abort(new FleetError("canceled", "the client is gone"));
+  return client.read(new Uint8Array(1)).then(gone, gone);
+}
+
+/** An answer that is complete leaves in one write: a second one would cost as much as making it. */
+async function writeWhole(
+  client: Duplex,
+  response: Response,
+  options: { keepAlive: boolean; head: RequestHead },
+): Promise<void> {
+  const bodiless = response.status === 204 || response.status === 304;
+  const body = bodiless ? new Uint8Array(0) : new Uint8Array(await response.arrayBuffer());
+  let head = statusLine(response);
+  for (const [name, value] of response.headers) {
+    if (name !== "content-length") head += `${wireName(name)}: ${value}\r\n`;
+  }
+  const connection = options.keepAlive ? "keep-alive" : "close";
+  head += bodiless ? "" : `Content-Length: ${body.length}\r\n`;
+  const start = encoder.encode(`${head}Connection: ${connection}\r\n\r\n`);
+  const sent = options.head.method === "HEAD" ? 0 : body.length;
+  const bytes = new Uint8Array(start.length + sent);
+  bytes.set(start);
+  if (sent > 0) bytes.set(body, start.length);
+  await writeAll(client, bytes);
+}
+
+function statusLine({ status, statusText }: Response): string {
+  return `HTTP/1.1 ${status} ${statusText || REASONS[status] || "Status"}\r\n`;
+}
+
+function wireName(name: string): string {
+  return name.replace(/(^|-)[a-z]/g, (part) => part.toUpperCase());
 }
 
 async function writeResponse(
@@ -164,14 +184,10 @@ async function writeResponse(
   const chunked = !known && options.head?.version !== "1.0";
   if (chunked) headers.set("transfer-encoding", "chunked");
   headers.set("connection", options.keepAlive ? "keep-alive" : "close");
-  const lines = [
-    `HTTP/1.1 ${response.status} ${response.statusText || REASONS[response.status] || "Status"}`,
-  ];
-  for (const [name, value] of headers) {
-    lines.push(`${name.replace(/(^|-)[a-z]/g, (part) => part.toUpperCase())}: ${value}`);
-  }
+  let start = statusLine(response);
+  for (const [name, value] of headers) start += `${wireName(name)}: ${value}\r\n`;
   // The head leaves at once: some clients wait for it before they go on.
-  await writeAll(client, encoder.encode(lines.join("\r\n") + "\r\n\r\n"));
+  await writeAll(client, encoder.encode(start + "\r\n"));
   if (bodiless || !response.body) {
     await response.body?.cancel();
     return;
