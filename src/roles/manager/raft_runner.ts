@@ -14,6 +14,7 @@ import type {
   Ready,
   Snapshot,
 } from "../../core/raft/types.ts";
+import { HeldCommits } from "./held_commits.ts";
 import type { Proposer } from "./writer.ts";
 
 /** The durable log. One `append` is one fsync; it throws rather than lose anything. */
@@ -112,9 +113,11 @@ export class RaftRunner implements Proposer {
   #leader: RaftId | "" = "";
   #leading = false;
   #cancelTick: () => void = () => {};
+  readonly #commits: HeldCommits;
 
   constructor(options: RaftRunnerOptions) {
     this.#options = options;
+    this.#commits = new HeldCommits(options.clock, (messages) => options.transport.send(messages));
     this.#applied = options.log.snapshot()?.meta.index ?? 0;
   }
 
@@ -149,6 +152,7 @@ export class RaftRunner implements Proposer {
   stop(): void {
     this.#stopped = true;
     this.#cancelTick();
+    this.#commits.stop();
     this.#failAll("this manager is stopping; try again");
   }
 
@@ -291,7 +295,7 @@ export class RaftRunner implements Proposer {
     let ready = this.#unwritten;
     if (!ready) {
       ready = node.ready();
-      if (ready.messagesEarly.length > 0) transport.send(ready.messagesEarly);
+      if (ready.messagesEarly.length > 0) this.#commits.send(ready.messagesEarly);
     }
     if (!this.#persist(ready)) return false;
     if (ready.regressed) {
