@@ -38,7 +38,7 @@ export function decodeChanges(bytes: Uint8Array): Change[] {
 }
 
 /** Objects encoded between two yields to the event loop. */
-const SNAPSHOT_CHUNK = 500;
+const SNAPSHOT_CHUNK = 250;
 
 /** Encodes captured tables, yielding between chunks by `pause` so that heartbeats go out. */
 export async function encodeSnapshot(

@@ -81,6 +81,8 @@ export interface Member {
 
 /** A read waits this long for a majority before it is answered from what this node knows. */
 const READ_TIMEOUT_MS = 2_000;
+/** Between two pieces of a snapshot, which nobody waits for: writes get most of the time. */
+const SNAPSHOT_PAUSE_MS = 10;
 /** How often what the core remembers of the others is looked at, to be kept on disk. */
 const MEMORY_PERIOD_MS = 2_000;
 /** After its work failed, a leader that cannot hand over tries again this much later. */
@@ -106,7 +108,7 @@ export class Manager {
     this.#options = options;
     const machine = new StoreMachine(
       this.store,
-      () => new Promise((resolve) => options.defer(resolve)),
+      () => new Promise((resolve) => void options.clock.after(SNAPSHOT_PAUSE_MS, resolve)),
     );
     const { log, joinedIndex } = options;
     this.#memory = new MemberMemory(log, { joinedIndex, name: newId(options.random) });
