@@ -8,7 +8,7 @@ const STEPS: readonly Step[] = [
   ...OK_STEPS,
   {
     name: "simulation of consensus under faults",
-    args: ["run", "-A", "--no-check", "tests/sim/main.ts", "--seeds", "300"],
+    args: ["run", "-A", "--no-check", "tests/sim/main.ts", "--seeds", "500", "--jobs", "2"],
     deadlineSeconds: 240,
     tests: true,
   },

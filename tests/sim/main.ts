@@ -1,10 +1,13 @@
 /**
- * `deno task sim [--seed N] [--seeds K] [--hours H] [--from N] [--only FAULT,FAULT]`: plays seeds on virtual time. One seed prints
- * what it drew and what happened; many print a summary and every failure. Exit status 1 on a failure.
+ * `deno task sim [--seed N] [--seeds K] [--hours H] [--from N] [--only FAULT,FAULT] [--jobs J]`: plays seeds on virtual
+ * time. One seed prints what it drew and what happened; many, in J processes at a time, print a summary and every
+ * failure. Exit status 1 on a failure.
  */
 import { parseArgs } from "node:util";
 import { describe, drawOptions, FAULTS } from "./options.ts";
 import type { Fault } from "./options.ts";
+import { inProcesses, printTally, sum, tallyOf } from "./parallel.ts";
+import type { Tally } from "./parallel.ts";
 import { runSeeds } from "./run.ts";
 import { simulate } from "./simulation.ts";
 
@@ -22,10 +25,14 @@ const { values } = parseArgs({
     hours: { type: "string" },
     /** These faults instead of the drawn ones. */
     only: { type: "string" },
+    /** Processes side by side. */
+    jobs: { type: "string", default: "1" },
+    /** For a process that another one started: one line for it at the end. */
+    tally: { type: "boolean", default: false },
   },
 });
 
-console.log(`commit ${await commit()}`);
+if (!values.tally) console.log(`commit ${await commit()}`);
 if (values.seed !== undefined) playOne(Number(values.seed));
 else await playMany(Number(values.from), values.seeds, values.hours);
 
@@ -66,15 +73,17 @@ async function playMany(
 ): Promise<void> {
   const started = performance.now();
   const count = seeds === undefined ? (hours === undefined ? 500 : MAX_SEEDS) : Number(seeds);
-  const virtualMs = hours === undefined ? Infinity : Number(hours) * MS_PER_HOUR;
-  const summary = await runSeeds(from, count, console.log, {
-    ...onlyFaults(),
-    until: (so) => so.virtualMs >= virtualMs,
-  });
+  const jobs = Number(values.jobs);
+  const summary = jobs > 1
+    ? sum(await inProcesses(shares(from, count, hours, jobs), console.log))
+    : await playHere(from, count, hours);
+  if (summary.failed > 0) Deno.exitCode = 1;
+  if (values.tally) return printTally(summary);
   const seconds = (performance.now() - started) / 1000;
-  const total = summary.passed + summary.failed.length;
+  const total = summary.passed + summary.failed;
+  const faults = new Map(summary.faults);
   console.log(
-    `${total} seeds from ${from}: ${summary.passed} passed, ${summary.failed.length} failed; ` +
+    `${total} seeds from ${from}: ${summary.passed} passed, ${summary.failed} failed; ` +
       `${(summary.virtualMs / MS_PER_HOUR).toFixed(1)} virtual hours in ${seconds.toFixed(0)} s`,
   );
   console.log(
@@ -82,8 +91,27 @@ async function playMany(
       `${summary.messages} messages, ${summary.lost} lost, slowest healing ${summary.slowestHealMs} ms, ` +
       `${summary.undecided} keys undecided`,
   );
-  console.log(FAULTS.map((fault) => `${fault} ${summary.faults.get(fault) ?? 0}`).join(", "));
-  if (summary.failed.length > 0) Deno.exitCode = 1;
+  console.log(FAULTS.map((fault) => `${fault} ${faults.get(fault) ?? 0}`).join(", "));
+}
+
+async function playHere(from: number, count: number, hours: string | undefined): Promise<Tally> {
+  const virtualMs = hours === undefined ? Infinity : Number(hours) * MS_PER_HOUR;
+  const summary = await runSeeds(from, count, console.log, {
+    ...onlyFaults(),
+    until: (so) => so.virtualMs >= virtualMs,
+  });
+  return tallyOf(summary);
+}
+
+/** What each of `jobs` processes is to play. */
+function shares(from: number, count: number, hours: string | undefined, jobs: number): string[][] {
+  const each = Math.ceil(count / jobs);
+  return Array.from({ length: jobs }, (_, i) => [
+    ...["--from", String(from + i * each)],
+    ...["--seeds", String(Math.max(0, Math.min(each, count - i * each)))],
+    ...(hours === undefined ? [] : ["--hours", String(Number(hours) / jobs)]),
+    ...(values.only === undefined ? [] : ["--only", values.only]),
+  ]);
 }
 
 /** What is being tested, for whoever wants to repeat it. */
