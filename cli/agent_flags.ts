@@ -1,3 +1,4 @@
+import { NS_PER_MS, parseDuration } from "../src/base/duration.ts";
 import { FleetError } from "../src/base/errors.ts";
 import { DEFAULT_SOCKET } from "./client.ts";
 import type { AgentOptions } from "./environment.ts";
@@ -16,6 +17,7 @@ export interface AgentFlags {
   readonly settingsFile?: string;
   readonly metricsAddr?: string;
   readonly uiAddr?: string;
+  readonly raftTick?: string;
 }
 
 const DEFAULTS = {
@@ -26,6 +28,7 @@ const DEFAULTS = {
   logLevel: "info",
   logFormat: "text",
   settingsFile: "/etc/default/fleet",
+  raftTick: "100ms",
 } as const;
 
 export function addAgentFlags(command: FleetCommand): FleetCommand {
@@ -39,7 +42,8 @@ export function addAgentFlags(command: FleetCommand): FleetCommand {
     .value("--log-format <word>", `text or json (default ${DEFAULTS.logFormat})`)
     .value("--settings-file <path>", `Read on SIGHUP (default ${DEFAULTS.settingsFile})`)
     .value("--metrics-addr <address>", "Serve metrics on host:port (default off)")
-    .value("--ui-addr <address>", "Serve the dashboard on host:port (default off)");
+    .value("--ui-addr <address>", "Serve the dashboard on host:port (default off)")
+    .value("--raft-tick <duration>", `The managers' unit of time (default ${DEFAULTS.raftTick})`);
 }
 
 /** Flags over environment (`FLEET_DATA_DIR` …) over defaults. @throws FleetError invalid */
@@ -62,10 +66,20 @@ export function agentOptions(
       DEFAULTS.logLevel,
     logFormat: word("--log-format", value("logFormat"), "text", "json") ?? DEFAULTS.logFormat,
     settingsFile: value("settingsFile") ?? DEFAULTS.settingsFile,
+    raftTickMs: tickMs(value("raftTick") ?? DEFAULTS.raftTick),
     ...optional("hostname"),
     ...optional("metricsAddr"),
     ...optional("uiAddr"),
   };
+}
+
+/** Shorter ones keep the processor awake, longer ones a dead leader in office. */
+const TICK_MS = { min: 10, max: 10_000 } as const;
+
+function tickMs(text: string): number {
+  const ms = parseDuration(text) / NS_PER_MS;
+  if (ms >= TICK_MS.min && ms <= TICK_MS.max) return ms;
+  throw new FleetError("invalid", `--raft-tick: ${text} is not between 10ms and 10s`);
 }
 
 function word<T extends string>(

@@ -39,6 +39,8 @@ export interface AgentOptions {
   readonly logFormat: "text" | "json";
   /** `NAME=value` lines, of which SIGHUP reads FLEET_LOG_LEVEL again. */
   readonly settingsFile: string;
+  /** Unit of the managers' heartbeats and election timeouts; the same on all of them. */
+  readonly raftTickMs: number;
   /** `host:port`; absent is off. */
   readonly metricsAddr?: string;
   /** `host:port`; absent is off. */

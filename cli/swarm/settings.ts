@@ -10,6 +10,8 @@ export interface SettingsFlags {
   readonly dispatcherHeartbeat?: number;
   readonly maxSnapshots?: number;
   readonly snapshotInterval?: number;
+  readonly heartbeatTick?: number;
+  readonly electionTick?: number;
   readonly certExpiry?: number;
   readonly externalCa?: readonly ExternalCA[];
   readonly autolock?: boolean;
@@ -29,6 +31,8 @@ export function addSettingsFlags(command: FleetCommand, defaults: boolean): Flee
     )
     .value("--max-snapshots <uint>", "Additional raft snapshots kept", parseUint)
     .value("--snapshot-interval <uint>", `Log entries per snapshot${or("10000")}`, parseUint)
+    .value("--heartbeat-tick <uint>", `Raft ticks per heartbeat${or("1")}`, parseUint)
+    .value("--election-tick <uint>", `Raft ticks until an election${or("10")}`, parseUint)
     .value(
       "--cert-expiry <duration>",
       `Life of node certificates${or("2160h")}`,
@@ -75,6 +79,8 @@ export function changedSettings(spec: ClusterSpec, flags: SettingsFlags): Cluste
     Raft: set(spec.Raft, {
       SnapshotInterval: flags.snapshotInterval,
       KeepOldSnapshots: flags.maxSnapshots,
+      HeartbeatTick: flags.heartbeatTick,
+      ElectionTick: flags.electionTick,
     } as never),
     Dispatcher: set(spec.Dispatcher, { HeartbeatPeriod: flags.dispatcherHeartbeat } as never),
     CAConfig: set(spec.CAConfig, {

@@ -34,8 +34,6 @@ import type { AgentHost, RunningAgent } from "../roles/node/fleet_node.ts";
 import type { NodeNetwork, Trust } from "../roles/node/ports.ts";
 import { SessionTransport } from "../roles/node/session_transport.ts";
 
-/** Raft's tick; elections take 10 to 20 of them. */
-const TICK_MS = 100;
 /** A stop that takes longer is ended hard, so that a service manager does not have to. */
 const STOP_TIMEOUT_MS = 4_500;
 
@@ -153,7 +151,7 @@ function createNode(
     logger,
     // A timer of 0 ms waits for 1: three of them would be most of a write's latency.
     defer: (fn) => void setImmediate(fn),
-    tickMs: TICK_MS,
+    tickMs: options.raftTickMs,
     listenAddr: options.listenAddr,
     openLog: (fresh) => {
       const key = nodeDataKey(options.dataDir);

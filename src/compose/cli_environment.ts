@@ -162,6 +162,7 @@ async function startAgentInBackground(options: AgentOptions): Promise<Background
     ["--log-level", options.logLevel],
     ["--log-format", options.logFormat],
     ["--settings-file", options.settingsFile],
+    ["--raft-tick", `${options.raftTickMs}ms`],
     ["--metrics-addr", options.metricsAddr],
     ["--ui-addr", options.uiAddr],
   ].flatMap(([flag, value]) => value === undefined ? [] : [flag!, value]);

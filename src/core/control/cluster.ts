@@ -6,6 +6,8 @@ import type { ControlContext } from "./context.ts";
 import { findCluster } from "./lookup.ts";
 import type { ControlArgs } from "./methods.ts";
 
+/** One heartbeat that is lost on a slow link must not cost the lead. */
+const MIN_ELECTION_HEARTBEATS = 3;
 const MIN_CERT_EXPIRY_NS = 3600 * 1e9;
 
 /** Replaces the settings and rotates what is asked for, in one change. */
@@ -66,6 +68,14 @@ export function validateClusterSpec(spec: ClusterSpec): void {
         `unsupported external CA protocol "${external.Protocol}"; use cfssl`,
       );
     }
+  }
+  const heartbeatTick = spec.Raft?.HeartbeatTick || CLUSTER_DEFAULTS.heartbeatTick;
+  const electionTick = spec.Raft?.ElectionTick || CLUSTER_DEFAULTS.electionTick;
+  if (heartbeatTick < 1 || electionTick < MIN_ELECTION_HEARTBEATS * heartbeatTick) {
+    throw new FleetError(
+      "invalid",
+      `an election needs ${MIN_ELECTION_HEARTBEATS} heartbeats at least: --election-tick ${electionTick} goes not with --heartbeat-tick ${heartbeatTick}`,
+    );
   }
   const heartbeat = spec.Dispatcher?.HeartbeatPeriod;
   if (heartbeat !== undefined && heartbeat < 0) {

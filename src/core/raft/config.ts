@@ -46,7 +46,7 @@ export interface RaftConfig {
 export type FullConfig = Required<RaftConfig>;
 
 export function fullConfig(config: RaftConfig): FullConfig {
-  const full: FullConfig = {
+  return checked({
     electionTicks: DEFAULT_ELECTION_TICKS,
     heartbeatTicks: DEFAULT_HEARTBEAT_TICKS,
     applied: 0,
@@ -59,7 +59,11 @@ export function fullConfig(config: RaftConfig): FullConfig {
     remembered: [],
     rules: PAPER_RULES,
     ...config,
-  };
+  });
+}
+
+/** Asserts what the code takes for granted. */
+export function checked(full: FullConfig): FullConfig {
   assert(full.id !== "", "a raft member needs an id");
   assert(full.heartbeatTicks >= 1, "heartbeats need at least one tick");
   assert(full.electionTicks > full.heartbeatTicks, "elections must wait longer than heartbeats");

@@ -347,6 +347,11 @@ export class RaftNode {
     progress.probeSent = true;
   }
 
+  /** Other periods from now on; the election under way keeps its timeout. */
+  setTiming(heartbeatTicks: number, electionTicks: number): void {
+    this.#s.setTiming(heartbeatTicks, electionTicks);
+  }
+
   /** Committed indexes that members are known to have persisted; worth keeping across restarts. */
   remembered(): readonly (readonly [id: RaftId, index: number])[] {
     return [...this.#s.remembered].sort(([a], [b]) => a < b ? -1 : 1);

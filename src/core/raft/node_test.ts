@@ -326,3 +326,22 @@ Deno.test("between ready and advance messages may come and truncate what is bein
   assert.deepEqual(cluster.texts("1"), ["wins"]);
   assert.equal(member.storage.lastIndex(), lastIndex);
 });
+
+Deno.test("periods can be changed while a member runs; impossible ones assert", () => {
+  const cluster = three();
+  cluster.elect("1");
+  const { node } = cluster.member("1");
+  const heartbeats = (ticks: number) => {
+    let count = 0;
+    for (let i = 0; i < ticks; i++) {
+      node.tick();
+      count += cluster.pump("1").messagesEarly.filter((m) => m.type === "heartbeat").length / 2;
+      cluster.settle();
+    }
+    return count;
+  };
+  assert.equal(heartbeats(8), 8);
+  node.setTiming(4, 40);
+  assert.equal(heartbeats(8), 2);
+  assert.throws(() => node.setTiming(4, 4), /elections must wait longer/);
+});

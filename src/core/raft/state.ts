@@ -1,6 +1,6 @@
 import { assert, must } from "../../base/assert.ts";
 import { randomInt } from "../../base/random.ts";
-import { fullConfig } from "./config.ts";
+import { checked, fullConfig } from "./config.ts";
 import type { FullConfig, RaftConfig } from "./config.ts";
 import { RaftLog } from "./log.ts";
 import { Progress } from "./progress.ts";
@@ -28,7 +28,7 @@ import type {
  */
 export class RaftState {
   readonly id: RaftId;
-  readonly config: FullConfig;
+  config: FullConfig;
   readonly rules: Rules;
   readonly log: RaftLog;
   term: number;
@@ -79,6 +79,10 @@ export class RaftState {
     this.remembered = new Map(this.config.remembered);
     assert(this.log.lastTerm() <= this.term || this.log.lastIndex() === 0, "log ahead of the term");
     this.#drawElectionTimeout();
+  }
+
+  setTiming(heartbeatTicks: number, electionTicks: number): void {
+    this.config = checked({ ...this.config, heartbeatTicks, electionTicks });
   }
 
   hardState(): HardState {

@@ -165,7 +165,10 @@ export class Manager {
       noLeader: () => this.noLeaderSentence(),
     });
     this.store.onApply((changes) => {
-      if (changes.some(({ table }) => table === "cluster")) this.#announceBlocked();
+      if (changes.some(({ table }) => table === "cluster")) {
+        this.#announceBlocked();
+        this.#takeTiming();
+      }
       if (changes.some(({ table }) => table === "node")) this.#updatePeers();
     });
   }
@@ -181,6 +184,7 @@ export class Manager {
   }
 
   start(): void {
+    this.#takeTiming();
     this.#updatePeers();
     this.#announceBlocked();
     this.runner.start();
@@ -433,6 +437,15 @@ export class Manager {
       if (catchesUp) peers.push(known);
     }
     this.#transport.setPeers(peers);
+  }
+
+  /** Periods are the cluster's, so that all managers count alike; the tick itself is this node's flag. */
+  #takeTiming(): void {
+    const raft = clusterOf(this.store)?.Spec.Raft;
+    this.runner.node.setTiming(
+      raft?.HeartbeatTick || CLUSTER_DEFAULTS.heartbeatTick,
+      raft?.ElectionTick || CLUSTER_DEFAULTS.electionTick,
+    );
   }
 
   #announceBlocked(): void {

@@ -142,7 +142,8 @@ export class RaftRunner implements Proposer {
       if (this.#stopped) return;
       if (!this.#unwritten) this.#options.node.tick();
       this.#cancelTick = this.#options.clock.after(this.#options.tickMs, tick);
-      this.#schedule();
+      // Most ticks of a quiet member change nothing: one wake-up is enough.
+      if (this.#options.node.hasReady()) this.#schedule();
     };
     this.#cancelTick = this.#options.clock.after(this.#options.tickMs, tick);
     this.#schedule();
