@@ -27,6 +27,7 @@ const NODE: Entries = {
   update: { summary: "Change a node", load: () => import("./node/update.ts") },
   promote: { summary: "Make nodes managers", load: () => import("./node/promote.ts") },
   demote: { summary: "Make managers workers", load: () => import("./node/demote.ts") },
+  rename: { summary: "Give a node another name", load: () => import("./node/rename.ts") },
   rm: { summary: "Remove nodes", aliases: ["remove"], load: () => import("./node/rm.ts") },
 };
 
@@ -76,6 +77,21 @@ const TASK: Entries = {
   inspect: { summary: "Show tasks in full", load: () => import("./task/inspect.ts") },
 };
 
+/** What one does all day, short: services by name or pattern, over all nodes. */
+const EVERYDAY: Entries = {
+  list: { summary: "List the tasks of all nodes", load: () => import("./everyday/list.ts") },
+  run: {
+    summary: "Run one task of an image as a service",
+    load: () => import("./everyday/run.ts"),
+  },
+  stop: { summary: "Stop services, and keep them", load: () => import("./everyday/stop.ts") },
+  restart: {
+    summary: "Replace the tasks of services, the new ones first",
+    load: () => import("./everyday/restart.ts"),
+  },
+  promote: { summary: "Make nodes managers", load: () => import("./node/promote.ts") },
+};
+
 const LAB: Entries = {
   up: { summary: "Start Docker hosts on this machine", load: () => import("./lab/up.ts") },
   status: { summary: "List the hosts of a lab", load: () => import("./lab/status.ts") },
@@ -92,6 +108,7 @@ export const COMMANDS: Entries = {
   ...CLUSTER,
   info: { summary: "Show this node and its cluster", load: () => import("./info.ts") },
   events: { summary: "Show what happens, as it happens", load: () => import("./events.ts") },
+  ...EVERYDAY,
   node: { summary: "Manage nodes", verbs: NODE },
   service: { summary: "Manage services", verbs: SERVICE },
   secret: { summary: "Manage secrets", verbs: SECRET },

@@ -30,6 +30,10 @@ const NEEDED: readonly Need[] = [
   need("git", "git"),
   need("shellcheck", "shellcheck"),
   need("debootstrap", "debootstrap"),
+  need("qemu-system-x86_64", "qemu-system-x86"),
+  need("modprobe", "kmod"),
+  need("mkfs.ext4", "e2fsprogs"),
+  need("cpio", "cpio"),
 ];
 /** Only the benchmarks compare with these. */
 const BENCH_NEEDED: readonly Need[] = [

@@ -80,7 +80,7 @@ function nodeRow(node: ApiNode, self: string, cluster: ClusterInfo | undefined) 
 }
 
 function hostname(node: ApiNode): string {
-  return node.Description?.Hostname ?? "";
+  return node.Spec?.Name || (node.Description?.Hostname ?? "");
 }
 
 function managerText(node: ApiNode): string {

@@ -132,7 +132,9 @@ export class Engine implements EngineApi {
 
   async #send(path: string, init: RequestInit, signal?: AbortSignal): Promise<Response> {
     try {
-      return await fetch(`http://engine${path}`, {
+      // An address, not a name: the platform looks names up even where it connects to a unix socket,
+      // and a slow DNS server would hold every request up by its time-out.
+      return await fetch(`http://127.0.0.1${path}`, {
         ...init,
         ...(signal ? { signal } : {}),
         client: this.#client,

@@ -3,11 +3,14 @@ import type { Objects, TableName } from "../../model/objects.ts";
 import { taskName } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
 
-/** Names an object can be found by; nodes go by their host name. */
-function nameOf(table: TableName, object: Objects[TableName]): string | undefined {
-  if (table === "node") return (object as Objects["node"]).Description?.Hostname;
-  if (table === "task") return taskName(object as Objects["task"]);
-  return (object as Objects["service"]).Spec.Name;
+/** Whether an object is called so; nodes go by their host name, and by the name they were given. */
+function isCalled(table: TableName, object: Objects[TableName], name: string): boolean {
+  if (table === "node") {
+    const { Description, Spec } = object as Objects["node"];
+    return Description?.Hostname === name || Spec.Name === name;
+  }
+  if (table === "task") return taskName(object as Objects["task"]) === name;
+  return (object as Objects["service"]).Spec.Name === name;
 }
 
 /**
@@ -20,7 +23,7 @@ export function lookUp<T extends TableName>(view: View, table: T, reference: str
   const named: Objects[T][] = [];
   const prefixed: Objects[T][] = [];
   for (const object of view.all(table)) {
-    if (nameOf(table, object) === reference) named.push(object);
+    if (isCalled(table, object, reference)) named.push(object);
     if (reference !== "" && object.ID.startsWith(reference)) prefixed.push(object);
   }
   const found = named.length > 0 ? named : prefixed;

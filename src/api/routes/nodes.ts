@@ -28,7 +28,8 @@ export function nodeRoutes(app: Hono, backend: Backend): void {
       return [...view.all("node")].filter((node) =>
         passes(node, filters, {
           id: (n, value) => n.ID.startsWith(value),
-          name: (n, value) => (n.Description?.Hostname ?? "").startsWith(value),
+          name: (n, value) =>
+            [n.Description?.Hostname, n.Spec.Name].some((name) => name?.startsWith(value)),
           label: (n, value) => labelMatches(n.Description?.Engine?.Labels, value),
           "node.label": (n, value) => labelMatches(n.Spec.Labels, value),
           role: (n, value) => n.Spec.Role === value,
