@@ -34,6 +34,7 @@ const NEEDED: readonly Need[] = [
   need("modprobe", "kmod"),
   need("mkfs.ext4", "e2fsprogs"),
   need("cpio", "cpio"),
+  need("faketime", "faketime"),
 ];
 /** Only the benchmarks compare with these. */
 const BENCH_NEEDED: readonly Need[] = [

@@ -53,7 +53,7 @@ Deno.test("several managers: nothing acknowledged is lost", async (t) => {
     await t.step(
       "what clients see stays linearizable while leaders are killed, hung and cut off",
       async () => {
-        const clients = await ApiClients.start(lab, MANAGERS, 6);
+        const clients = ApiClients.start(lab, MANAGERS, 6);
         const faults: ((host: string) => Promise<() => Promise<void>>)[] = [
           async (host) => {
             lab.host(host).signal("agent", "SIGKILL");

@@ -87,7 +87,7 @@ export class Workload {
       else if (this.#favourite === target) this.#favourite = undefined;
       this.#record(client, id, op, call, outcome);
       if (read || outcome.kind === "failed") key.left++;
-      if (!timedOut && outcome.kind === "ok" && !read && op.kind !== "append") {
+      if (!timedOut && outcome.kind === "ok" && (op.kind === "write" || op.kind === "cas")) {
         key.values.push(op.value);
       }
       this.#think(client);

@@ -9,7 +9,9 @@ export type Operation =
     readonly key: string;
     readonly from: string;
     readonly value: string;
-  };
+  }
+  /** Makes it as if it had never been written; fails where it has not. */
+  | { readonly kind: "delete"; readonly key: string };
 
 /** What an operation returns: the value read, or whether a compare-and-set took effect. */
 export type Output = string | boolean;
@@ -25,6 +27,8 @@ export function perform(state: string, op: Operation): { state: string; output: 
       return { state: state + op.value, output: true };
     case "cas":
       return state === op.from ? { state: op.value, output: true } : { state, output: false };
+    case "delete":
+      return { state: "", output: state !== "" };
   }
 }
 

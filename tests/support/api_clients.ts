@@ -3,6 +3,8 @@ import type { Operation, Output } from "../sim/machine.ts";
 import type { FleetLab } from "./fleet_lab.ts";
 
 const KEYS = 3;
+/** One operation in so many is a deletion. */
+const DELETE_EVERY = 10;
 /** Slower answers count as unknown; the history has to allow both outcomes. */
 const TIMEOUT_MS = 3_000;
 /** A pause between operations, so that two cores are left for the cluster. */
@@ -15,8 +17,9 @@ interface Config {
 }
 
 /**
- * Clients of the HTTP API that read, write and compare-and-set labels of configs through changing
- * managers and write down what they saw, for a checker that knows nothing of fleet.
+ * Clients of the HTTP API that create, read, update and delete configs through changing managers and write down
+ * what they saw, for a checker that knows nothing of fleet. To it a config is a register with the label's value,
+ * empty where there is none: to create is to set from empty, to update is to compare and set.
  */
 export class ApiClients {
   readonly history: HistoryEvent[] = [];
@@ -32,15 +35,8 @@ export class ApiClients {
     this.#hosts = hosts;
   }
 
-  static async start(lab: FleetLab, hosts: readonly string[], count: number): Promise<ApiClients> {
+  static start(lab: FleetLab, hosts: readonly string[], count: number): ApiClients {
     const clients = new ApiClients(lab, hosts);
-    for (let key = 0; key < KEYS; key++) {
-      await clients.#request(hosts[0]!, "POST", "/configs/create", {
-        Name: `key${key}`,
-        Labels: { v: "" },
-        Data: "eA==",
-      });
-    }
     clients.#runs = Array.from({ length: count }, (_, i) => clients.#run(i));
     return clients;
   }
@@ -54,8 +50,10 @@ export class ApiClients {
     for (let n = 0; !this.#stop; n++) {
       const host = this.#hosts[(client + n) % this.#hosts.length]!;
       const key = `key${(client * 7 + n) % KEYS}`;
+      const value = `${client}.${n}`;
       if (n % 3 === 0) await this.#read(client, host, key);
-      else await this.#swap(client, host, key, `${client}.${n}`);
+      else if (n % DELETE_EVERY === 1) await this.#delete(client, host, key);
+      else await this.#change(client, host, key, value);
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
@@ -63,13 +61,33 @@ export class ApiClients {
   async #read(client: number, host: string, key: string): Promise<void> {
     await this.#record(client, { kind: "read", key }, async () => {
       const config = await this.#get(host, key);
+      if (config === "none") return { output: "" };
       return config === undefined ? "refused" : { output: config.Spec.Labels["v"] ?? "" };
     });
   }
 
-  /** Reads, then sets from the value seen to a new one, guarded by the object's version. */
-  async #swap(client: number, host: string, key: string, value: string): Promise<void> {
+  async #create(client: number, host: string, key: string, value: string): Promise<void> {
+    await this.#record(client, { kind: "cas", key, from: "", value }, async () => {
+      const spec = { Name: key, Labels: { v: value }, Data: "eA==" };
+      const answer = await this.#request(host, "POST", "/configs/create", spec);
+      if (answer.status === 201) return { output: true };
+      return answer.status === 409 ? { output: false } : "unknown";
+    });
+  }
+
+  async #delete(client: number, host: string, key: string): Promise<void> {
+    await this.#record(client, { kind: "delete", key }, async () => {
+      const answer = await this.#request(host, "DELETE", `/configs/${key}`);
+      if (answer.status === 204) return { output: true };
+      // It looks for the name first: another one of that name may have come since.
+      return answer.status === 404 ? "refused" : "unknown";
+    });
+  }
+
+  /** Reads, then sets from the value seen to a new one, guarded by the object's version; or creates. */
+  async #change(client: number, host: string, key: string, value: string): Promise<void> {
     const seen = await this.#get(host, key).catch(() => undefined);
+    if (seen === "none") return await this.#create(client, host, key, value);
     if (!seen) return;
     const expected = seen.Spec.Labels["v"] ?? "";
     await this.#record(client, { kind: "cas", key, from: expected, value }, async () => {
@@ -82,7 +100,7 @@ export class ApiClients {
       );
       if (answer.status === 200) return { output: true };
       // Somebody was first: whether the value is the expected one again is not ours to know.
-      if (/out of sequence/.test(answer.text)) return "refused";
+      if (/out of sequence/.test(answer.text) || answer.status === 404) return "refused";
       return "unknown";
     });
   }
@@ -106,9 +124,10 @@ export class ApiClients {
     this.history.push({ client, op, call, return: at, output: result.output });
   }
 
-  async #get(host: string, key: string): Promise<Config | undefined> {
+  async #get(host: string, key: string): Promise<Config | "none" | undefined> {
     const answer = await this.#request(host, "GET", `/configs/${key}`);
-    // An answer without a quorum says itself that it may be old.
+    if (answer.status === 404 && /not found"/.test(answer.text)) return "none";
+    // An answer without a quorum says itself that it may be old, also one that nothing is there.
     if (answer.status !== 200 || answer.stale) return undefined;
     return JSON.parse(answer.text) as Config;
   }

@@ -302,7 +302,20 @@ export class Manager {
       if (!(error instanceof FleetError && error.kind === "unavailable")) throw error;
       stale = true;
     }
-    return { value: read(this.store), stale };
+    return { value: stale ? this.#readStale(read) : read(this.store), stale };
+  }
+
+  /** What is not there may have been made since: the refusal says so, too. */
+  #readStale<T>(read: (view: View) => T): T {
+    try {
+      return read(this.store);
+    } catch (error) {
+      if (!(error instanceof FleetError)) throw error;
+      throw new FleetError(
+        error.kind,
+        `${error.message} as far as this manager knows: no majority of the managers answers`,
+      );
+    }
   }
 
   /** Performs a control method here when this node leads, on the leader otherwise. */
