@@ -1,7 +1,7 @@
 /**
  * Benchmarks against peers, side by side in one run:
  *
- *     deno task bench deploy|cli|idle|raft|failover|failover-worker|schedule|dns
+ *     deno task bench deploy|cli|idle|raft|restart|failover|failover-worker|schedule|dns
  *
  * Figures belong into the table of tests/bench/README.md.
  */
@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>>
   cli: () => import("../tests/bench/cli.ts"),
   idle: () => import("../tests/bench/idle.ts"),
   raft: () => import("../tests/bench/raft.ts"),
+  restart: () => import("../tests/bench/restart.ts"),
   failover: () => import("../tests/bench/failover.ts"),
   "failover-worker": () => import("../tests/bench/failover_worker.ts"),
   schedule: () => import("../tests/bench/schedule.ts"),
