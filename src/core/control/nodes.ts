@@ -1,7 +1,9 @@
 import { FleetError } from "../../base/errors.ts";
 import { timeText } from "../../model/meta.ts";
+import { nodeName } from "../../model/node.ts";
 import type { Node } from "../../model/node.ts";
 import { isTerminal } from "../../model/task_state.ts";
+import type { View } from "../../model/view.ts";
 import type { ControlContext } from "./context.ts";
 import { find, findCluster, findVersion } from "./lookup.ts";
 import type { ControlArgs } from "./methods.ts";
@@ -35,24 +37,30 @@ function checkDemotion({ tx, managers }: ControlContext, node: Node): void {
       "attempting to demote the last manager of the swarm; promote another node first",
     );
   }
-  assertQuorumWithout(managers, node.ID, "demoting");
+  assertQuorumWithout(managers, node.ID, { view: tx, doing: "demoting" });
 }
 
 /** The managers left must have a majority among themselves that can be reached. */
 export function assertQuorumWithout(
   managers: ControlContext["managers"],
   nodeId: string,
-  doing: string,
+  { view, doing }: { readonly view: View; readonly doing: string },
 ): void {
   const left = managers.filter((manager) => manager.nodeId !== nodeId);
   if (left.length === managers.length) return;
   const reachable = left.filter((manager) => manager.reachable).length;
   const quorum = Math.floor(left.length / 2) + 1;
   if (reachable >= quorum) return;
-  const lost = left.filter((manager) => !manager.reachable).map((manager) => manager.nodeId);
+  const name = (id: string) => {
+    const node = view.get("node", id);
+    return node ? nodeName(node) : id;
+  };
+  const lost = left.filter((manager) => !manager.reachable).map((manager) => name(manager.nodeId));
   throw new FleetError(
     "invalid",
-    `${doing} node ${nodeId} would lose the quorum: of the ${left.length} managers left only ${reachable} ` +
+    `${doing} node ${
+      name(nodeId)
+    } would lose the quorum: of the ${left.length} managers left only ${reachable} ` +
       `can be reached and ${quorum} are needed; bring back ${lost.join(", ")} first`,
   );
 }

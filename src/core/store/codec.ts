@@ -71,11 +71,13 @@ export function decodeSnapshot(
   const tables = Object.fromEntries(TABLES.map((table) => [table, []])) as unknown as {
     [T in TableName]: Objects[T][];
   };
-  const lines = unframed(bytes, "snapshot").split("\n");
-  const head = JSON.parse(lines[0] ?? "{}") as { index: number };
-  for (let i = 1; i < lines.length; i++) {
-    const line = lines[i]!;
-    if (line === "") continue;
+  let head: { index: number } | undefined;
+  // Line by line: one text of it all, and its lines, would be held beside the bytes and the objects.
+  for (const line of linesOf(checkedBody(bytes, "snapshot"))) {
+    if (!head) {
+      head = JSON.parse(line) as { index: number };
+      continue;
+    }
     const space = line.indexOf(" ");
     const table = line.slice(0, space) as TableName;
     if (!(table in tables)) {
@@ -86,7 +88,18 @@ export function decodeSnapshot(
     }
     (tables[table] as unknown[]).push(JSON.parse(line.slice(space + 1)));
   }
+  if (!head) throw new FleetError("corrupt", "a snapshot without a head");
   return { index: head.index, tables };
+}
+
+/** The lines that are not empty. */
+function* linesOf(bytes: Uint8Array): Generator<string> {
+  for (let from = 0; from < bytes.length;) {
+    const found = bytes.indexOf(10, from);
+    const end = found < 0 ? bytes.length : found;
+    if (end > from) yield decoder.decode(bytes.subarray(from, end));
+    from = end + 1;
+  }
 }
 
 function framed(json: string): Uint8Array {
@@ -98,6 +111,11 @@ function framed(json: string): Uint8Array {
 }
 
 function unframed(bytes: Uint8Array, what: string): string {
+  return decoder.decode(checkedBody(bytes, what));
+}
+
+/** What follows the format's number. @throws FleetError corrupt */
+function checkedBody(bytes: Uint8Array, what: string): Uint8Array {
   if (bytes[0] !== FORMAT) {
     throw new FleetError(
       "corrupt",
@@ -106,5 +124,5 @@ function unframed(bytes: Uint8Array, what: string): string {
       }, this fleet reads format ${FORMAT}; run the version that wrote it`,
     );
   }
-  return decoder.decode(bytes.subarray(1));
+  return bytes.subarray(1);
 }

@@ -3,6 +3,7 @@ import type { Objects, TableName } from "../../model/objects.ts";
 import { TABLES } from "../../model/objects.ts";
 import type { Task } from "../../model/task.ts";
 import type { Applied, Change, View } from "../../model/view.ts";
+import { SharedParts } from "./shared_parts.ts";
 
 type Tables = { [T in TableName]: Map<string, Objects[T]> };
 
@@ -31,6 +32,7 @@ export class MemoryStore implements View {
   readonly #names = new Map<string, string>();
   readonly #tasksByService = new Map<string, Map<string, Task>>();
   readonly #tasksByNode = new Map<string, Map<string, Task>>();
+  readonly #shared = new SharedParts();
   readonly #listeners = new Set<(changes: readonly Applied[], index: number) => void>();
 
   constructor() {
@@ -89,27 +91,29 @@ export class MemoryStore implements View {
       this.#unlink(change.table, object);
       return { op: "remove", table: change.table, object };
     }
-    const object = { ...change.object, Version: { Index: index } } as Objects[TableName];
-    const previous = this.get(change.table, object.ID);
+    const given = { ...change.object, Version: { Index: index } } as Objects[TableName];
+    const previous = this.get(change.table, given.ID);
     assert(
       (previous === undefined) === (change.op === "create"),
-      `${change.op} of ${change.table} ${object.ID} that ${previous ? "exists" : "does not exist"}`,
+      `${change.op} of ${change.table} ${given.ID} that ${previous ? "exists" : "does not exist"}`,
     );
-    if (previous) this.#unlink(change.table, previous, object);
-    this.#link(change.table, object);
+    if (previous) this.#unlink(change.table, previous, given);
+    const object = this.#link(change.table, given);
     return previous
       ? { op: "update", table: change.table, object, previous }
       : { op: "create", table: change.table, object };
   }
 
-  #link(table: TableName, object: Objects[TableName]): void {
+  #link(table: TableName, given: Objects[TableName]): Objects[TableName] {
+    const object = table === "task" ? this.#shared.share(given as Task) : given;
     (this.#tables[table] as Map<string, unknown>).set(object.ID, object);
     const name = uniqueName(table, object);
     if (name) this.#names.set(`${table}/${name}`, object.ID);
-    if (table !== "task") return;
+    if (table !== "task") return object;
     const task = object as Task;
     if (task.ServiceID) put(this.#tasksByService, task.ServiceID, task);
     if (task.NodeID) put(this.#tasksByNode, task.NodeID, task);
+    return object;
   }
 
   /** Removes `object` from the indexes; from its table only when nothing takes its place. */
@@ -150,8 +154,8 @@ export class MemoryStore implements View {
         this.#unlink(table, object);
         applied.push({ op: "remove", table, object });
       }
-      for (const object of tables[table]) {
-        this.#link(table, object);
+      for (const given of tables[table]) {
+        const object = this.#link(table, given);
         applied.push({ op: "create", table, object });
       }
     }

@@ -87,7 +87,10 @@ function isCaughtUp(runner: RaftRunner, id: string): boolean {
 async function demote(options: RoleManagerOptions, node: Node, conf: ConfState): Promise<void> {
   const { runner, logger } = options;
   if (conf.voters.includes(node.ID) || conf.learners.includes(node.ID)) {
-    assertQuorumWithout(options.reachable(), node.ID, "demoting");
+    assertQuorumWithout(options.reachable(), node.ID, {
+      view: options.view,
+      doing: "demoting",
+    });
     if (node.ID === options.nodeId) {
       const heir = options.reachable().find((m) =>
         m.reachable && m.nodeId !== node.ID && conf.voters.includes(m.nodeId)
