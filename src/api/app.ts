@@ -6,11 +6,13 @@ import { errorResponse } from "./error_status.ts";
 import { apiPath } from "./front/route_choice.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { fileObjectRoutes } from "./routes/file_objects.ts";
+import { attachmentRoutes } from "./routes/attachments.ts";
+import { networkRoutes } from "./routes/networks.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { swarmRoutes } from "./routes/swarm.ts";
 import { systemRoutes } from "./routes/system.ts";
-import type { EngineFetch } from "./routes/system.ts";
+import type { EngineFetch } from "./engine_fetch.ts";
 
 /** Prefixes below this have never been Docker's, above it not yet. */
 const OLDEST_VERSION = 24;
@@ -30,6 +32,8 @@ export function createApp(
   app.notFound((c) => c.json({ message: "page not found" }, 404));
   systemRoutes(app, backend, engine);
   eventRoutes(app, backend, engine);
+  attachmentRoutes(app, backend, engine);
+  networkRoutes(app, backend, engine);
   swarmRoutes(app, backend);
   nodeRoutes(app, backend);
   serviceRoutes(app, backend);

@@ -19,3 +19,36 @@ export function inCidr(address: string, cidr: string): boolean {
   const size = 2 ** (32 - bits);
   return Math.floor(a / size) === Math.floor(n / size);
 }
+
+/** A range of IPv4 addresses: `first` … `last`, both included, with `length` leading bits in common. */
+export interface Cidr {
+  readonly first: number;
+  readonly last: number;
+  readonly length: number;
+}
+
+/** The range of `a.b.c.d/n`, whatever its host bits are; undefined for anything malformed. */
+export function parseCidr(text: string): Cidr | undefined {
+  const [address = "", bits = "", ...more] = text.split("/");
+  const value = ipv4ToInt(address);
+  const length = Number(bits);
+  if (more.length > 0 || value === undefined || !/^\d{1,2}$/.test(bits) || length > 32) {
+    return undefined;
+  }
+  const size = 2 ** (32 - length);
+  const first = Math.floor(value / size) * size;
+  return { first, last: first + size - 1, length };
+}
+
+export function cidrText({ first, length }: Cidr): string {
+  return `${intToIPv4(first)}/${length}`;
+}
+
+export function overlap(a: Cidr, b: Cidr): boolean {
+  return a.first <= b.last && b.first <= a.last;
+}
+
+/** Whether all of `inner` lies in `outer`. */
+export function contains(outer: Cidr, inner: Cidr): boolean {
+  return outer.first <= inner.first && inner.last <= outer.last;
+}

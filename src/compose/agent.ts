@@ -5,6 +5,8 @@ import { FleetError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { settingsLogLevel } from "./settings_file.ts";
 import * as certificates from "../adapters/crypto/certificates.ts";
+import { DnsServer } from "../adapters/dns/server.ts";
+import { HostResolvers } from "../adapters/dns/host_resolvers.ts";
 import { Engine, socketPath } from "../adapters/docker/engine.ts";
 import { checkEngine, DockerExecutor } from "../adapters/docker/executor.ts";
 import { TaskFiles } from "../adapters/docker/task_files.ts";
@@ -19,6 +21,7 @@ import type { ProcessLogger } from "../adapters/host/logger.ts";
 import { realClock, realInterfaces, realRandom } from "../adapters/host/real_clock.ts";
 import { runProgram, ServiceManager } from "../adapters/host/service_manager.ts";
 import { serveUnixSocket } from "../adapters/host/unix_server.ts";
+import { OverlayHost } from "../adapters/network/overlay_host.ts";
 import { connectAnonymously, rpcDialer } from "../adapters/rpc/client.ts";
 import { RaftEndpoint } from "../adapters/rpc/raft_transport.ts";
 import { Routes } from "../adapters/rpc/routes.ts";
@@ -26,8 +29,10 @@ import { listenRpc } from "../adapters/rpc/server.ts";
 import { RaftLogStore } from "../adapters/sqlite/raft_log_store.ts";
 import { WorkerTaskStore } from "../adapters/sqlite/worker_task_store.ts";
 import { createApp } from "../api/app.ts";
+import type { EngineFetch } from "../api/engine_fetch.ts";
 import { serveConnection } from "../api/front/front.ts";
 import { Agent } from "../roles/agent/agent.ts";
+import { NetworkSync } from "../roles/agent/network_sync.ts";
 import { ClusterWork } from "../roles/manager/dispatcher_server.ts";
 import { FleetNode } from "../roles/node/fleet_node.ts";
 import type { AgentHost, RunningAgent } from "../roles/node/fleet_node.ts";
@@ -188,12 +193,15 @@ async function startAgent(
     secret: (id) => agent.worker.secret(id),
     config: (id) => agent.worker.config(id),
   });
+  const networks = overlayNetworks(host, engine, logger);
   const executor: DockerExecutor = new DockerExecutor({
     engine,
     logger,
     nodeId: host.nodeId,
     hostname: options.hostname,
     files,
+    overlays: networks.sync,
+    overlaySupport: networks.support,
   });
   const agent: Agent = new Agent({
     transport: new SessionTransport({ dialer: host.dialer, managers: () => host.managers() }),
@@ -202,6 +210,7 @@ async function startAgent(
     clock: realClock,
     random: realRandom,
     logger: logger.with({ node: host.nodeId }),
+    networks: networks.sync,
     onSession: (session) => host.onSession(session),
   });
   await agent.start();
@@ -210,6 +219,7 @@ async function startAgent(
     if (!open) return;
     open = false;
     await agent.stop();
+    await networks.close();
     store.close();
   };
   return {
@@ -221,6 +231,29 @@ async function startAgent(
       await files.dispose();
       WorkerTaskStore.remove(path);
     },
+  };
+}
+
+function overlayNetworks(host: AgentHost, engine: Engine, logger: Logger) {
+  const names = new DnsServer({
+    clock: realClock,
+    random: realRandom,
+    resolvers: new HostResolvers("/etc/resolv.conf", realClock),
+  });
+  const machine = new OverlayHost(engine);
+  const sync = new NetworkSync({
+    nodeId: host.nodeId,
+    dataPathAddr: host.dataPathAddr,
+    apiPort: host.apiPort,
+    host: machine,
+    names,
+    clock: realClock,
+    logger,
+  });
+  return {
+    sync,
+    support: (signal: AbortSignal) => machine.support(host.dataPathAddr, signal),
+    close: () => names.close(),
   };
 }
 
@@ -257,7 +290,7 @@ function nodeNetwork(logger: Logger): NodeNetwork {
 async function engineFetch(
   engine: Engine,
   target: string,
-  init: { method: string; headers?: Record<string, string>; signal?: AbortSignal },
+  init: Parameters<EngineFetch>[1],
 ): Promise<Response> {
   return await engine.raw(target, init);
 }

@@ -1,4 +1,5 @@
-import { bool, int, labels, list, obj, opt, str } from "./json.ts";
+import { ipv4ToInt } from "../base/cidr.ts";
+import { bool, int, labels, list, map, obj, opt, str } from "./json.ts";
 import type { Infer } from "./json.ts";
 import { annotationFields, Driver, metaFields } from "./meta.ts";
 
@@ -8,6 +9,7 @@ export const IPAMConfig = obj({
   Gateway: opt(str),
   AuxiliaryAddresses: opt(labels),
 });
+export type IPAMConfig = Infer<typeof IPAMConfig>;
 
 export const IPAMOptions = obj({
   Driver: opt(str),
@@ -32,9 +34,44 @@ export const Network = obj({
   ...metaFields,
   Spec: NetworkSpec,
   DriverState: opt(Driver),
+  /** As allocated: always one subnet with its gateway. */
   IPAMOptions: opt(IPAMOptions),
   /** Internal: the VXLAN network identifier. */
   VNI: opt(int),
   PendingDelete: opt(bool),
+  /** Internal: the address that each node with tasks here has on its own bridge, by node id. */
+  Gateways: opt(map(str)),
 });
 export type Network = Infer<typeof Network>;
+
+/** Options of `network create --opt` that overlay networks know. */
+export const OPTION = {
+  mtu: "com.docker.network.driver.mtu",
+  vni: "com.docker.network.driver.overlay.vxlanid_list",
+  encrypted: "encrypted",
+} as const;
+
+/** Whether the network's addresses are given out by the managers. */
+export function isOverlay({ Spec }: Network): boolean {
+  return (Spec.Driver?.Name || "overlay") === "overlay";
+}
+
+/** Subnet of an overlay network, as `a.b.c.d/n`; empty before it was allocated. */
+export function subnetOf(network: Network): string {
+  return network.IPAMOptions?.Config?.[0]?.Subnet ?? "";
+}
+
+/** The address without the length of its subnet. */
+export function withoutLength(cidr: string): string {
+  return cidr.split("/", 1)[0] ?? "";
+}
+
+/**
+ * The hardware address of whatever has `address` on an overlay network: `02:42` and the four bytes, as
+ * the engine itself chooses it. So nobody has to be told it.
+ */
+export function macOf(address: string): string {
+  const value = ipv4ToInt(address) ?? 0;
+  const bytes = [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256);
+  return ["02", "42", ...bytes.map((byte) => byte.toString(16).padStart(2, "0"))].join(":");
+}

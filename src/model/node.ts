@@ -21,6 +21,17 @@ export const TLSInfo = obj({
 });
 export type TLSInfo = Infer<typeof TLSInfo>;
 
+/** A node's part in overlay networks, as it found it out itself. */
+export const OverlaySupport = obj({
+  /** Where other nodes send its containers' frames (VXLAN). */
+  Addr: opt(str),
+  /** Why the node can have no overlay network; absent when it can. */
+  Problem: opt(str),
+  /** Networks that the node is on by itself, as CIDR; containers must not have addresses of those. */
+  Subnets: opt(list(str)),
+});
+export type OverlaySupport = Infer<typeof OverlaySupport>;
+
 /** What the node says of itself. */
 export const NodeDescription = obj({
   Hostname: opt(str),
@@ -32,6 +43,8 @@ export const NodeDescription = obj({
     Plugins: opt(list(obj({ Type: opt(str), Name: opt(str) }))),
   })),
   TLSInfo: opt(TLSInfo),
+  /** Internal: what the node can do for overlay networks. */
+  Overlay: opt(OverlaySupport),
 });
 export type NodeDescription = Infer<typeof NodeDescription>;
 

@@ -50,7 +50,57 @@ export interface Assignments {
 export type Assignment =
   | { readonly kind: "task"; readonly id: string; readonly task: Task }
   | { readonly kind: "secret"; readonly id: string; readonly name: string; readonly data: string }
-  | { readonly kind: "config"; readonly id: string; readonly name: string; readonly data: string };
+  | { readonly kind: "config"; readonly id: string; readonly name: string; readonly data: string }
+  | { readonly kind: "network"; readonly id: string; readonly network: NetworkAssignment }
+  | { readonly kind: "endpoint"; readonly id: string; readonly endpoint: EndpointAssignment }
+  | { readonly kind: "service"; readonly id: string; readonly service: ServiceAssignment };
+
+/** An overlay network that the node has to have, since one of its tasks is on it. */
+export interface NetworkAssignment {
+  readonly name: string;
+  readonly vni: number;
+  /** UDP port of the data path. */
+  readonly port: number;
+  readonly subnet: string;
+  /** This node's own address there; absent until the managers gave it one. */
+  readonly gateway?: string;
+  readonly internal: boolean;
+  /** As asked for by the user; at most what the data path carries is used. */
+  readonly mtu?: number;
+  /** Every other node with tasks on the network. */
+  readonly peers: readonly NetworkPeer[];
+}
+
+export interface NetworkPeer {
+  readonly nodeId: string;
+  /** Where its frames go: the address of its data path. */
+  readonly addr: string;
+  readonly gateway: string;
+}
+
+/** A task with addresses on networks that the node has, wherever it runs. Its id is the task's. */
+export interface EndpointAssignment {
+  readonly nodeId: string;
+  readonly serviceId?: string;
+  readonly service?: string;
+  readonly names: readonly string[];
+  /** Without the length of the subnet. */
+  readonly addresses: readonly { readonly networkId: string; readonly address: string }[];
+  /** Runs, is healthy, and shall not stop: only then others are sent to it. */
+  readonly serving: boolean;
+  readonly nameservers?: readonly string[];
+}
+
+/** A service on networks that the node has. */
+export interface ServiceAssignment {
+  readonly name: string;
+  readonly networks: readonly {
+    readonly networkId: string;
+    readonly aliases: readonly string[];
+    /** Absent with endpoint mode dnsrr. */
+    readonly vip?: string;
+  }[];
+}
 
 /** Status updates that travel together. */
 export const MAX_STATUS_BATCH = 1_000;

@@ -4,6 +4,9 @@ import { FleetError } from "../../base/errors.ts";
 import { NS_PER_MS } from "../../base/duration.ts";
 import { taskName } from "../../model/task.ts";
 import type { Task } from "../../model/task.ts";
+import { endpointSettings, isDiscoverable } from "./container_networks.ts";
+import type { ContainerEndpoint, ContainerNetworks } from "./container_networks.ts";
+import { pause } from "./abortable.ts";
 import { containerRequest } from "./container_request.ts";
 import type { MountedFile } from "./container_request.ts";
 import { engineCall, EngineError, engineJson } from "./engine.ts";
@@ -19,6 +22,8 @@ import type { TemplateNode } from "./templates.ts";
 const DEFAULT_GRACE_MS = 10_000;
 /** The engine gets this much longer than the grace period before the call is given up and repeated. */
 const STOP_MARGIN_MS = 30_000;
+/** From the order to stop until the stop: the other nodes take the task out of names and balancers. */
+const DRAIN_MS = 1_000;
 const FACTS_TIMEOUT_MS = 10_000;
 /** What a program that was killed leaves as its code; told of containers that are gone. */
 const KILLED = 137;
@@ -31,8 +36,8 @@ export interface ContainerParts {
   /** Writes the task's secrets and configs to the host's tmpfs. */
   readonly prepareFiles: (task: Task) => Promise<MountedFile[]>;
   readonly removeFiles: (taskId: string) => Promise<void>;
-  /** The engine's network mode for the task's networks. @throws FleetError */
-  readonly networkMode: (task: Task) => string | undefined;
+  /** Waits until the task's networks can be used here. @throws Error saying why they cannot */
+  readonly networks: (task: Task, signal: AbortSignal) => Promise<ContainerNetworks>;
   /** Bound the engine's parallel work; it gets slower when it has too much at once. */
   readonly creating: Limited;
   readonly starting: Limited;
@@ -65,13 +70,9 @@ export class ContainerController implements Controller {
     await this.#talk(() =>
       images.ensure(spec?.Image ?? "", spec?.PullOptions?.RegistryAuth, signal)
     );
+    const networks = await this.#parts.networks(this.#task, signal);
     const files = await this.#parts.prepareFiles(this.#task);
-    const body = containerRequest(
-      this.#task,
-      this.#parts.node(),
-      files,
-      this.#parts.networkMode(this.#task),
-    );
+    const body = containerRequest(this.#task, this.#parts.node(), files, networks);
     const name = encodeURIComponent(taskName(this.#task));
     await this.#talk(() =>
       creating(async () => {
@@ -85,8 +86,16 @@ export class ContainerController implements Controller {
           // Made before a crash, or by somebody else under our name.
           if (!await this.#inspect(signal)) throw error;
         }
+        for (const endpoint of networks.endpoints.slice(1)) await this.#connect(endpoint);
       })
     );
+  }
+
+  async #connect(endpoint: ContainerEndpoint): Promise<void> {
+    const path = `/networks/${encodeURIComponent(endpoint.network)}/connect`;
+    await engineCall(this.#parts.engine, "POST", path, {
+      body: { Container: this.#id, EndpointConfig: endpointSettings(endpoint) },
+    });
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -135,6 +144,11 @@ export class ContainerController implements Controller {
   async shutdown(signal: AbortSignal): Promise<void> {
     const container = await this.#inspect(signal);
     if (!container || !(container.State.Running || container.State.Restarting)) return;
+    // Nobody is sent here any more once all nodes know; what is under way gets as long, too.
+    if (isDiscoverable(this.#task)) {
+      await pause(DRAIN_MS, signal);
+      signal.throwIfAborted();
+    }
     const grace = this.#graceMs();
     const path = `/containers/${container.Id}/stop?t=${Math.ceil(grace / 1000)}`;
     await this.#talk(() =>

@@ -1,6 +1,8 @@
 import { SECOND_NS } from "../../base/duration.ts";
 import type { Mount } from "../../model/container_spec.ts";
 import type { Task } from "../../model/task.ts";
+import { endpointSettings } from "./container_networks.ts";
+import type { ContainerNetworks } from "./container_networks.ts";
 import { containerLabels } from "./labels.ts";
 import { expand } from "./templates.ts";
 import type { TemplateNode } from "./templates.ts";
@@ -18,9 +20,10 @@ export function containerRequest(
   task: Task,
   node: TemplateNode,
   files: readonly MountedFile[],
-  networkMode: string | undefined,
+  networks: ContainerNetworks,
 ): Json {
   const spec = task.Spec.ContainerSpec ?? {};
+  const [endpoint] = networks.endpoints;
   const text = (value: string) => expand(value, task, node);
   const hasCommand = (spec.Command?.length ?? 0) > 0;
   return compact({
@@ -41,7 +44,11 @@ export function containerRequest(
       ? undefined
       : Math.ceil(spec.StopGracePeriod / SECOND_NS),
     ExposedPorts: Object.fromEntries(hostPorts(task).map((port) => [port.key, {}])),
-    HostConfig: hostConfig(task, text, files, networkMode),
+    HostConfig: hostConfig(task, text, files, networks),
+    // Engines before 25 take one network here; the container is put on the others before it starts.
+    NetworkingConfig: endpoint?.address === undefined
+      ? undefined
+      : { EndpointsConfig: { [endpoint.network]: endpointSettings(endpoint) } },
   });
 }
 
@@ -49,14 +56,14 @@ function hostConfig(
   task: Task,
   text: (value: string) => string,
   files: readonly MountedFile[],
-  networkMode: string | undefined,
+  networks: ContainerNetworks,
 ): Json {
   const spec = task.Spec.ContainerSpec ?? {};
   const limits = task.Spec.Resources?.Limits;
   const swap = task.Spec.Resources?.SwapBytes;
   const log = task.Spec.LogDriver ?? task.LogDriver;
   return compact({
-    NetworkMode: networkMode,
+    NetworkMode: networks.mode,
     Mounts: [
       ...(spec.Mounts ?? []).map((mount) => mountRequest(mount, text)),
       ...files.map(({ source, target }) => ({
@@ -73,7 +80,8 @@ function hostConfig(
       const [ip, ...names] = line.trim().split(/\s+/);
       return names.map((name) => `${name}:${ip}`);
     }),
-    Dns: spec.DNSConfig?.Nameservers,
+    // The service's own servers are asked by fleet's: names of services come first.
+    Dns: networks.dns.length > 0 ? networks.dns : spec.DNSConfig?.Nameservers,
     DnsSearch: spec.DNSConfig?.Search,
     DnsOptions: spec.DNSConfig?.Options,
     GroupAdd: spec.Groups,

@@ -10,7 +10,7 @@ function request(
   change: Parameters<typeof makeTask>[1],
   files: Parameters<typeof containerRequest>[2] = [],
 ) {
-  return containerRequest(makeTask("t1", change), NODE, files, undefined) as Body;
+  return containerRequest(makeTask("t1", change), NODE, files, { endpoints: [], dns: [] }) as Body;
 }
 
 Deno.test("command and arguments become entrypoint and command", () => {

@@ -1,8 +1,11 @@
 import { FleetError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Controller, Executor } from "../../core/task/controller.ts";
-import type { NodeDescription } from "../../model/node.ts";
+import type { NodeDescription, OverlaySupport } from "../../model/node.ts";
 import type { Task } from "../../model/task.ts";
+import { AttachmentController } from "./attachment_controller.ts";
+import { containerNetworks } from "./container_networks.ts";
+import type { OverlayNetworks } from "./container_networks.ts";
 import { ContainerController } from "./container_controller.ts";
 import type { ContainerParts } from "./container_controller.ts";
 import { describeEngine } from "./description.ts";
@@ -30,6 +33,10 @@ export interface DockerExecutorOptions {
   /** Instead of the engine's own. */
   readonly hostname: string | undefined;
   readonly files: TaskFiles;
+  /** The node's overlay networks; without them tasks that need one are rejected. */
+  readonly overlays?: OverlayNetworks;
+  /** What the node can do for overlay networks, for its description. */
+  readonly overlaySupport?: (signal: AbortSignal) => Promise<OverlaySupport>;
 }
 
 /** Runs tasks as containers of the node's Docker Engine. */
@@ -55,7 +62,7 @@ export class DockerExecutor implements Executor {
       }),
       prepareFiles: (task) => files.prepare(task),
       removeFiles: (taskId) => files.remove(taskId),
-      networkMode,
+      networks: (task, signal) => containerNetworks(task, options.overlays, signal),
       creating: limiter(MAX_CREATING),
       starting: limiter(MAX_STARTING),
       stopping: limiter(MAX_STOPPING),
@@ -73,11 +80,15 @@ export class DockerExecutor implements Executor {
 
   async describe(signal: AbortSignal): Promise<NodeDescription> {
     this.#info = await engineInfo(this.#options.engine, signal);
-    return describeEngine(this.#info, this.#options.hostname);
+    const description = describeEngine(this.#info, this.#options.hostname);
+    const overlay = await this.#options.overlaySupport?.(signal);
+    return overlay ? { ...description, Overlay: overlay } : description;
   }
 
   controller(task: Task): Controller {
-    return new ContainerController(task, this.#parts);
+    return task.Spec.NetworkAttachmentSpec
+      ? new AttachmentController(task, this.#parts)
+      : new ContainerController(task, this.#parts);
   }
 
   async taskIds(signal: AbortSignal): Promise<string[]> {
@@ -124,13 +135,4 @@ export async function checkEngine(engine: EngineApi): Promise<void> {
 
 async function engineInfo(engine: EngineApi, signal: AbortSignal): Promise<EngineInfo> {
   return await engineJson<EngineInfo>(engine, "GET", "/info", { signal });
-}
-
-const ENGINE_NETWORKS = new Set(["host", "bridge", "none"]);
-
-/** Engine networks that a service may name; overlay networks come with addresses of their own. */
-function networkMode(task: Task): string | undefined {
-  const ids = (task.NetworksAttachments ?? []).map(({ NetworkID }) => NetworkID);
-  const targets = (task.Spec.Networks ?? []).map(({ Target }) => Target ?? "");
-  return [...ids, ...targets].find((name) => ENGINE_NETWORKS.has(name));
 }

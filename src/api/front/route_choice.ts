@@ -1,5 +1,7 @@
 /** First path segments that are about the cluster. */
 const CLUSTER = new Set(["swarm", "nodes", "services", "tasks", "secrets", "configs", "fleet"]);
+/** Those that the cluster shares with the engine; what is not the cluster's is passed on. */
+const SHARED = new Set(["networks"]);
 /** Routes of the engine whose answer fleet completes. */
 const COMPLETED = new Set(["_ping", "info", "events"]);
 
@@ -14,6 +16,7 @@ export function isFleetRoute(method: string, target: string): boolean {
   const segments = apiPath(target).split("/");
   const first = segments[1] ?? "";
   if (CLUSTER.has(first) || (COMPLETED.has(first) && segments.length === 2)) return true;
-  // Networks of the cluster are asked for by scope.
-  return first === "networks" && method === "GET" && /[?&]scope=swarm(&|$)/.test(target);
+  if (SHARED.has(first)) return true;
+  // A container may be asked to be on a network of the cluster.
+  return method === "POST" && first === "containers" && segments[2] === "create";
 }

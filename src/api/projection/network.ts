@@ -1,15 +1,37 @@
-import type { Network } from "../../model/network.ts";
+import { withoutLength } from "../../model/network.ts";
+import type { IPAMOptions, Network } from "../../model/network.ts";
+import { taskName } from "../../model/task.ts";
+import { isTerminal } from "../../model/task_state.ts";
+import type { View } from "../../model/view.ts";
 
 /** A network inside a task's attachment. */
 export function networkJson(network: Network): Record<string, unknown> {
-  const { Driver, ...spec } = network.Spec;
+  const { Driver, IPAMOptions, ...spec } = network.Spec;
   return {
     ID: network.ID,
     Version: network.Version,
     CreatedAt: network.CreatedAt,
     UpdatedAt: network.UpdatedAt,
-    Spec: { ...spec, Labels: spec.Labels ?? {}, DriverConfiguration: Driver ?? {} },
+    Spec: {
+      ...spec,
+      Labels: spec.Labels ?? {},
+      DriverConfiguration: Driver ?? {},
+      ...(IPAMOptions ? { IPAMOptions: ipamJson(IPAMOptions) } : {}),
+    },
     DriverState: network.DriverState ?? Driver ?? {},
+    ...(network.IPAMOptions ? { IPAMOptions: ipamJson(network.IPAMOptions) } : {}),
+  };
+}
+
+/** Inside a task Docker's words differ from those of the network's own routes: `Range`, `Configs`. */
+function ipamJson({ Driver, Options, Config }: IPAMOptions): Record<string, unknown> {
+  return {
+    Driver: { Name: Driver || "default", ...(Options ? { Options } : {}) },
+    Configs: (Config ?? []).map(({ Subnet, IPRange, Gateway }) => ({
+      ...(Subnet ? { Subnet } : {}),
+      ...(IPRange ? { Range: IPRange } : {}),
+      ...(Gateway ? { Gateway } : {}),
+    })),
   };
 }
 
@@ -29,7 +51,52 @@ export function networkResource(network: Network): Record<string, unknown> {
     ConfigFrom: { Network: "" },
     ConfigOnly: false,
     Containers: {},
-    Options: network.Spec.Driver?.Options ?? {},
+    Options: network.DriverState?.Options ?? network.Spec.Driver?.Options ?? {},
     Labels: network.Spec.Labels ?? {},
   };
+}
+
+/** With the nodes that have a part of it; `verbose` adds the services and tasks on it. */
+export function networkDetails(
+  view: View,
+  network: Network,
+  verbose: boolean,
+): Record<string, unknown> {
+  const Peers = Object.keys(network.Gateways ?? {}).sort().flatMap((id) => {
+    const node = view.get("node", id);
+    const IP = node?.Description?.Overlay?.Addr ?? node?.Status.Addr;
+    return IP ? [{ Name: node?.Description?.Hostname ?? id, IP }] : [];
+  });
+  return {
+    ...networkResource(network),
+    Peers,
+    ...(verbose ? { Services: servicesOn(view, network) } : {}),
+  };
+}
+
+function servicesOn(view: View, { ID }: Network): Record<string, unknown> {
+  const found: Record<string, unknown> = {};
+  for (const service of view.all("service")) {
+    if (!service.Spec.TaskTemplate?.Networks?.some(({ Target }) => Target === ID)) continue;
+    const vip = service.Endpoint?.VirtualIPs?.find(({ NetworkID }) => NetworkID === ID)?.Addr;
+    const Tasks = [...view.tasksOfService(service.ID)].flatMap((task) => {
+      const address = task.NetworksAttachments?.find(({ NetworkID }) => NetworkID === ID)
+        ?.Addresses?.[0];
+      if (!address || isTerminal(task.Status.State)) return [];
+      const host = view.get("node", task.NodeID ?? "")?.Status.Addr ?? "";
+      return [{
+        Name: taskName(task),
+        EndpointID: task.ID,
+        EndpointIP: withoutLength(address),
+        Info: { "Host IP": host },
+      }];
+    });
+    found[service.Spec.Name ?? service.ID] = {
+      VIP: withoutLength(vip ?? ""),
+      Ports: [],
+      LocalLBIndex: 0,
+      Tasks,
+    };
+  }
+  return found;
 }

@@ -6,7 +6,7 @@ import { replicasOf } from "../../model/service.ts";
 import { taskName } from "../../model/task.ts";
 import type { Backend } from "../backend.ts";
 import { STREAM_HEADER } from "../front/front.ts";
-import type { EngineFetch } from "./system.ts";
+import type { EngineFetch } from "../engine_fetch.ts";
 
 /** Types whose events come from the cluster; `task` is beyond Docker. */
 const CLUSTER_TYPES = ["service", "node", "secret", "config", "network", "task"];

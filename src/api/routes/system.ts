@@ -1,17 +1,9 @@
 import type { Context, Hono } from "hono";
-import { FleetError } from "../../base/errors.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
+import type { EngineFetch } from "../engine_fetch.ts";
 import { clusterInfoJson } from "../projection/cluster.ts";
-import { networkResource } from "../projection/network.ts";
 import { toleranceSentence } from "../tolerance.ts";
-import { read } from "./read.ts";
-
-/** One request to the engine, for answers that fleet completes. */
-export type EngineFetch = (
-  target: string,
-  init: { method: string; headers?: Record<string, string>; signal?: AbortSignal },
-) => Promise<Response>;
 
 /** `Swarm` header of `/_ping`: by it clients show or hide the cluster's commands. */
 function swarmHeader(backend: Backend): string {
@@ -37,16 +29,6 @@ export function systemRoutes(app: Hono, backend: Backend, engine: EngineFetch): 
     if (!response.ok) return c.json(info, response.status as 500);
     return c.json({ ...info, Swarm: await swarmStanza(backend) });
   });
-
-  app.get("/networks/:id", (c) =>
-    read(c, backend, (view) => {
-      const reference = c.req.param("id");
-      const network = view.byName("network", reference) ??
-        [...view.all("network")].find(({ ID }) => ID.startsWith(reference));
-      if (!network) throw new FleetError("not-found", `network ${reference} not found`);
-      return networkResource(network);
-    }));
-  app.get("/networks", (c) => c.json([]));
 
   app.get("/fleet/ping", (c) => c.text("OK"));
   app.get("/fleet/info", (c) => fleetInfo(c, backend));

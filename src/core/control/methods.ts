@@ -44,6 +44,21 @@ export interface ControlMethods {
   "config.remove": { args: { id: string }; result: null };
   "network.create": { args: { spec: NetworkSpec }; result: { id: string; warning: string } };
   "network.remove": { args: { id: string }; result: null };
+  /** A place on an attachable network for a container that the user runs on a node. */
+  "network.attach": {
+    args: {
+      networkId: string;
+      nodeId: string;
+      /** The container's name, when it is known already. */
+      name?: string;
+      /** Of a container that exists already. */
+      containerId?: string;
+      aliases: readonly string[];
+      address?: string;
+    };
+    result: { taskId: string };
+  };
+  "network.detach": { args: { taskId: string; nodeId: string }; result: null };
 }
 export type ControlMethod = keyof ControlMethods;
 export type ControlArgs<M extends ControlMethod> = ControlMethods[M]["args"];

@@ -1,7 +1,14 @@
 import { FleetError } from "../../base/errors.ts";
+import { timeText } from "../../model/meta.ts";
 import { checkName } from "../../model/names.ts";
-import type { Network } from "../../model/network.ts";
+import { isOverlay, OPTION, withoutLength } from "../../model/network.ts";
+import type { Network, NetworkSpec } from "../../model/network.ts";
+import { nodeName } from "../../model/node.ts";
+import { isTerminal } from "../../model/task_state.ts";
+import { taskName } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
+import { AddressPool } from "../allocator/address_pool.ts";
+import { chooseSubnet, chooseVni } from "../allocator/subnets.ts";
 import type { ControlContext } from "./context.ts";
 import { find } from "./lookup.ts";
 import type { ControlArgs, ControlResult } from "./methods.ts";
@@ -10,49 +17,209 @@ import type { ControlArgs, ControlResult } from "./methods.ts";
 export const PREDEFINED_LABEL = "com.docker.swarm.predefined";
 /** Engine networks of every node that services may use; created with the cluster, hidden in lists. */
 export const PREDEFINED_NETWORKS = ["bridge", "host", "none"] as const;
+/** Smaller packets than this no IPv4 host needs to take (RFC 791). */
+const MIN_MTU = 576;
+const MAX_MTU = 65_485;
+/** Users of a network that a refusal names. */
+const MAX_NAMED = 5;
 
 export function isPredefined(network: Network): boolean {
   return network.Spec.Labels?.[PREDEFINED_LABEL] === "true";
 }
 
-/** Overlay networks need the allocator and the node's data plane; until both are here they are refused. */
+/** Creates an overlay network: its subnet and VNI are decided here, so that what is wrong is told at once. */
 export function createNetwork(
-  _context: ControlContext,
+  { tx, newId }: ControlContext,
   args: ControlArgs<"network.create">,
 ): ControlResult<"network.create"> {
-  checkName("network", args.spec.Name);
-  throw new FleetError(
-    "unimplemented",
-    `network ${args.spec.Name}: this version of fleet has no overlay networks yet; use the "host" or "bridge" network`,
-  );
+  const { spec } = args;
+  checkSpec(tx, spec);
+  const id = newId();
+  const config = chooseSubnet(tx, spec);
+  const vni = chooseVni(tx, spec);
+  tx.create("network", {
+    ID: id,
+    Spec: { ...spec, Labels: spec.Labels ?? {}, Driver: { ...spec.Driver, Name: "overlay" } },
+    DriverState: {
+      Name: "overlay",
+      Options: { ...spec.Driver?.Options, [OPTION.vni]: String(vni) },
+    },
+    IPAMOptions: { Driver: "default", Config: [config] },
+    VNI: vni,
+  });
+  const encrypted = spec.Driver?.Options?.[OPTION.encrypted] !== undefined;
+  return {
+    id,
+    warning: encrypted
+      ? `network ${spec.Name}: --opt encrypted is noted, but this version of fleet sends its traffic in clear`
+      : "",
+  };
+}
+
+function checkSpec(view: View, spec: NetworkSpec): void {
+  const name = spec.Name ?? "";
+  if ((PREDEFINED_NETWORKS as readonly string[]).includes(name) || name === "default") {
+    throw new FleetError("forbidden", `operation is not permitted on predefined ${name} network`);
+  }
+  checkName("network", name);
+  if (spec.Labels?.[PREDEFINED_LABEL] !== undefined) {
+    throw new FleetError("forbidden", `label ${PREDEFINED_LABEL} is reserved`);
+  }
+  if (view.byName("network", name)) {
+    throw new FleetError("conflict", `network with name ${name} already exists`);
+  }
+  const bad = (message: string): never => {
+    throw new FleetError("invalid", `network ${name}: ${message}`);
+  };
+  const driver = spec.Driver?.Name || "overlay";
+  if (driver !== "overlay") {
+    bad(`driver "${driver}" has no scope swarm here; use overlay, or leave --scope out`);
+  }
+  const ipam = spec.IPAMOptions?.Driver || "default";
+  if (ipam !== "default") bad(`address driver "${ipam}" is not known; use default`);
+  if (spec.IPv6Enabled) bad("overlay networks are IPv4 only; leave --ipv6 out");
+  if (spec.Ingress && spec.Attachable) bad("ingress network cannot be attachable");
+  if (spec.Ingress && [...view.all("network")].some((other) => other.Spec.Ingress)) {
+    throw new FleetError("conflict", "ingress network already exists");
+  }
+  const mtu = spec.Driver?.Options?.[OPTION.mtu];
+  if (mtu !== undefined) {
+    const value = Number(mtu);
+    if (!/^\d+$/.test(mtu) || value < MIN_MTU || value > MAX_MTU) {
+      bad(`${OPTION.mtu} "${mtu}": a number from ${MIN_MTU} to ${MAX_MTU}`);
+    }
+  }
 }
 
 export function removeNetwork({ tx }: ControlContext, args: ControlArgs<"network.remove">): null {
   const network = find(tx, "network", args.id);
   if (isPredefined(network)) {
     throw new FleetError(
-      "invalid",
+      "forbidden",
       `${network.Spec.Name} is a pre-defined network and cannot be removed`,
     );
   }
   const users = networkUsers(tx, network.ID);
   if (users.length > 0) {
+    const more = users.length > MAX_NAMED ? ` and ${users.length - MAX_NAMED} more` : "";
     throw new FleetError(
       "invalid",
-      `network ${network.Spec.Name} is in use by service ${users.join(", ")}`,
+      `network ${network.Spec.Name} is in use by ${users.slice(0, MAX_NAMED).join(", ")}${more}`,
     );
   }
   tx.remove("network", network.ID);
   return null;
 }
 
-/** Names of the services attached to a network, sorted. */
+/** Who is on a network: services, then what still runs without one, in words, sorted. */
 export function networkUsers(view: View, networkId: string): string[] {
-  const users: string[] = [];
+  const services = new Set<string>();
   for (const service of view.all("service")) {
     if (service.Spec.TaskTemplate?.Networks?.some((network) => network.Target === networkId)) {
-      users.push(service.Spec.Name ?? service.ID);
+      services.add(`service ${service.Spec.Name ?? service.ID}`);
     }
   }
-  return users.sort();
+  const others = new Set<string>();
+  for (const task of view.all("task")) {
+    if (isTerminal(task.Status.State)) continue;
+    if (!task.NetworksAttachments?.some(({ NetworkID }) => NetworkID === networkId)) continue;
+    const name = `service ${task.ServiceAnnotations?.Name ?? ""}`;
+    if (services.has(name)) continue;
+    if (task.ServiceID !== undefined) {
+      others.add(`task ${taskName(task)}, which is still stopping`);
+      continue;
+    }
+    const node = view.get("node", task.NodeID ?? "");
+    others.add(`container ${task.Name ?? task.ID} on ${node ? nodeName(node) : task.NodeID}`);
+  }
+  return [...[...services].sort(), ...[...others].sort()];
+}
+
+/**
+ * Gives a container outside any service a place on attachable networks: a task on its node, which ends
+ * when the container is gone.
+ */
+export function attachContainer(
+  { tx, newId, nowMs }: ControlContext,
+  args: ControlArgs<"network.attach">,
+): ControlResult<"network.attach"> {
+  const network = find(tx, "network", args.networkId);
+  if (!isOverlay(network) || !network.Spec.Attachable) {
+    throw new FleetError(
+      "forbidden",
+      `Could not attach to network ${network.Spec.Name}: rpc error: code = PermissionDenied desc = network ${network.Spec.Name} not manually attachable`,
+    );
+  }
+  if (!tx.get("node", args.nodeId)) {
+    throw new FleetError("not-found", `node ${args.nodeId} not found`);
+  }
+  const address = args.address === undefined ? undefined : requested(tx, network, args.address);
+  const taskId = newId();
+  tx.create("task", {
+    ID: taskId,
+    ...(args.name ? { Name: args.name } : {}),
+    Spec: {
+      NetworkAttachmentSpec: args.containerId === undefined
+        ? {}
+        : { ContainerID: args.containerId },
+      Runtime: "attachment",
+    },
+    NodeID: args.nodeId,
+    Status: { State: "new", Timestamp: timeText(nowMs), Message: "created" },
+    DesiredState: "running",
+    NetworksAttachments: [{
+      NetworkID: network.ID,
+      Name: network.Spec.Name ?? "",
+      ...(args.aliases.length > 0 ? { Aliases: args.aliases } : {}),
+      ...(address === undefined ? {} : { Addresses: [address] }),
+    }],
+  });
+  return { taskId };
+}
+
+/** An address that the user asked for. @throws FleetError invalid, conflict (in use) */
+function requested(view: View, network: Network, address: string): string {
+  const config = network.IPAMOptions?.Config?.[0];
+  const pool = new AddressPool(config ?? {});
+  if (!pool.isFree(address)) {
+    throw new FleetError(
+      "invalid",
+      `${address} is no host address of network ${network.Spec.Name} (${config?.Subnet})`,
+    );
+  }
+  const holder = holderOf(view, network, address);
+  if (holder) {
+    throw new FleetError("forbidden", `Address already in use: ${address} is ${holder}'s`);
+  }
+  return `${address}/${pool.length}`;
+}
+
+function holderOf(view: View, network: Network, address: string): string | undefined {
+  const has = (cidr: string | undefined) => withoutLength(cidr ?? "") === address;
+  for (const [nodeId, gateway] of Object.entries(network.Gateways ?? {})) {
+    if (gateway === address) return `node ${nodeId}`;
+  }
+  for (const service of view.all("service")) {
+    for (const { NetworkID, Addr } of service.Endpoint?.VirtualIPs ?? []) {
+      if (NetworkID === network.ID && has(Addr)) return `service ${service.Spec.Name}`;
+    }
+  }
+  for (const task of view.all("task")) {
+    if (isTerminal(task.Status.State)) continue;
+    for (const { NetworkID, Addresses } of task.NetworksAttachments ?? []) {
+      if (NetworkID === network.ID && Addresses?.some(has)) return `task ${taskName(task)}`;
+    }
+  }
+  return undefined;
+}
+
+/** Ends a container's attachment. Only its own node may ask; what is gone already is fine. */
+export function detachContainer({ tx }: ControlContext, args: ControlArgs<"network.detach">): null {
+  const task = tx.get("task", args.taskId);
+  if (!task?.Spec.NetworkAttachmentSpec) return null;
+  if (task.NodeID !== args.nodeId) {
+    throw new FleetError("forbidden", `attachment ${task.ID} is another node's`);
+  }
+  tx.remove("task", task.ID);
+  return null;
 }

@@ -2,7 +2,7 @@ import type { ControlContext } from "./context.ts";
 import { updateCluster } from "./cluster.ts";
 import { createFileObject, removeFileObject, updateFileObject } from "./file_objects.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "./methods.ts";
-import { createNetwork, removeNetwork } from "./networks.ts";
+import { attachContainer, createNetwork, detachContainer, removeNetwork } from "./networks.ts";
 import { removeNode, updateNode } from "./nodes.ts";
 import { createService, removeService, updateService } from "./services.ts";
 
@@ -25,6 +25,8 @@ const HANDLERS: Handlers = {
   "config.remove": (context, args) => removeFileObject(context, "config", args.id),
   "network.create": createNetwork,
   "network.remove": removeNetwork,
+  "network.attach": attachContainer,
+  "network.detach": detachContainer,
 };
 
 export function isControlMethod(name: string): name is ControlMethod {

@@ -2,6 +2,7 @@ import type { Assignment, Assignments } from "../../model/session.ts";
 import { compareStates, isTerminal } from "../../model/task_state.ts";
 import type { Task } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
+import { addNetworks } from "./network_assignments.ts";
 
 type Kind = Assignment["kind"];
 
@@ -19,6 +20,7 @@ export function assignmentsOf(view: View, nodeId: string): Map<string, Assignmen
     for (const { SecretID } of container?.Secrets ?? []) addFile(set, view, "secret", SecretID);
     for (const { ConfigID } of container?.Configs ?? []) addFile(set, view, "config", ConfigID);
   }
+  addNetworks(set, view, nodeId, tasks);
   return set;
 }
 
@@ -70,7 +72,10 @@ function sameForNode(a: Assignment, b: Assignment): boolean {
     return a.task.DesiredState === b.task.DesiredState && a.task.Spec === b.task.Spec ||
       sameTask(a.task, b.task);
   }
-  return a.kind !== "task" && b.kind !== "task" && a.data === b.data;
+  if (a.kind === "network" || a.kind === "endpoint" || a.kind === "service") {
+    return JSON.stringify(a) === JSON.stringify(b);
+  }
+  return a.kind !== "task" && b.kind === a.kind && a.data === b.data;
 }
 
 function sameTask(a: Task, b: Task): boolean {

@@ -5,7 +5,7 @@ import { Group } from "../../base/group.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { Executor } from "../../core/task/controller.ts";
-import type { FromAgent, FromDispatcher } from "../../model/session.ts";
+import type { Assignments, FromAgent, FromDispatcher } from "../../model/session.ts";
 import { EngineWatch } from "./engine_watch.ts";
 import { StatusReporter } from "./status_reporter.ts";
 import type { TaskStore } from "./task_store.ts";
@@ -34,6 +34,12 @@ export interface AgentExecutor extends Executor {
   ping(signal: AbortSignal): Promise<void>;
 }
 
+/** The node's overlay networks; `network_sync.ts` is the real one. */
+export interface AgentNetworks {
+  apply(assignments: Assignments): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
 export interface AgentOptions {
   readonly transport: SessionOpener;
   readonly executor: AgentExecutor;
@@ -41,6 +47,7 @@ export interface AgentOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly networks?: AgentNetworks;
   readonly onSession: (session: Extract<FromDispatcher, { type: "session" }>) => void;
 }
 
@@ -86,6 +93,8 @@ export class Agent {
     this.#group = group;
     group.go("engine events", (signal) => this.#options.executor.run(signal));
     group.go("session", (signal) => this.#sessions(signal));
+    const { networks } = this.#options;
+    if (networks) group.go("overlay networks", (signal) => networks.run(signal));
     group.wait().catch((error: unknown) => {
       this.#options.logger.log("error", "the agent's loops ended", { error: messageOf(error) });
     });
@@ -206,6 +215,7 @@ export class Agent {
           if (!this.worker.apply(message.assignments)) {
             throw new FleetError("invalid", "an assignment does not follow the last one");
           }
+          this.#options.networks?.apply(message.assignments);
           if (message.assignments.kind === "complete") {
             group.go("sweep", (inner) => this.#sweep(inner));
           }

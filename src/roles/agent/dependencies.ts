@@ -35,8 +35,12 @@ export class Dependencies {
       this.#complete = true;
     }
     for (const item of update) {
-      if (item.kind !== "task") this.#held[item.kind].set(item.id, item);
+      if (item.kind === "secret" || item.kind === "config") {
+        this.#held[item.kind].set(item.id, item);
+      }
     }
-    for (const item of remove) if (item.kind !== "task") this.#held[item.kind].delete(item.id);
+    for (const { kind: what, id } of remove) {
+      if (what === "secret" || what === "config") this.#held[what].delete(id);
+    }
   }
 }

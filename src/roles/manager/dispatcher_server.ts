@@ -9,6 +9,7 @@ import {
   completeAssignments,
   diffAssignments,
 } from "../../core/dispatcher/assignments.ts";
+import { networksOf } from "../../core/dispatcher/network_assignments.ts";
 import { Sessions } from "../../core/dispatcher/sessions.ts";
 import type { Now } from "../../core/dispatcher/sessions.ts";
 import { applyStatusUpdates } from "../../core/dispatcher/status_updates.ts";
@@ -21,6 +22,8 @@ import type { LeaderWork } from "./leader_work.ts";
 import { isLostRace, runControlLoop } from "./control_loop.ts";
 import type { Reconciler } from "./control_loop.ts";
 import {
+  allocatorReconciler,
+  attachmentReconciler,
   enforcerReconciler,
   orchestratorReconciler,
   reaperReconciler,
@@ -60,6 +63,8 @@ export class ClusterWork implements LeaderWork {
     const { store, writer, clock, random, logger } = this.#options;
     this.#group = group;
     const reconcilers: Reconciler[] = [
+      allocatorReconciler(logger),
+      attachmentReconciler(),
       orchestratorReconciler(random),
       schedulerReconciler(),
       reaperReconciler(random),
@@ -201,9 +206,18 @@ export class ClusterWork implements LeaderWork {
 
   #onApply(changes: readonly Applied[]): void {
     const touched = new Set<string>();
+    const networks = new Set<string>();
     let members = false;
+    let everyNetwork = false;
     for (const { table, object, previous } of changes) {
+      if (table === "network") networks.add(object.ID);
+      else if (table === "service") {
+        for (const { Target } of networkTargets(object, previous)) networks.add(Target ?? "");
+      }
       if (table === "task") {
+        for (const task of [object, previous] as (Applied<"task">["object"] | undefined)[]) {
+          for (const id of networksOf(task)) networks.add(id);
+        }
         for (
           const id of [
             (object as Applied<"task">["object"]).NodeID,
@@ -215,14 +229,29 @@ export class ClusterWork implements LeaderWork {
       } else if (table === "node") {
         members = true;
         const before = previous as Applied<"node">["object"] | undefined;
-        if (before && before.Status.State !== (object as Applied<"node">["object"]).Status.State) {
-          this.#lookAtDeadlines();
-        }
+        const now = object as Applied<"node">["object"];
+        if (before && before.Status.State !== now.Status.State) this.#lookAtDeadlines();
+        // Where its frames go, and whether its tasks serve, is every neighbour's business.
+        everyNetwork ||= before?.Status.State !== now.Status.State ||
+          before.Status.Addr !== now.Status.Addr ||
+          before.Description?.Overlay?.Addr !== now.Description?.Overlay?.Addr;
+      }
+    }
+    if (networks.size > 0 || everyNetwork) {
+      for (const session of this.#connected.values()) {
+        if (session.isOn(networks, everyNetwork)) session.assignmentsChanged();
       }
     }
     for (const nodeId of touched) this.#connected.get(nodeId)?.assignmentsChanged();
     if (members) { for (const session of this.#connected.values()) session.nodeChanged(); }
   }
+}
+
+/** Networks that a service is or was on. */
+function networkTargets(...services: readonly (Applied["object"] | undefined)[]) {
+  return (services as (Applied<"service">["object"] | undefined)[]).flatMap((service) =>
+    service?.Spec.TaskTemplate?.Networks ?? []
+  );
 }
 
 /** The leader's end of one agent's session. */
@@ -233,6 +262,7 @@ class AgentSession {
   readonly #stream: RpcStream;
   readonly #options: ClusterWorkOptions;
   #sent: ReturnType<typeof assignmentsOf> = new Map();
+  #networks: ReadonlySet<string> = new Set();
   #sequence = 0;
   #statuses = 0;
   #told = "";
@@ -249,7 +279,7 @@ class AgentSession {
   /** The node is known: who leads, and everything it shall do. */
   begin(): void {
     this.nodeChanged();
-    this.#sent = assignmentsOf(this.#options.store, this.nodeId);
+    this.#assign(assignmentsOf(this.#options.store, this.nodeId));
     this.#send({
       type: "assignments",
       assignments: completeAssignments(this.#sent, ++this.#sequence),
@@ -275,6 +305,20 @@ class AgentSession {
     this.#send(message);
   }
 
+  /** Whether the node was told of one of these networks, or of any. */
+  isOn(networks: ReadonlySet<string>, any: boolean): boolean {
+    if (any) return this.#networks.size > 0;
+    for (const id of networks) if (this.#networks.has(id)) return true;
+    return false;
+  }
+
+  #assign(set: ReturnType<typeof assignmentsOf>): void {
+    this.#sent = set;
+    this.#networks = new Set(
+      [...set.values()].flatMap(({ kind, id }) => kind === "network" ? [id] : []),
+    );
+  }
+
   assignmentsChanged(): void {
     if (this.#planned || this.#ended) return;
     this.#planned = true;
@@ -283,7 +327,7 @@ class AgentSession {
       if (this.#ended || !this.open) return;
       const next = assignmentsOf(this.#options.store, this.nodeId);
       const difference = diffAssignments(this.#sent, next, this.#sequence);
-      this.#sent = next;
+      this.#assign(next);
       if (!difference) return;
       this.#sequence = difference.resultsIn;
       this.#send({ type: "assignments", assignments: difference });

@@ -1,11 +1,15 @@
 import { newId } from "../../base/ids.ts";
+import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import { Allocator } from "../../core/allocator/allocator.ts";
 import { concernsEnforcer, enforce } from "../../core/orchestrator/enforcer.ts";
 import { orchestrate } from "../../core/orchestrator/orchestrate.ts";
 import { reap } from "../../core/orchestrator/reaper.ts";
 import { Scheduler } from "../../core/scheduler/scheduler.ts";
 import type { Node } from "../../model/node.ts";
 import { modeOf } from "../../model/service.ts";
+import { isTerminal } from "../../model/task_state.ts";
+import type { Task } from "../../model/task.ts";
 import type { Applied, View } from "../../model/view.ts";
 import type { Reconciler } from "./control_loop.ts";
 
@@ -81,5 +85,69 @@ export function schedulerReconciler(): Reconciler {
     },
     keysOf: (change) => scheduler.apply([change]) ? [EVERYTHING] : [],
     reconcile: (view, _key, nowMs) => scheduler.schedule(view, nowMs),
+  };
+}
+
+/** Below this share a network that was reported as nearly full may be reported again. */
+const CALM_AT = 0.75;
+
+/**
+ * Holds which addresses are whose between looks; a full look compares that with the store and starts it
+ * over from there.
+ */
+export function allocatorReconciler(logger: Logger): Reconciler {
+  const allocator = new Allocator();
+  const warned = new Set<string>();
+  let begun = false;
+  return {
+    name: "allocator",
+    allKeys: (view) => {
+      const wrong = begun ? allocator.audit(view) : [];
+      begun = true;
+      if (wrong.length > 0) {
+        logger.log("error", "the allocator had lost track of addresses; it starts over", {
+          count: wrong.length,
+          first: wrong[0]!,
+        });
+      }
+      allocator.resync(view);
+      return [EVERYTHING];
+    },
+    keysOf: (change) => allocator.apply(change) ? [EVERYTHING] : [],
+    reconcile: (view, _key, nowMs) => {
+      for (const { network, used, capacity } of allocator.usages(view)) {
+        if (used < CALM_AT * capacity) warned.delete(network.ID);
+      }
+      for (const { network, used, capacity } of allocator.nearlyFull(view)) {
+        if (warned.has(network.ID)) continue;
+        warned.add(network.ID);
+        logger.log("warn", `network ${network.Spec.Name} is running out of addresses`, {
+          network: network.ID,
+          used,
+          capacity,
+        });
+      }
+      return { changes: allocator.allocate(view, nowMs) };
+    },
+  };
+}
+
+/** Attachments of containers that are gone; nobody wants to look back at those. */
+export function attachmentReconciler(): Reconciler {
+  const isAttachment = (task: Task) => task.Spec.NetworkAttachmentSpec !== undefined;
+  return {
+    name: "attachment reaper",
+    *allKeys(view) {
+      for (const task of view.all("task")) if (isAttachment(task)) yield task.ID;
+    },
+    *keysOf({ op, table, object }) {
+      if (table === "task" && op !== "remove" && isAttachment(object as Task)) yield object.ID;
+    },
+    reconcile: (view, key) => {
+      const task = view.get("task", key);
+      const over = task !== undefined &&
+        (isTerminal(task.Status.State) || view.get("node", task.NodeID ?? "") === undefined);
+      return { changes: over ? [{ op: "remove", table: "task", id: task.ID }] : [] };
+    },
   };
 }

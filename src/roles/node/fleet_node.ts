@@ -505,6 +505,8 @@ export class FleetNode implements Backend {
     running.renewal.start();
     running.agent = await this.#options.startAgent({
       nodeId: running.identity.nodeId,
+      dataPathAddr: running.identity.dataPathAddr,
+      apiPort: parseHostPort(running.identity.advertiseAddr, 0).port,
       dialer: running.dialer,
       managers: () => this.#managerAddresses(running),
       onSession: ({ managers, role, renewCertificate }) => {

@@ -19,6 +19,10 @@ export interface RunningAgent {
 
 export interface AgentHost {
   readonly nodeId: string;
+  /** Address of this machine that containers' frames go to. */
+  readonly dataPathAddr: string;
+  /** TCP port on which nodes talk to each other. */
+  readonly apiPort: number;
   readonly dialer: RpcDialer;
   /** Addresses to try for a session, best first. */
   managers(): readonly string[];

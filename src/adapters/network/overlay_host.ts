@@ -1,0 +1,230 @@
+import { FleetError, messageOf } from "../../base/errors.ts";
+import type { DesiredNetwork } from "../../core/network/desired.ts";
+import { TABLE } from "../../core/network/nft_ruleset.ts";
+import type { EngineNetwork, ObservedState } from "../../core/network/observed.ts";
+import type { Operation } from "../../core/network/operations.ts";
+import { OPTION } from "../../model/network.ts";
+import type { OverlaySupport } from "../../model/node.ts";
+import { engineCall, EngineError, engineJson } from "../docker/engine.ts";
+import type { EngineApi } from "../docker/engine.ts";
+import {
+  interfaceOf,
+  normalizeRuleset,
+  parseAddresses,
+  parseForwarding,
+  parseLinks,
+  parseNeighbours,
+  parseOwnSubnets,
+} from "./parse.ts";
+import { batchFailures, batchLines, explain, isDoneAlready, NO_VXLAN } from "./render.ts";
+import { runTool } from "./run_tool.ts";
+import { restoreBridge } from "./restore_bridge.ts";
+
+/** Marks engine networks as fleet's; its value is the cluster's id of the network. */
+export const NETWORK_LABEL = "io.fleet.network";
+const BRIDGE_NAME = "com.docker.network.bridge.name";
+/** Subnets of its own that a node tells the managers; more than anybody has. */
+const MAX_SUBNETS = 64;
+/** The last VNI, which no network gets; used for a moment to see whether the kernel can. */
+const PROBE = ["link", "add", "fl-probe", "type", "vxlan", "id", "16777215", "dstport", "0"];
+
+/** An operation that did not work, and why. */
+export interface Failure {
+  readonly operation: Operation;
+  readonly reason: string;
+}
+
+interface EngineNetworkJson {
+  readonly Id: string;
+  readonly Name: string;
+  readonly Labels?: Readonly<Record<string, string>> | null;
+  readonly Options?: Readonly<Record<string, string>> | null;
+  readonly IPAM?: {
+    readonly Config?: readonly { readonly Subnet?: string; readonly Gateway?: string }[] | null;
+  };
+}
+
+/** Overlay networks of this machine: its engine, links, forwarding entries and nftables. */
+export class OverlayHost {
+  readonly #engine: EngineApi;
+
+  constructor(engine: EngineApi) {
+    this.#engine = engine;
+  }
+
+  /** Everything there is. @throws FleetError unavailable (no engine, a tool missing) */
+  async observe(signal: AbortSignal): Promise<ObservedState> {
+    const [links, addresses, neighbours, forwarding, ruleset, networks] = await Promise.all([
+      this.#show(["ip", "-j", "-d", "link", "show"], signal),
+      this.#show(["ip", "-j", "-4", "addr", "show"], signal),
+      this.#show(["ip", "-j", "-4", "neigh", "show", "nud", "permanent"], signal),
+      this.#show(["bridge", "-j", "fdb", "show"], signal),
+      this.listRuleset(signal),
+      engineJson<EngineNetworkJson[]>(this.#engine, "GET", "/networks", { signal }),
+    ]);
+    const ours = networks.filter(({ Labels }) => Labels?.[NETWORK_LABEL] !== undefined);
+    return {
+      ...parseLinks(links),
+      addresses: parseAddresses(addresses),
+      neighbours: parseNeighbours(neighbours),
+      forwarding: parseForwarding(forwarding),
+      ruleset,
+      engineNetworks: ours.map(engineNetwork),
+      foreignNames: new Set(
+        networks.filter((network) => !ours.includes(network)).map(({ Name }) => Name),
+      ),
+    };
+  }
+
+  /** Does the operations in their order; those that fail do not keep others from being done. */
+  async execute(operations: readonly Operation[], signal: AbortSignal): Promise<Failure[]> {
+    const failures: Failure[] = [];
+    let batch: Operation[] = [];
+    for (const operation of operations) {
+      if (batchLines(operation).length > 0) {
+        batch.push(operation);
+        continue;
+      }
+      failures.push(...await this.#batch(batch, signal));
+      batch = [];
+      try {
+        await this.#engineOperation(operation, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof FleetError && error.kind === "unavailable") throw error;
+        failures.push({ operation, reason: messageOf(error) });
+      }
+    }
+    failures.push(...await this.#batch(batch, signal));
+    return failures;
+  }
+
+  /** Puts a script of nftables in force, all of it or nothing; the listing afterwards. */
+  async applyRuleset(script: string, signal: AbortSignal): Promise<string> {
+    const { success, stderr } = await runTool(["nft", "-f", "-"], signal, script);
+    if (!success) throw new FleetError("internal", `nft refused the rules: ${stderr.trim()}`);
+    return await this.listRuleset(signal);
+  }
+
+  /** Fleet's table without what changes by itself; empty when there is none. */
+  async listRuleset(signal: AbortSignal): Promise<string> {
+    const { success, stdout } = await runTool(["nft", "-j", "list", "table", "ip", TABLE], signal);
+    return success ? normalizeRuleset(stdout) : "";
+  }
+
+  /** The largest packet of the interface with the data path's address, in bytes. */
+  async dataPathMtu(address: string, signal: AbortSignal): Promise<number> {
+    const found = interfaceOf(
+      await this.#show(["ip", "-j", "-4", "addr", "show"], signal),
+      address,
+    );
+    if (found) return found.mtu;
+    throw new FleetError(
+      "unavailable",
+      `the data path's address ${address} is on no interface of this node; join again with --data-path-addr`,
+    );
+  }
+
+  /** What this machine can do for overlay networks, found out by trying. */
+  async support(dataPathAddr: string, signal: AbortSignal): Promise<OverlaySupport> {
+    try {
+      await this.#probe(signal);
+      await this.dataPathMtu(dataPathAddr, signal);
+      const routes = await this.#show(["ip", "-j", "-4", "route", "show", "scope", "link"], signal);
+      return { Addr: dataPathAddr, Subnets: parseOwnSubnets(routes).slice(0, MAX_SUBNETS) };
+    } catch (error) {
+      signal.throwIfAborted();
+      return { Addr: dataPathAddr, Problem: messageOf(error) };
+    }
+  }
+
+  async #probe(signal: AbortSignal): Promise<void> {
+    const { success } = await runTool(["nft", "-j", "list", "tables"], signal);
+    if (!success) {
+      throw new FleetError("unavailable", "nftables does not work here: nft list tables fails");
+    }
+    const { links } = parseLinks(await this.#show(["ip", "-j", "-d", "link", "show"], signal));
+    // A device of this kind that is there proves it, without making another one.
+    if ([...links.values()].some(({ vxlan }) => vxlan)) return;
+    const made = await runTool(["ip", ...PROBE], signal);
+    await runTool(["ip", "link", "del", "fl-probe"], signal);
+    if (made.success || /File exists/.test(made.stderr)) return;
+    const unknown = /not supported|Unknown device type/.test(made.stderr);
+    throw new FleetError(
+      "unavailable",
+      unknown ? NO_VXLAN : `no VXLAN device can be made: ${made.stderr.trim()}`,
+    );
+  }
+
+  async #show(argv: readonly string[], signal: AbortSignal): Promise<string> {
+    const { success, stdout, stderr } = await runTool(argv, signal);
+    if (!success) throw new FleetError("internal", `${argv.join(" ")}: ${stderr.trim()}`);
+    return stdout;
+  }
+
+  async #batch(operations: readonly Operation[], signal: AbortSignal): Promise<Failure[]> {
+    const lines = operations.flatMap(batchLines);
+    const failures: Failure[] = [];
+    for (const tool of ["ip", "bridge"] as const) {
+      const own = lines.filter((line) => line.tool === tool);
+      if (own.length === 0) continue;
+      const script = own.map(({ line }) => line).join("\n") + "\n";
+      const { success, stderr } = await runTool([tool, "-force", "-batch", "-"], signal, script);
+      if (success) continue;
+      for (const [number, said] of batchFailures(stderr)) {
+        const line = own[number - 1];
+        if (!line || isDoneAlready(line.operation, said)) continue;
+        failures.push({ operation: line.operation, reason: explain(line.operation, said) });
+      }
+    }
+    return failures;
+  }
+
+  async #engineOperation(operation: Operation, signal: AbortSignal): Promise<void> {
+    if (operation.op === "create-engine-network") {
+      await engineCall(this.#engine, "POST", "/networks/create", {
+        body: engineRequest(operation.spec),
+        signal,
+      });
+    } else if (operation.op === "remove-engine-network") {
+      try {
+        await engineCall(this.#engine, "DELETE", `/networks/${operation.engineId}`, { signal });
+      } catch (error) {
+        if (!(error instanceof EngineError && error.status === 404)) throw error;
+      }
+    } else if (operation.op === "restore-bridge") {
+      await restoreBridge(this.#engine, operation.spec, operation.engineId, signal);
+    }
+  }
+}
+
+function engineNetwork({ Id, Name, Labels, Options, IPAM }: EngineNetworkJson): EngineNetwork {
+  const config = IPAM?.Config?.[0];
+  return {
+    engineId: Id,
+    name: Name,
+    id: Labels?.[NETWORK_LABEL] ?? "",
+    bridge: Options?.[BRIDGE_NAME] ?? "",
+    subnet: config?.Subnet ?? "",
+    gateway: config?.Gateway ?? "",
+  };
+}
+
+/** The engine's part of a network: a bridge with this node's address as gateway. */
+function engineRequest(network: DesiredNetwork): Record<string, unknown> {
+  return {
+    Name: network.name,
+    Driver: "bridge",
+    CheckDuplicate: true,
+    IPAM: {
+      Driver: "default",
+      Config: [{ Subnet: network.subnet, Gateway: network.gateway }],
+    },
+    Options: {
+      [BRIDGE_NAME]: network.bridge,
+      [OPTION.mtu]: String(network.mtu),
+      "com.docker.network.bridge.enable_ip_masquerade": String(!network.internal),
+    },
+    Labels: { [NETWORK_LABEL]: network.id },
+  };
+}

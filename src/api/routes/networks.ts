@@ -1,0 +1,203 @@
+import type { Context, Hono } from "hono";
+import { FleetError } from "../../base/errors.ts";
+import { isPredefined } from "../../core/control/networks.ts";
+import { bool, labels, list, obj, opt, str } from "../../model/json.ts";
+import type { Infer } from "../../model/json.ts";
+import type { Network, NetworkSpec } from "../../model/network.ts";
+import { IPAMConfig, isOverlay } from "../../model/network.ts";
+import type { View } from "../../model/view.ts";
+import type { Backend } from "../backend.ts";
+import { passOn, targetOf } from "../engine_fetch.ts";
+import type { EngineFetch } from "../engine_fetch.ts";
+import { networkDetails, networkResource } from "../projection/network.ts";
+import { bodyOf, filtersOf, labelMatches, looseBoolean, passes } from "./query.ts";
+
+/** Marks the engine's part of a network of the cluster on this node; its value is the network's id. */
+export const NETWORK_LABEL = "io.fleet.network";
+const FILTERS = ["dangling", "driver", "id", "label", "name", "scope", "type"];
+
+/** The body of `POST /networks/create`. */
+const CreateRequest = obj({
+  Name: opt(str),
+  Driver: opt(str),
+  Scope: opt(str),
+  Internal: opt(bool),
+  Attachable: opt(bool),
+  Ingress: opt(bool),
+  EnableIPv6: opt(bool),
+  ConfigOnly: opt(bool),
+  ConfigFrom: opt(obj({ Network: opt(str) })),
+  IPAM: opt(obj({
+    Driver: opt(str),
+    Options: opt(labels),
+    Config: opt(list(obj({ ...IPAMConfig.entries, AuxAddress: opt(labels) }))),
+  })),
+  Options: opt(labels),
+  Labels: opt(labels),
+});
+
+interface EngineNetwork {
+  readonly Id: string;
+  readonly Name: string;
+  readonly Labels?: Readonly<Record<string, string>> | null;
+  readonly Containers?: Readonly<Record<string, unknown>> | null;
+}
+
+/** Networks of the cluster beside the engine's own, which it goes on managing itself. */
+export function networkRoutes(app: Hono, backend: Backend, engine: EngineFetch): void {
+  app.get("/networks", async (c) => {
+    const response = await passOn(c, engine);
+    if (!response.ok) return response;
+    const local = (await response.json() as EngineNetwork[])
+      .filter(({ Labels }) => Labels?.[NETWORK_LABEL] === undefined);
+    if (!isManager(backend)) return c.json(local);
+    const filters = filtersOf(c, FILTERS);
+    const { value } = await backend.read((view) =>
+      clusterNetworks(view).filter((network) => matches(view, network, filters))
+        .map((network) => networkResource(network))
+    );
+    return c.json([...local, ...value]);
+  });
+
+  app.post("/networks/create", async (c) => {
+    const request = await bodyOf(c, CreateRequest, "network");
+    if (request.Driver !== "overlay" && request.Scope !== "swarm") return await passOn(c, engine);
+    requireManager(backend);
+    const spec = specOf(request);
+    const { id, warning } = await backend.call("network.create", { spec }, c.req.raw.signal);
+    return c.json({ Id: id, Warning: warning }, 201);
+  });
+
+  app.get("/networks/:id", async (c) => {
+    const found = await clusterNetwork(c, backend, c.req.param("id"));
+    if (!found || c.req.query("scope") === "local") return await passOn(c, engine);
+    const local = await localPart(c, engine, found.ID);
+    const verbose = looseBoolean(c, "verbose");
+    const { value, stale } = await backend.read((view) => networkDetails(view, found, verbose));
+    if (stale) c.header("Fleet-Stale", "true");
+    return c.json({ ...value, Containers: local?.Containers ?? {} });
+  });
+
+  app.delete("/networks/:id", async (c) => {
+    const found = await clusterNetwork(c, backend, c.req.param("id"));
+    if (!found) return await passOn(c, engine);
+    await backend.call("network.remove", { id: found.ID }, c.req.raw.signal);
+    return c.body(null, 204);
+  });
+
+  app.all("/networks/*", (c) => passOn(c, engine));
+}
+
+function isManager(backend: Backend): boolean {
+  const { state, manager } = backend.localState();
+  return state === "active" && manager;
+}
+
+/** @throws FleetError unavailable, with the sentence for a node that is none */
+function requireManager(backend: Backend): void {
+  if (isManager(backend)) return;
+  // Refuses by itself, in the words that belong to this node's state.
+  backend.managerState();
+  throw new FleetError(
+    "unavailable",
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+  );
+}
+
+function clusterNetworks(view: View): Network[] {
+  return [...view.all("network")].filter((network) => isOverlay(network) && !isPredefined(network));
+}
+
+/** A network of the cluster by id, name, or the beginning of its id; undefined where the engine knows best. */
+export async function clusterNetwork(
+  context: Context,
+  backend: Backend,
+  reference: string,
+): Promise<Network | undefined> {
+  if (!isManager(backend)) return undefined;
+  const { value } = await backend.read((view) => {
+    const networks = clusterNetworks(view);
+    const exact = networks.find(({ ID, Spec }) => ID === reference || Spec.Name === reference);
+    if (exact || reference === "") return exact;
+    const prefixed = networks.filter(({ ID }) => ID.startsWith(reference));
+    if (prefixed.length > 1) {
+      throw new FleetError(
+        "invalid",
+        `network ${reference} is ambiguous (${prefixed.length} matches found based on ID prefix)`,
+      );
+    }
+    return prefixed[0];
+  }, context.req.raw.signal);
+  return value;
+}
+
+/** The engine's part of a network on this node, if it has one. */
+async function localPart(
+  context: Context,
+  engine: EngineFetch,
+  id: string,
+): Promise<EngineNetwork | undefined> {
+  const version = /^\/v\d+\.\d+/.exec(targetOf(context))?.[0] ?? "";
+  const filters = encodeURIComponent(JSON.stringify({ label: [`${NETWORK_LABEL}=${id}`] }));
+  const listed = await engine(`${version}/networks?filters=${filters}`, { method: "GET" });
+  const [first] = listed.ok ? await listed.json() as EngineNetwork[] : [];
+  if (!first) return undefined;
+  const full = await engine(`${version}/networks/${first.Id}`, { method: "GET" });
+  return full.ok ? await full.json() as EngineNetwork : undefined;
+}
+
+function matches(
+  view: View,
+  network: Network,
+  filters: ReadonlyMap<string, readonly string[]>,
+): boolean {
+  return passes(network, filters, {
+    dangling: (n, value) => isTrue(value) !== isUsed(view, n),
+    driver: (_, value) => value === "overlay",
+    id: (n, value) => n.ID.includes(value),
+    label: (n, value) => labelMatches(n.Spec.Labels, value),
+    name: (n, value) => (n.Spec.Name ?? "").includes(value),
+    scope: (_, value) => value === "swarm",
+    type: (_, value) => value === "custom",
+  });
+}
+
+const isTrue = (value: string) => /^(1|true)$/i.test(value);
+
+function isUsed(view: View, { ID }: Network): boolean {
+  for (const { Spec } of view.all("service")) {
+    if (Spec.TaskTemplate?.Networks?.some(({ Target }) => Target === ID)) return true;
+  }
+  return false;
+}
+
+/** @throws FleetError invalid for what belongs to engine networks only */
+function specOf(request: Infer<typeof CreateRequest>): NetworkSpec {
+  if (request.ConfigOnly || request.ConfigFrom?.Network) {
+    throw new FleetError(
+      "invalid",
+      "configuration-only networks belong to one node: leave --scope swarm and --driver overlay out",
+    );
+  }
+  const { Name, Driver, Internal, Attachable, Ingress, EnableIPv6, IPAM, Options, Labels } =
+    request;
+  const Config = (IPAM?.Config ?? []).map(({ AuxAddress, ...config }) => ({
+    ...config,
+    ...(AuxAddress ? { AuxiliaryAddresses: AuxAddress } : {}),
+  }));
+  return {
+    ...(Name === undefined ? {} : { Name }),
+    Labels: Labels ?? {},
+    Driver: { Name: Driver || "overlay", ...(Options ? { Options } : {}) },
+    ...(EnableIPv6 ? { IPv6Enabled: true } : {}),
+    ...(Internal ? { Internal: true } : {}),
+    ...(Attachable ? { Attachable: true } : {}),
+    ...(Ingress ? { Ingress: true } : {}),
+    IPAMOptions: {
+      Driver: IPAM?.Driver || "default",
+      ...(IPAM?.Options ? { Options: IPAM.Options } : {}),
+      ...(Config.length > 0 ? { Config } : {}),
+    },
+    Scope: "swarm",
+  };
+}

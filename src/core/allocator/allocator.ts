@@ -1,0 +1,340 @@
+import { compareStates, isTerminal } from "../../model/task_state.ts";
+import { timeText } from "../../model/meta.ts";
+import { isOverlay, macOf, withoutLength } from "../../model/network.ts";
+import type { Network } from "../../model/network.ts";
+import type { Service } from "../../model/service.ts";
+import { assertTransition } from "../../model/task_transitions.ts";
+import type { NetworkAttachment, Task } from "../../model/task.ts";
+import type { Applied, Change, View } from "../../model/view.ts";
+import { AddressPool, WARN_AT } from "./address_pool.ts";
+
+/** How full one network is. */
+export interface Usage {
+  readonly network: Network;
+  readonly used: number;
+  readonly capacity: number;
+}
+
+/** An address that one object holds on one network. */
+interface Claim {
+  readonly networkId: string;
+  readonly address: string;
+  readonly owner: string;
+}
+
+/**
+ * Gives addresses to services (VIPs), tasks and nodes on overlay networks. What is in use follows from
+ * the live objects alone: {@link resync} reads them all, {@link apply} follows every change, and an audit
+ * compares the two. So nothing can leak: what no object holds is free.
+ */
+export class Allocator {
+  #pools = new Map<string, AddressPool>();
+
+  /** Starts over from what is stored. */
+  resync(view: View): void {
+    const before = this.#pools;
+    this.#pools = new Map();
+    for (const network of sorted(view.all("network"))) this.#addNetwork(network);
+    for (const claim of allClaims(view)) this.#claim(claim);
+    for (const [id, pool] of this.#pools) {
+      const earlier = before.get(id);
+      if (earlier) pool.continueFrom(earlier);
+    }
+  }
+
+  /** Follows one stored change. True when there may be something to give out. */
+  apply({ op, table, object, previous }: Applied): boolean {
+    if (table === "network") {
+      const network = object as Network;
+      if (op === "remove") this.#pools.delete(network.ID);
+      else if (!previous) this.#addNetwork(network);
+    } else if (table !== "task" && table !== "service") return false;
+    if (op !== "create") {
+      for (const claim of claimsOf(table, previous ?? object)) this.#release(claim);
+    }
+    if (op !== "remove") { for (const claim of claimsOf(table, object)) this.#claim(claim); }
+    return concerns(table, object) ||
+      (previous !== undefined && concerns(table, previous));
+  }
+
+  /** Differences between what was followed and what is stored; empty unless there is a bug. */
+  audit(view: View): string[] {
+    const fresh = new Allocator();
+    fresh.resync(view);
+    const wrong: string[] = [];
+    for (const id of new Set([...this.#pools.keys(), ...fresh.#pools.keys()])) {
+      const [mine, real] = [
+        this.#pools.get(id)?.claims() ?? [],
+        fresh.#pools.get(id)?.claims() ?? [],
+      ];
+      if (mine.join() === real.join()) continue;
+      const name = view.get("network", id)?.Spec.Name ?? id;
+      for (const line of mine) if (!real.includes(line)) wrong.push(`${name}: ${line} is not held`);
+      for (const line of real) if (!mine.includes(line)) wrong.push(`${name}: ${line} was missed`);
+    }
+    return wrong.sort();
+  }
+
+  /** Networks of which at least 80 % are given out. */
+  nearlyFull(view: View): Usage[] {
+    return this.usages(view).filter(({ used, capacity }) => used >= WARN_AT * capacity);
+  }
+
+  usages(view: View): Usage[] {
+    return [...this.#pools].sort(([a], [b]) => a < b ? -1 : 1).flatMap(([id, pool]) => {
+      const network = view.get("network", id);
+      return network ? [{ network, used: pool.used, capacity: pool.capacity }] : [];
+    });
+  }
+
+  /** Everything that can be given out or taken back now. */
+  allocate(view: View, nowMs: number): Change[] {
+    const pass = new Pass(view, this.#pools, nowMs);
+    const changes = [...pass.services(), ...pass.tasks(), ...pass.gateways()];
+    // What is proposed here counts when it comes back as a stored change, not before.
+    pass.undo();
+    return changes;
+  }
+
+  #addNetwork(network: Network): void {
+    const config = network.IPAMOptions?.Config?.[0];
+    if (isOverlay(network) && config?.Subnet) this.#pools.set(network.ID, new AddressPool(config));
+  }
+
+  #claim({ networkId, address, owner }: Claim): void {
+    this.#pools.get(networkId)?.claim(address, owner);
+  }
+
+  #release({ networkId, address, owner }: Claim): void {
+    this.#pools.get(networkId)?.release(address, owner);
+  }
+}
+
+/** One look at everything, with the addresses it hands out marked as used until its end. */
+class Pass {
+  readonly #view: View;
+  readonly #pools: ReadonlyMap<string, AddressPool>;
+  readonly #nowMs: number;
+  readonly #taken: (() => void)[] = [];
+  readonly #waiting = new Set<string>();
+
+  constructor(view: View, pools: ReadonlyMap<string, AddressPool>, nowMs: number) {
+    this.#view = view;
+    this.#pools = pools;
+    this.#nowMs = nowMs;
+  }
+
+  undo(): void {
+    for (const giveBack of this.#taken.reverse()) giveBack();
+  }
+
+  *services(): Iterable<Change> {
+    for (const service of sorted(this.#view.all("service"))) {
+      const wanted = this.#vipNetworks(service);
+      const had = service.Endpoint?.VirtualIPs ?? [];
+      const kept = had.filter(({ NetworkID }) => wanted.includes(NetworkID ?? ""));
+      const vips = [...kept];
+      for (const networkId of wanted) {
+        if (kept.some(({ NetworkID }) => NetworkID === networkId)) continue;
+        const address = this.#take(networkId, vipOwner(service));
+        if (address === undefined) this.#waiting.add(service.ID);
+        else vips.push({ NetworkID: networkId, Addr: this.#withLength(networkId, address) });
+      }
+      if (vips.length === had.length && kept.length === had.length) continue;
+      const { VirtualIPs: _, ...endpoint } = service.Endpoint ?? {};
+      const Endpoint = vips.length > 0 ? { ...endpoint, VirtualIPs: vips } : endpoint;
+      yield { op: "update", table: "service", object: { ...service, Endpoint } };
+    }
+  }
+
+  *tasks(): Iterable<Change> {
+    const waiting = [...this.#view.all("task")].filter(({ Status, DesiredState }) =>
+      Status.State === "new" && compareStates(DesiredState, "shutdown") < 0
+    );
+    // The longest waiting first, so that nobody is overtaken for ever.
+    waiting.sort((a, b) =>
+      a.CreatedAt === b.CreatedAt ? (a.ID < b.ID ? -1 : 1) : a.CreatedAt < b.CreatedAt ? -1 : 1
+    );
+    for (const task of waiting) {
+      const outcome = this.#attach(task);
+      const now = timeText(this.#nowMs);
+      if (typeof outcome === "string") {
+        if (task.Status.Err === outcome) continue;
+        const Status = {
+          ...task.Status,
+          Timestamp: now,
+          Message: "pending task allocation",
+          Err: outcome,
+        };
+        yield { op: "update", table: "task", object: { ...task, Status } };
+        continue;
+      }
+      const { Err: _, ...status } = task.Status;
+      const object: Task = {
+        ...task,
+        ...(outcome.length > 0 ? { NetworksAttachments: outcome } : {}),
+        Status: { ...status, State: "pending", Timestamp: now, Message: "pending task scheduling" },
+      };
+      assertTransition("allocator", task, object);
+      yield { op: "update", table: "task", object };
+    }
+  }
+
+  /** One address per node and network with tasks there; it goes with the last of them. */
+  *gateways(): Iterable<Change> {
+    const needed = new Map<string, Set<string>>();
+    for (const task of this.#view.all("task")) {
+      if (!task.NodeID || !task.NetworksAttachments || !occupiesNode(task)) continue;
+      for (const { NetworkID } of task.NetworksAttachments) {
+        if (!this.#pools.has(NetworkID)) continue;
+        const nodes = needed.get(NetworkID) ?? new Set();
+        needed.set(NetworkID, nodes.add(task.NodeID));
+      }
+    }
+    for (const network of sorted(this.#view.all("network"))) {
+      if (!this.#pools.has(network.ID)) continue;
+      const nodes = needed.get(network.ID) ?? new Set<string>();
+      const had = network.Gateways ?? {};
+      const next: Record<string, string> = {};
+      let changed = false;
+      for (const [nodeId, address] of Object.entries(had)) {
+        if (nodes.has(nodeId)) next[nodeId] = address;
+        else changed = true;
+      }
+      for (const nodeId of [...nodes].sort()) {
+        if (next[nodeId] !== undefined) continue;
+        const address = this.#take(network.ID, gatewayOwner(nodeId));
+        if (address === undefined) continue;
+        next[nodeId] = address;
+        changed = true;
+      }
+      if (changed) {
+        yield { op: "update", table: "network", object: { ...network, Gateways: next } };
+      }
+    }
+  }
+
+  /** The task's attachments with addresses, or why there are none yet. */
+  #attach(task: Task): readonly NetworkAttachment[] | string {
+    if (task.ServiceID !== undefined && this.#waiting.has(task.ServiceID)) {
+      const service = this.#view.get("service", task.ServiceID);
+      const id = service && this.#vipNetworks(service).find((network) => this.#isFull(network));
+      return this.#fullSentence(id ?? "", "the service's virtual address");
+    }
+    const attachments: NetworkAttachment[] = [];
+    for (const attachment of task.NetworksAttachments ?? []) {
+      const network = this.#view.get("network", attachment.NetworkID);
+      if (!network) {
+        return `network ${attachment.Name ?? attachment.NetworkID} does not exist any more`;
+      }
+      if (!isOverlay(network)) {
+        attachments.push(attachment);
+        continue;
+      }
+      const asked = attachment.Addresses?.[0];
+      const address = asked === undefined
+        ? this.#take(network.ID, taskOwner(task))
+        : withoutLength(asked);
+      if (address === undefined) return this.#fullSentence(network.ID, "the task");
+      attachments.push({
+        ...attachment,
+        Addresses: [this.#withLength(network.ID, address)],
+        MAC: macOf(address),
+      });
+    }
+    return attachments;
+  }
+
+  #vipNetworks(service: Service): string[] {
+    if (service.PendingDelete || service.Spec.EndpointSpec?.Mode === "dnsrr") return [];
+    const targets = (service.Spec.TaskTemplate?.Networks ?? []).map(({ Target }) => Target ?? "");
+    return [...new Set(targets)].filter((id) => this.#pools.has(id));
+  }
+
+  #take(networkId: string, owner: string): string | undefined {
+    const pool = this.#pools.get(networkId);
+    const address = pool?.take(owner);
+    if (pool && address !== undefined) this.#taken.push(() => pool.release(address, owner));
+    return address;
+  }
+
+  #isFull(networkId: string): boolean {
+    const pool = this.#pools.get(networkId);
+    return pool !== undefined && pool.used >= pool.capacity;
+  }
+
+  #fullSentence(networkId: string, whom: string): string {
+    const network = this.#view.get("network", networkId);
+    const subnet = network?.IPAMOptions?.Config?.[0]?.Subnet ?? "";
+    const capacity = this.#pools.get(networkId)?.capacity ?? 0;
+    return `no address is left on network ${
+      network?.Spec.Name ?? networkId
+    } for ${whom}: all ${capacity} of ${subnet} are in use`;
+  }
+
+  #withLength(networkId: string, address: string): string {
+    return `${address}/${this.#pools.get(networkId)?.length ?? 32}`;
+  }
+}
+
+const taskOwner = ({ ID }: Task) => `task ${ID}`;
+const vipOwner = ({ ID }: Service) => `service ${ID}`;
+const gatewayOwner = (nodeId: string) => `node ${nodeId}`;
+
+/** Whether a task holds on to its node: handed over, and not known to have ended. */
+function occupiesNode(task: Task): boolean {
+  return compareStates(task.Status.State, "assigned") >= 0 && !isTerminal(task.Status.State);
+}
+
+/** A task that has ended has no container any more that could use its addresses. */
+function claimsOf(table: Applied["table"], object: Applied["object"]): Claim[] {
+  if (table === "task") {
+    const task = object as Task;
+    if (isTerminal(task.Status.State)) return [];
+    return (task.NetworksAttachments ?? []).flatMap(({ NetworkID, Addresses }) =>
+      (Addresses ?? []).map((address) => ({
+        networkId: NetworkID,
+        address: withoutLength(address),
+        owner: taskOwner(task),
+      }))
+    );
+  }
+  if (table === "service") {
+    const service = object as Service;
+    return (service.Endpoint?.VirtualIPs ?? []).map(({ NetworkID, Addr }) => ({
+      networkId: NetworkID ?? "",
+      address: withoutLength(Addr ?? ""),
+      owner: vipOwner(service),
+    }));
+  }
+  if (table === "network") {
+    const network = object as Network;
+    return Object.entries(network.Gateways ?? {}).map(([nodeId, address]) => ({
+      networkId: network.ID,
+      address,
+      owner: gatewayOwner(nodeId),
+    }));
+  }
+  return [];
+}
+
+function* allClaims(view: View): Iterable<Claim> {
+  for (const table of ["network", "service", "task"] as const) {
+    for (const object of sorted<Applied["object"]>(view.all(table))) yield* claimsOf(table, object);
+  }
+}
+
+function concerns(table: Applied["table"], object: Applied["object"]): boolean {
+  if (table === "network") return isOverlay(object as Network);
+  if (table === "service") {
+    const service = object as Service;
+    return (service.Spec.TaskTemplate?.Networks?.length ?? 0) > 0 ||
+      (service.Endpoint?.VirtualIPs?.length ?? 0) > 0;
+  }
+  const task = object as Task;
+  return task.Status.State === "new" || (task.NetworksAttachments?.length ?? 0) > 0;
+}
+
+function sorted<T extends { readonly ID: string }>(objects: Iterable<T>): T[] {
+  return [...objects].sort((a, b) => a.ID < b.ID ? -1 : 1);
+}

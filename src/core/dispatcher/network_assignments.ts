@@ -1,0 +1,165 @@
+import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
+import { isOverlay, OPTION, subnetOf, withoutLength } from "../../model/network.ts";
+import type { Network } from "../../model/network.ts";
+import type {
+  Assignment,
+  EndpointAssignment,
+  NetworkAssignment,
+  ServiceAssignment,
+} from "../../model/session.ts";
+import { compareStates, isTerminal } from "../../model/task_state.ts";
+import { taskName } from "../../model/task.ts";
+import type { Task } from "../../model/task.ts";
+import { clusterOf } from "../../model/view.ts";
+import type { View } from "../../model/view.ts";
+
+/** Tasks with addresses, by network; made once for a state of the store and shared by all sessions. */
+interface OnNetworks {
+  readonly index: number;
+  readonly tasks: ReadonlyMap<string, readonly Task[]>;
+}
+
+const cache = new WeakMap<View, OnNetworks>();
+/** A task's object never changes, so what is told of it only changes with it or with its node. */
+const endpoints = new WeakMap<Task, Map<boolean, Assignment>>();
+
+/**
+ * Adds the overlay networks that a node has to have, and on each of them everybody, wherever they run:
+ * what the node needs for its forwarding entries, its names and its balancer.
+ */
+export function addNetworks(
+  set: Map<string, Assignment>,
+  view: View,
+  nodeId: string,
+  ownTasks: readonly Task[],
+): void {
+  const needed = new Set<string>();
+  for (const task of ownTasks) {
+    if (!hasContainer(task)) continue;
+    for (const { NetworkID } of task.NetworksAttachments ?? []) needed.add(NetworkID);
+  }
+  const networks = [...needed].sort().flatMap((id) => {
+    const network = view.get("network", id);
+    return network && isOverlay(network) && network.VNI !== undefined ? [network] : [];
+  });
+  if (networks.length === 0) return;
+  const { tasks } = tasksOnNetworks(view);
+  const services = new Set<string>();
+  for (const network of networks) {
+    set.set(`network/${network.ID}`, {
+      kind: "network",
+      id: network.ID,
+      network: networkAssignment(view, network, nodeId),
+    });
+    for (const task of tasks.get(network.ID) ?? []) {
+      set.set(`endpoint/${task.ID}`, endpointAssignment(view, task));
+    }
+  }
+  const ids = new Set(networks.map(({ ID }) => ID));
+  for (const service of view.all("service")) {
+    const on = (service.Spec.TaskTemplate?.Networks ?? []).filter(({ Target }) =>
+      ids.has(Target ?? "")
+    );
+    if (on.length === 0 || services.has(service.ID)) continue;
+    services.add(service.ID);
+    const assignment: ServiceAssignment = {
+      name: service.Spec.Name ?? service.ID,
+      networks: on.map(({ Target = "", Aliases = [] }) => {
+        const vip = service.Endpoint?.VirtualIPs?.find(({ NetworkID }) => NetworkID === Target);
+        return {
+          networkId: Target,
+          aliases: Aliases,
+          ...(vip?.Addr ? { vip: withoutLength(vip.Addr) } : {}),
+        };
+      }),
+    };
+    set.set(`service/${service.ID}`, { kind: "service", id: service.ID, service: assignment });
+  }
+}
+
+/** Networks of a task, for finding out whom a change concerns. */
+export function networksOf(task: Task | undefined): readonly string[] {
+  return task?.NetworksAttachments?.map(({ NetworkID }) => NetworkID) ?? [];
+}
+
+/** Handed to its node and not known to have ended. */
+function hasContainer(task: Task): boolean {
+  return compareStates(task.Status.State, "assigned") >= 0 && !isTerminal(task.Status.State);
+}
+
+function tasksOnNetworks(view: View): OnNetworks {
+  const known = cache.get(view);
+  if (known?.index === view.index) return known;
+  const tasks = new Map<string, Task[]>();
+  for (const task of view.all("task")) {
+    if (!task.NetworksAttachments || !hasContainer(task)) continue;
+    for (const { NetworkID } of task.NetworksAttachments) {
+      const on = tasks.get(NetworkID);
+      if (on) on.push(task);
+      else tasks.set(NetworkID, [task]);
+    }
+  }
+  for (const on of tasks.values()) on.sort((a, b) => a.ID < b.ID ? -1 : 1);
+  const made = { index: view.index, tasks };
+  cache.set(view, made);
+  return made;
+}
+
+function networkAssignment(view: View, network: Network, nodeId: string): NetworkAssignment {
+  const gateway = network.Gateways?.[nodeId];
+  const mtu = network.Spec.Driver?.Options?.[OPTION.mtu];
+  return {
+    name: network.Spec.Name ?? network.ID,
+    vni: network.VNI ?? 0,
+    port: clusterOf(view)?.DataPathPort || CLUSTER_DEFAULTS.dataPathPort,
+    subnet: subnetOf(network),
+    ...(gateway === undefined ? {} : { gateway }),
+    internal: network.Spec.Internal ?? false,
+    ...(mtu === undefined ? {} : { mtu: Number(mtu) }),
+    peers: Object.entries(network.Gateways ?? {}).flatMap(([id, address]) => {
+      const addr = id === nodeId ? undefined : dataPathAddress(view, id);
+      return addr ? [{ nodeId: id, addr, gateway: address }] : [];
+    }),
+  };
+}
+
+/** Where frames for a node go: its data path's address, or the one it is seen with. */
+function dataPathAddress(view: View, nodeId: string): string | undefined {
+  const node = view.get("node", nodeId);
+  return node?.Description?.Overlay?.Addr || node?.Status.Addr;
+}
+
+function endpointAssignment(view: View, task: Task): Assignment {
+  const nodeDown = view.get("node", task.NodeID ?? "")?.Status.State === "down";
+  const serving = !nodeDown && task.Status.State === "running" &&
+    compareStates(task.DesiredState, "shutdown") < 0;
+  const made = endpoints.get(task) ?? new Map<boolean, Assignment>();
+  endpoints.set(task, made);
+  const known = made.get(serving);
+  if (known) return known;
+  const nameservers = task.Spec.ContainerSpec?.DNSConfig?.Nameservers;
+  const endpoint: EndpointAssignment = {
+    nodeId: task.NodeID ?? "",
+    ...(task.ServiceID === undefined ? {} : { serviceId: task.ServiceID }),
+    ...(task.ServiceAnnotations?.Name ? { service: task.ServiceAnnotations.Name } : {}),
+    names: namesOf(task),
+    addresses: (task.NetworksAttachments ?? []).flatMap(({ NetworkID, Addresses }) =>
+      (Addresses ?? []).map((address) => ({
+        networkId: NetworkID,
+        address: withoutLength(address),
+      }))
+    ),
+    serving,
+    ...(nameservers?.length ? { nameservers } : {}),
+  };
+  const assignment: Assignment = { kind: "endpoint", id: task.ID, endpoint };
+  made.set(serving, assignment);
+  return assignment;
+}
+
+/** A task goes by its full name, a container by the name and the aliases that its user gave it. */
+function namesOf(task: Task): string[] {
+  if (task.ServiceID !== undefined) return [taskName(task)];
+  const aliases = (task.NetworksAttachments ?? []).flatMap(({ Aliases = [] }) => Aliases);
+  return [...new Set([...(task.Name ? [task.Name] : []), ...aliases])];
+}

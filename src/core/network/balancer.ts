@@ -1,0 +1,71 @@
+import type { DesiredNetwork, DesiredState } from "./desired.ts";
+import type { Picture } from "./picture.ts";
+
+/**
+ * A virtual address and the real ones behind it, in words that fit IPVS and nftables alike; a
+ * {@link MeshBackend} brings it into the kernel.
+ */
+export interface VirtualServer {
+  /** Unique, and the same for the life of the service on that network. */
+  readonly key: string;
+  /** The service's name, for people who read the kernel's tables. */
+  readonly name: string;
+  readonly address: string;
+  /** The bridge of the network it is on: containers of others have no business with it. */
+  readonly bridge: string;
+  readonly subnet: string;
+  /** This node's address on the network: what passes through it comes from there. */
+  readonly source: string;
+  /** Sorted by address; never one with weight 0 that does not drain. */
+  readonly reals: readonly RealServer[];
+}
+
+export interface RealServer {
+  readonly address: string;
+  /** 0 while it drains: it keeps the connections that it has and gets no new ones. */
+  readonly weight: number;
+}
+
+/** Brings virtual servers into the kernel. `nft_ruleset.ts` is the one without IPVS. */
+export interface MeshBackend<Program> {
+  readonly name: "nftables" | "ipvs";
+  /** The whole program for the desired state, as text that the same state gives again. */
+  render(state: DesiredState): Program;
+}
+
+/** One virtual server for each service's address on each network of this node. */
+export function desiredBalancers(
+  picture: Picture,
+  networks: readonly DesiredNetwork[],
+): VirtualServer[] {
+  const byId = new Map(networks.map((network) => [network.id, network]));
+  const reals = new Map<string, RealServer[]>();
+  for (const { serviceId, addresses, serving } of picture.endpoints.values()) {
+    if (serviceId === undefined) continue;
+    for (const { networkId, address } of addresses) {
+      const key = `${networkId}/${serviceId}`;
+      const of = reals.get(key);
+      const real = { address, weight: serving ? 1 : 0 };
+      if (of) of.push(real);
+      else reals.set(key, [real]);
+    }
+  }
+  const found: VirtualServer[] = [];
+  for (const [serviceId, service] of picture.services) {
+    for (const { networkId, vip } of service.networks) {
+      const network = byId.get(networkId);
+      if (!network || vip === undefined) continue;
+      const key = `${networkId}/${serviceId}`;
+      found.push({
+        key,
+        name: service.name,
+        address: vip,
+        bridge: network.bridge,
+        subnet: network.subnet,
+        source: network.gateway,
+        reals: (reals.get(key) ?? []).sort((a, b) => a.address < b.address ? -1 : 1),
+      });
+    }
+  }
+  return found.sort((a, b) => a.key < b.key ? -1 : 1);
+}

@@ -1,0 +1,48 @@
+import type { EndpointNames, NameTable, ServiceNames } from "./names.ts";
+import type { DesiredNetwork } from "./desired.ts";
+import type { Picture } from "./picture.ts";
+
+/** Who is called what on the networks that this node has. */
+export function nameTable(picture: Picture, networks: readonly DesiredNetwork[]): NameTable {
+  return {
+    networks: [...networks].sort((a, b) => a.name < b.name ? -1 : 1).map((
+      { id, name, subnet },
+    ) => ({
+      id,
+      name,
+      subnets: [subnet],
+      services: servicesOn(picture, id),
+      endpoints: endpointsOn(picture, id),
+    })),
+  };
+}
+
+function servicesOn({ services }: Picture, networkId: string): ServiceNames[] {
+  const found: ServiceNames[] = [];
+  for (const { name, networks } of services.values()) {
+    for (const network of networks) {
+      if (network.networkId !== networkId) continue;
+      const vips = network.vip === undefined ? [] : [network.vip];
+      found.push({ name, aliases: network.aliases, vips });
+    }
+  }
+  return found.sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+function endpointsOn({ endpoints }: Picture, networkId: string): EndpointNames[] {
+  const found: EndpointNames[] = [];
+  for (const [owner, endpoint] of endpoints) {
+    const addresses = endpoint.addresses.filter((on) => on.networkId === networkId)
+      .map(({ address }) => address);
+    if (addresses.length === 0) continue;
+    found.push({
+      owner,
+      ...(endpoint.service === undefined ? {} : { service: endpoint.service }),
+      names: endpoint.names,
+      addresses,
+      serving: endpoint.serving,
+      ...(endpoint.nameservers ? { nameservers: endpoint.nameservers } : {}),
+    });
+  }
+  return found.sort((a, b) => a.owner < b.owner ? -1 : 1);
+}

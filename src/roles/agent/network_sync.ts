@@ -1,0 +1,317 @@
+import type { Clock } from "../../base/clock.ts";
+import { FleetError, messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { desiredState } from "../../core/network/desired.ts";
+import type { DesiredState } from "../../core/network/desired.ts";
+import { nameTable } from "../../core/network/name_table.ts";
+import type { NameTable } from "../../core/network/names.ts";
+import { nftRuleset } from "../../core/network/nft_ruleset.ts";
+import type { ObservedState } from "../../core/network/observed.ts";
+import { assume, describeOperation, planOperations } from "../../core/network/operations.ts";
+import type { Operation, Plan } from "../../core/network/operations.ts";
+import { applyToPicture, EMPTY_PICTURE } from "../../core/network/picture.ts";
+import type { Picture } from "../../core/network/picture.ts";
+import type { Assignments } from "../../model/session.ts";
+
+/** The machine's part; `src/adapters/network` implements it. */
+export interface NetworkHost {
+  observe(signal: AbortSignal): Promise<ObservedState>;
+  execute(
+    operations: readonly Operation[],
+    signal: AbortSignal,
+  ): Promise<readonly { readonly operation: Operation; readonly reason: string }[]>;
+  /** Puts the script in force; the listing that then belongs to it. */
+  applyRuleset(script: string, signal: AbortSignal): Promise<string>;
+  dataPathMtu(address: string, signal: AbortSignal): Promise<number>;
+}
+
+/** The node's name server; `src/adapters/dns` implements it. */
+export interface NameServer {
+  setTable(table: NameTable): void;
+  listenOn(
+    addresses: readonly string[],
+  ): Promise<readonly { readonly address: string; readonly reason: string }[]>;
+}
+
+export interface NetworkSyncOptions {
+  readonly nodeId: string;
+  readonly dataPathAddr: string;
+  /** TCP port of the managers. */
+  readonly apiPort: number;
+  readonly host: NetworkHost;
+  readonly names: NameServer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A node's overlay networks at one moment, for people. */
+export interface NetworkState {
+  readonly networks: number;
+  /** Things that somebody else had changed and that were put right again, since the agent started. */
+  readonly drift: number;
+  readonly audits: number;
+  /** Network name to what is wrong with it here. */
+  readonly problems: Readonly<Record<string, string>>;
+}
+
+/** The kernel is compared with what it should hold this often. */
+const AUDIT_EVERY_MS = 10_000;
+/** After a failure. */
+const RETRY_MS = 1_000;
+/** A task waits this long for its networks; Docker waits as long. */
+const READY_TIMEOUT_MS = 30_000;
+/** Repairs that are named in the log one by one. */
+const MAX_NAMED = 5;
+
+/**
+ * Keeps the node's overlay networks as the managers described them: makes what is missing, removes what
+ * nobody needs, and looks every 10 s whether somebody else changed anything.
+ */
+export class NetworkSync {
+  readonly #options: NetworkSyncOptions;
+  #picture: Picture = EMPTY_PICTURE;
+  /** Nothing is touched before the managers said what there shall be. */
+  #told = false;
+  /** What the node has, as of the last look and everything done since. */
+  #observed: ObservedState | undefined;
+  #script: string | undefined;
+  #ready = new Map<string, { readonly gateway: string }>();
+  #problems = new Map<string, string>();
+  #drift = 0;
+  #audits = 0;
+  #changed = false;
+  #wake: () => void = () => {};
+  readonly #waiters = new Set<() => void>();
+
+  constructor(options: NetworkSyncOptions) {
+    this.#options = options;
+  }
+
+  /** Takes over what the managers say; it is done soon. */
+  apply(assignments: Assignments): void {
+    const before = this.#picture;
+    this.#picture = applyToPicture(before, assignments);
+    if (assignments.kind === "complete") this.#told = true;
+    if (this.#picture === before && assignments.kind !== "complete") return;
+    this.#changed = true;
+    this.#wake();
+  }
+
+  state(): NetworkState {
+    const nameOf = (id: string) => this.#picture.networks.get(id)?.name ?? id;
+    return {
+      networks: this.#picture.networks.size,
+      drift: this.#drift,
+      audits: this.#audits,
+      problems: Object.fromEntries(
+        [...this.#problems].map(([id, problem]) => [nameOf(id), problem]),
+      ),
+    };
+  }
+
+  /**
+   * Waits until a network can be used here; its gateway, where names are answered.
+   * @throws Error saying why it cannot be used, or that it took too long
+   */
+  async ready(networkId: string, name: string, signal: AbortSignal): Promise<string> {
+    const { clock } = this.#options;
+    let late = false;
+    let wake: () => void = () => {};
+    const ring = () => wake();
+    const cancel = clock.after(READY_TIMEOUT_MS, () => {
+      late = true;
+      ring();
+    });
+    this.#waiters.add(ring);
+    signal.addEventListener("abort", ring, { once: true });
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const found = this.#ready.get(networkId);
+        if (found) return found.gateway;
+        const problem = this.#problems.get(networkId);
+        if (problem !== undefined) throw new FleetError("unavailable", problem);
+        if (late) throw new Error(this.#lateSentence(networkId, name));
+        await new Promise<void>((resolve) => wake = resolve);
+      }
+    } finally {
+      cancel();
+      this.#waiters.delete(ring);
+      signal.removeEventListener("abort", ring);
+    }
+  }
+
+  #lateSentence(networkId: string, name: string): string {
+    const network = this.#picture.networks.get(networkId);
+    if (network && network.gateway === undefined) {
+      return `network ${name}: the node got no address on it within ${
+        READY_TIMEOUT_MS / 1000
+      } s; its addresses may be exhausted`;
+    }
+    return `network ${name} was not ready on this node within ${READY_TIMEOUT_MS / 1000} s`;
+  }
+
+  /** Works until the signal. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options;
+    signal.addEventListener("abort", () => this.#wake(), { once: true });
+    let nextAudit = clock.monotonic();
+    for (;;) {
+      if (signal.aborted) return;
+      const audit = this.#observed === undefined || clock.monotonic() >= nextAudit;
+      let retry = false;
+      if (this.#told && (this.#changed || (audit && this.#isUsed()))) {
+        this.#changed = false;
+        if (audit) nextAudit = clock.monotonic() + AUDIT_EVERY_MS;
+        try {
+          retry = !await this.#sync(audit, signal);
+        } catch (error) {
+          if (signal.aborted) return;
+          retry = true;
+          this.#observed = undefined;
+          logger.log("warn", "the overlay networks of this node could not be brought up to date", {
+            error: messageOf(error),
+          });
+        }
+        for (const waiter of [...this.#waiters]) waiter();
+      }
+      if (this.#changed) continue;
+      if (retry) this.#observed = undefined;
+      const restMs = retry ? RETRY_MS : Math.max(0, nextAudit - clock.monotonic());
+      await this.#rest(this.#isUsed() || retry ? restMs : Infinity);
+      if (retry) this.#changed = true;
+    }
+  }
+
+  #isUsed(): boolean {
+    return this.#picture.networks.size > 0 || (this.#observed?.engineNetworks.length ?? 0) > 0;
+  }
+
+  #rest(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = ms === Infinity ? () => {} : this.#options.clock.after(ms, () => done());
+      const done = () => {
+        cancel();
+        this.#wake = () => {};
+        resolve();
+      };
+      this.#wake = done;
+    });
+  }
+
+  /** One pass; false when something did not work and is to be tried again. */
+  async #sync(audit: boolean, signal: AbortSignal): Promise<boolean> {
+    const { host, names, dataPathAddr } = this.#options;
+    const picture = this.#picture;
+    const known = this.#observed;
+    if (known === undefined && picture.networks.size === 0) {
+      const found = await host.observe(signal);
+      if (found.engineNetworks.length === 0 && found.links.size === 0 && found.ruleset === "") {
+        this.#observed = found;
+        return true;
+      }
+    }
+    const mtu = picture.networks.size > 0 ? await this.#mtu(dataPathAddr, audit, signal) : 1500;
+    const desired = desiredState(picture, {
+      nodeId: this.#options.nodeId,
+      dataPathAddr,
+      dataPathMtu: mtu,
+      apiPort: this.#options.apiPort,
+    });
+    names.setTable(nameTable(picture, desired.networks));
+    const observed = audit || known === undefined ? await host.observe(signal) : known;
+    const plan = planOperations(desired, observed);
+    const rulesetLost = audit && known !== undefined && observed.ruleset !== known.ruleset;
+    if (audit && known !== undefined) this.#countDrift(plan, rulesetLost, desired, known);
+    if (audit) this.#audits++;
+    const failures = plan.operations.length > 0 ? await host.execute(plan.operations, signal) : [];
+    const problems = new Map(plan.problems);
+    for (const { operation, reason } of failures) {
+      if (!("network" in operation) || problems.has(operation.network)) continue;
+      const name = picture.networks.get(operation.network)?.name ?? operation.network;
+      problems.set(operation.network, `network ${name}: ${reason}`);
+    }
+    const ruleset = await this.#applyRules(desired, observed, rulesetLost, signal);
+    await this.#listen(desired, plan, problems);
+    this.#note(problems);
+    this.#ready = new Map(
+      desired.networks.filter(({ id }) => !problems.has(id)).map(({ id, gateway }) => [
+        id,
+        { gateway },
+      ]),
+    );
+    this.#observed = { ...assume(desired, observed), ruleset };
+    return failures.length === 0 && problems.size === 0;
+  }
+
+  #mtuKnown: number | undefined;
+
+  async #mtu(address: string, audit: boolean, signal: AbortSignal): Promise<number> {
+    if (this.#mtuKnown === undefined || audit) {
+      this.#mtuKnown = await this.#options.host.dataPathMtu(address, signal);
+    }
+    return this.#mtuKnown;
+  }
+
+  async #applyRules(
+    desired: DesiredState,
+    observed: ObservedState,
+    lost: boolean,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const script = nftRuleset(desired);
+    if (script === this.#script && !lost && this.#observed !== undefined) return observed.ruleset;
+    const listing = await this.#options.host.applyRuleset(script, signal);
+    this.#script = script;
+    return listing;
+  }
+
+  async #listen(desired: DesiredState, plan: Plan, problems: Map<string, string>): Promise<void> {
+    const { names } = this.#options;
+    const usable = desired.networks.filter(({ id }) => !problems.has(id));
+    const anew = new Set(
+      plan.operations.flatMap((operation) =>
+        operation.op === "create-engine-network" || operation.op === "restore-bridge"
+          ? [operation.network]
+          : []
+      ),
+    );
+    if (anew.size > 0) {
+      await names.listenOn(usable.filter(({ id }) => !anew.has(id)).map(({ gateway }) => gateway));
+    }
+    const failures = await names.listenOn(usable.map(({ gateway }) => gateway));
+    for (const { address, reason } of failures) {
+      const network = usable.find(({ gateway }) => gateway === address);
+      if (network) problems.set(network.id, `network ${network.name}: ${reason}`);
+    }
+  }
+
+  #countDrift(
+    { operations }: Plan,
+    rulesetLost: boolean,
+    desired: DesiredState,
+    known: ObservedState,
+  ): void {
+    // What the managers changed meanwhile is no drift: it differs from what was known, too.
+    const expected = new Set(
+      planOperations(desired, known).operations.map((operation) => JSON.stringify(operation)),
+    );
+    const repairs = operations.filter((operation) => !expected.has(JSON.stringify(operation)))
+      .map(describeOperation);
+    if (rulesetLost) repairs.push("restore the rules of nftables");
+    if (repairs.length === 0) return;
+    this.#drift += repairs.length;
+    this.#options.logger.log("warn", "the node's networks had been changed; repaired", {
+      count: repairs.length,
+      repairs: repairs.slice(0, MAX_NAMED).join("; "),
+    });
+  }
+
+  #note(problems: Map<string, string>): void {
+    for (const [id, problem] of problems) {
+      if (this.#problems.get(id) === problem) continue;
+      this.#options.logger.log("error", problem, { network: id });
+    }
+    this.#problems = problems;
+  }
+}
