@@ -12,7 +12,7 @@ export const ATTACHMENT_LABEL = "io.fleet.attachment.";
 /** The engine is asked this often whether the container is still there. */
 const LOOK_EVERY_MS = 1_000;
 /** From the attachment until the engine has made the container. */
-const CREATION_MS = 60_000;
+const CREATION_MS = 10_000;
 
 /**
  * The place that a container of the user has on an overlay network, as a task: it runs as long as the

@@ -279,7 +279,7 @@ function attachmentsOf(
 async function detachAll(backend: Backend, places: Iterable<Place>): Promise<void> {
   const { nodeId } = backend.localState();
   for (const { taskId } of places) {
-    // The agent notices within a minute that there is no container.
+    // The agent notices soon that there is no container.
     await backend.call("network.detach", { taskId, nodeId }).catch(() => null);
   }
 }

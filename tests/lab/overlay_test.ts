@@ -1,0 +1,265 @@
+/** Overlay networks on three real hosts: names, addresses, virtual addresses, isolation, repairs. */
+import assert from "node:assert/strict";
+import { until } from "../../src/adapters/lab_hosts/process.ts";
+import type { FleetLab } from "../support/fleet_lab.ts";
+import { withFleetLab } from "../support/fleet_lab.ts";
+import { loadNetworkImage, NETWORK_IMAGE } from "./support/network_image.ts";
+
+const HOSTS = ["h1", "h2", "h3"];
+const SERVE = "hostname >/www/index.html; exec httpd -f -p 80 -h /www";
+
+async function create(
+  lab: FleetLab,
+  name: string,
+  networks: readonly string[],
+  flags: readonly string[],
+  command: readonly string[],
+): Promise<void> {
+  await lab.docker(
+    "h1",
+    ...["service", "create", "--detach", "--no-resolve-image", "--name", name, ...flags],
+    ...networks.flatMap((network) => ["--network", network]),
+    NETWORK_IMAGE,
+    ...command,
+  );
+}
+
+/** Runs a command in the service's container on a host. */
+async function inside(lab: FleetLab, service: string, host: string, script: string) {
+  const container = (await lab.containers(service)).find((found) => found.host === host);
+  assert(container, `${service} has a container on ${host}`);
+  return await lab.host(host).docker(["exec", container.id, "sh", "-c", script]);
+}
+
+async function insideMust(lab: FleetLab, service: string, host: string, script: string) {
+  const { code, stdout, stderr } = await inside(lab, service, host, script);
+  assert.equal(code, 0, `${script} in ${service} on ${host}: ${stdout}${stderr}`);
+  return stdout.trim();
+}
+
+const names = (text: string) =>
+  [...new Set(text.split("\n").map((line) => line.split(" ")[0]!).filter(Boolean))].sort();
+
+/** What the kernel of a host holds for overlay networks, as its own tools tell it. */
+async function kernelState(lab: FleetLab, host: string) {
+  const json = async <T>(...argv: string[]) => {
+    const { stdout } = await lab.host(host).exec(argv);
+    return (stdout.trim() === "" ? [] : JSON.parse(stdout)) as T[];
+  };
+  const links = await json<{ ifname: string }>("ip", "-j", "link", "show");
+  const fdb = await json<{ mac: string; ifname: string; dst?: string }>("bridge", "-j", "fdb");
+  const neighbours = await json<{ dst: string; dev: string }>(
+    ..."ip -j -4 neigh show nud permanent".split(" "),
+  );
+  const vxlan = /^flx-/;
+  return {
+    devices: links.map(({ ifname }) => ifname).filter((name) => /^flx?-\d+$/.test(name)).sort(),
+    forwarding: fdb.filter(({ ifname, dst }) => vxlan.test(ifname ?? "") && dst)
+      .map(({ mac, dst }) => `${mac} ${dst}`).sort(),
+    neighbours: neighbours.filter(({ dev }) => vxlan.test(dev ?? "")).map(({ dst }) => dst).sort(),
+  };
+}
+
+Deno.test("overlay networks across hosts", async (t) => {
+  await withFleetLab("overlay", 3, async (lab) => {
+    await lab.form();
+    await loadNetworkImage(lab.lab.hosts);
+
+    await t.step("services on three hosts find and reach one another by name", async () => {
+      await lab.docker("h1", "network", "create", "-d", "overlay", "--attachable", "back");
+      await create(lab, "web", ["back"], ["--replicas", "3"], ["sh", "-c", SERVE]);
+      await create(lab, "client", ["back"], ["--mode", "global"], ["sleep", "100000"]);
+      await lab.converged("web", 3);
+      await lab.converged("client", 3);
+      for (const host of HOSTS) {
+        const all = names(await insideMust(lab, "client", host, "getent ahosts tasks.web"));
+        assert.equal(all.length, 3);
+        const [vip] = names(await insideMust(lab, "client", host, "getent hosts web"));
+        assert(vip && !all.includes(vip));
+        const served = await insideMust(
+          lab,
+          "client",
+          host,
+          "for i in 1 2 3 4 5 6; do curl -sS -m 5 http://web/; done",
+        );
+        assert.equal(names(served).length, 3, "every task has its turn");
+        for (const address of all) {
+          await insideMust(lab, "client", host, `ping -c1 -W3 -s 1400 ${address} >/dev/null`);
+        }
+        assert.match(await insideMust(lab, "client", host, `nslookup ${vip}`), /web/);
+      }
+    });
+
+    await t.step("large transfers arrive whole, in packets of full size", async () => {
+      await create(
+        lab,
+        "big",
+        ["back"],
+        ["--constraint", "node.hostname==h2"],
+        [
+          "sh",
+          "-c",
+          "dd if=/dev/urandom of=/www/big bs=1M count=100; cd /www; md5sum big >sum; " +
+          "exec httpd -f -p 80 -h /www",
+        ],
+      );
+      await lab.converged("big", 1);
+      const sums = await insideMust(
+        lab,
+        "client",
+        "h1",
+        "i=0; until curl -sf -m 5 http://big/sum; do i=$((i+1)); [ $i -lt 50 ] || exit 1; sleep 0.2; done; " +
+          "curl -sS -m 60 http://big/big | md5sum",
+      );
+      const [expected, seen] = sums.split("\n").map((line) => line.split(" ")[0]);
+      assert.equal(seen, expected);
+    });
+
+    await t.step("a task that is stopped is out of the answers within a second", async () => {
+      await lab.fleet("h1", "service", "scale", "--detach", "web=2");
+      const scaled = performance.now();
+      await until(
+        "two names on every host",
+        async () => {
+          const counts = await Promise.all(
+            HOSTS.map(async (host) =>
+              names(await insideMust(lab, "client", host, "getent ahosts tasks.web")).length
+            ),
+          );
+          return counts.every((count) => count === 2);
+        },
+        5_000,
+        50,
+      );
+      const seconds = (performance.now() - scaled) / 1000;
+      // Of this, the command and three looks into containers are half.
+      assert(seconds < 2.5, `${seconds} s`);
+    });
+
+    await t.step("equal names on two networks, and none of one is found on the other", async () => {
+      await lab.docker("h1", "network", "create", "-d", "overlay", "--internal", "other");
+      await create(lab, "lone", ["other"], ["--constraint", "node.hostname==h1"], [
+        "sleep",
+        "9999",
+      ]);
+      await create(lab, "spy", ["name=other,alias=web"], [
+        ...["--constraint", "node.hostname==h3"],
+      ], ["sh", "-c", SERVE]);
+      await lab.converged("lone", 1);
+      await lab.converged("spy", 1);
+      const spy = (await insideMust(lab, "spy", "h3", "hostname")).trim();
+      assert.equal(await insideMust(lab, "lone", "h1", "curl -sS -m 5 http://web/"), spy);
+      assert.notEqual(await insideMust(lab, "client", "h1", "curl -sS -m 5 http://web/"), spy);
+      assert.notEqual((await inside(lab, "client", "h1", "getent hosts spy")).code, 0);
+      const [task] = names(await insideMust(lab, "client", "h1", "getent ahosts tasks.web"));
+      assert.notEqual((await inside(lab, "lone", "h1", `curl -sS -m 2 http://${task}/`)).code, 0);
+    });
+
+    await t.step(
+      "containers reach neither the managers' port nor, when internal, the outside",
+      async () => {
+        const manager = lab.host("h1").address;
+        assert.notEqual(
+          (await inside(lab, "client", "h1", `nc -w 2 ${manager} 2377 </dev/null`)).code,
+          0,
+        );
+        assert.notEqual(
+          (await inside(lab, "client", "h2", `nc -w 2 ${manager} 2377 </dev/null`)).code,
+          0,
+        );
+        assert.notEqual((await inside(lab, "lone", "h1", `ping -c1 -W1 ${manager}`)).code, 0);
+        assert.equal((await inside(lab, "client", "h1", `ping -c1 -W2 ${manager}`)).code, 0);
+      },
+    );
+
+    await t.step("a container outside services gets a place, and gives it back", async () => {
+      const said = await lab.docker(
+        "h1",
+        ...["run", "--rm", "--name", "guest", "--network", "back", NETWORK_IMAGE],
+        ...["sh", "-c", "getent hosts guest; curl -sS -m 5 http://web/"],
+      );
+      assert.match(said, /guest/);
+      await until("no attachment is left", async () => {
+        const tasks = await lab.get<{ Name?: string }[]>("h1", "/v1.41/tasks");
+        return !tasks.some(({ Name }) => Name === "guest");
+      });
+      const { code, stderr } = await lab.tryDocker("h1", [
+        ...["run", "--rm", "--network", "other", NETWORK_IMAGE, "true"],
+      ]);
+      assert.notEqual(code, 0);
+      assert.match(stderr, /network other not manually attachable/);
+    });
+
+    await t.step("what somebody deletes by hand is repaired", async () => {
+      const before = await kernelState(lab, "h2");
+      const device = before.devices.find((name) => name.startsWith("flx-"))!;
+      await lab.host("h2").exec([
+        "sh",
+        "-c",
+        `ip link del ${device}; nft delete table ip fleet`,
+      ]);
+      await until(
+        "the same state again",
+        async () => {
+          const now = await kernelState(lab, "h2");
+          return JSON.stringify(now) === JSON.stringify(before);
+        },
+        15_000,
+        200,
+      );
+      await insideMust(lab, "client", "h2", "curl -sS -m 5 http://web/");
+      assert.match(await lab.host("h2").log("agent"), /had been changed; repaired/);
+    });
+
+    await t.step(
+      "a killed agent changes nothing, and a restarted one finds its work done",
+      async () => {
+        const before = await kernelState(lab, "h3");
+        const [vip] = names(await insideMust(lab, "client", "h3", "getent hosts web"));
+        await lab.host("h3").stop("agent", "SIGKILL");
+        // Names are answered by the agent; addresses and their balancing are the kernel's.
+        await insideMust(lab, "client", "h3", `curl -sS -m 5 http://${vip}/`);
+        await lab.host("h3").startAgent();
+        await until("ready again", async () =>
+          /h3 Ready/.test(
+            await lab.fleet("h1", "node", "ls", "--format", "{{.Hostname}} {{.Status}}"),
+          ), 30_000);
+        await lab.fleet("h1", "service", "scale", "--detach", "web=3");
+        await lab.converged("web", 3);
+        assert.deepEqual((await kernelState(lab, "h3")).devices, before.devices);
+      },
+    );
+
+    await t.step("networks in use stay; bad ones are refused in a sentence", async () => {
+      const refused = async (sentence: RegExp, ...args: string[]) => {
+        const { code, stderr } = await lab.tryDocker("h1", ["network", ...args]);
+        assert.notEqual(code, 0);
+        assert.match(stderr, sentence);
+      };
+      await refused(/in use by service .*client/, "rm", "back");
+      const overlay = ["create", "-d", "overlay"];
+      await refused(/overlap/i, ...overlay, "--subnet", "10.0.0.0/16", "twice");
+      await refused(/10\.9\.0\.0\/40/, ...overlay, "--subnet", "10.9.0.0/40", "bad");
+      await refused(/already exists/, ...overlay, "back");
+      await refused(/predefined/, ...overlay, "host");
+    });
+
+    await t.step("everything goes with the last task", async () => {
+      for (const service of ["web", "client", "big", "lone", "spy"]) {
+        await lab.fleet("h1", "service", "rm", service);
+      }
+      await until(
+        "no device is left on any host",
+        async () => {
+          const states = await Promise.all(HOSTS.map((host) => kernelState(lab, host)));
+          return states.every(({ devices, neighbours }) =>
+            devices.length === 0 && neighbours.length === 0
+          );
+        },
+        40_000,
+        250,
+      );
+      await lab.docker("h1", "network", "rm", "back", "other");
+    });
+  });
+});
