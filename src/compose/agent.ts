@@ -1,7 +1,8 @@
 import { dirname } from "node:path";
 import { setImmediate } from "node:timers";
 import type { AgentOptions, BuildInfo } from "../../cli/environment.ts";
-import { FleetError, messageOf } from "../base/errors.ts";
+import { sleep } from "../base/clock.ts";
+import { FleetError, kindOf, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { settingsLogLevel } from "./settings_file.ts";
 import * as certificates from "../adapters/crypto/certificates.ts";
@@ -39,6 +40,8 @@ import type { AgentHost, RunningAgent } from "../roles/node/fleet_node.ts";
 import type { NodeNetwork, Trust } from "../roles/node/ports.ts";
 import { SessionTransport } from "../roles/node/session_transport.ts";
 
+/** What keeps a node from starting now may be over after this. */
+const START_RETRY_MS = 3_000;
 /** A stop that takes longer is ended hard, so that a service manager does not have to. */
 const STOP_TIMEOUT_MS = 4_500;
 
@@ -74,12 +77,7 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   const onSignal = () => stopped.resolve(0);
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, onSignal);
   Deno.addSignalListener("SIGHUP", () => void reload(options, node, logger, serviceManager));
-  try {
-    await node.start();
-  } catch (error) {
-    // The API stays up, so that the person can see what is wrong and leave.
-    logger.log("error", messageOf(error));
-  }
+  if (await startNode(node, logger) === "later") void keepStarting(node, logger);
   await serviceManager.ready(`API on ${options.socket}`);
   const code = await stopped.promise;
   await serviceManager.stopping();
@@ -93,6 +91,22 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   lock.release();
   clearTimeout(hard);
   return code;
+}
+
+/** The API stays up when it fails, so that the person can see what is wrong and leave. */
+async function startNode(node: FleetNode, logger: Logger): Promise<"done" | "later"> {
+  try {
+    await node.start();
+    return "done";
+  } catch (error) {
+    logger.log("error", messageOf(error));
+    // A full disk, for one, will not stay full; data that cannot be trusted will not get better.
+    return kindOf(error) === "unavailable" ? "later" : "done";
+  }
+}
+
+async function keepStarting(node: FleetNode, logger: Logger): Promise<void> {
+  do await sleep(realClock, START_RETRY_MS); while (await startNode(node, logger) === "later");
 }
 
 /** SIGHUP: takes the log level from the settings file and the certificates from the data directory. */

@@ -287,6 +287,13 @@ Deno.test("bad input gets one clear sentence and loses nothing", async (t) => {
           );
           return code !== 0 && /no space left/.test(stderr);
         });
+        // It starts again, too, as soon as there is room.
+        await second.stop("agent", "SIGKILL");
+        await second.startAgent();
+        await until(
+          "it says what it waits for",
+          async () => /no space left/.test((await lab.try("h2", "node", "ls")).stderr),
+        );
         await second.exec(["rm", `${folder}/filler`]);
         await until(
           "changes are taken again",

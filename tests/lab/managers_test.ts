@@ -73,7 +73,12 @@ Deno.test("several managers: nothing acknowledged is lost", async (t) => {
     await t.step(
       "snapshots come as often as asked, and slow followers find 500 entries",
       async () => {
-        await lab.fleet("h1", "update", "--snapshot-interval", "100");
+        const periods = ["--heartbeat-tick", "2", "--election-tick", "20"];
+        await lab.fleet("h1", "update", "--snapshot-interval", "100", ...periods);
+        assert.match(await lab.fleet("h2", "info"), /Heartbeat Tick:\s2\n\s*Election Tick:\s20/);
+        const { stderr } = await lab.try("h1", "update", "--election-tick", "4");
+        assert.match(stderr, /--election-tick 4 goes not with --heartbeat-tick 2/);
+        await lab.fleet("h1", "update", "--heartbeat-tick", "1", "--election-tick", "10");
         await createConfigs(lab, "h1", 800);
         const follower = (await leader(lab, "h1")) === "h3" ? "h2" : "h3";
         const { dataDir } = lab.host(follower).layout;

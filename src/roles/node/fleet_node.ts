@@ -77,7 +77,7 @@ export class FleetNode implements Backend {
 
   /** Resumes the stored membership, if any. */
   async start(): Promise<void> {
-    const stored = loadIdentity(this.#options.files);
+    const stored = this.#running ? undefined : loadIdentity(this.#options.files);
     if (!stored) return;
     await this.#exclusively(() =>
       this.#resume(stored.identity, new HeldCredentials(stored.credentials))
@@ -432,6 +432,7 @@ export class FleetNode implements Backend {
       this.#error = messageOf(error);
       throw error;
     }
+    this.#error = "";
     this.#running = running;
   }
 
