@@ -347,6 +347,11 @@ export class RaftNode {
     progress.probeSent = true;
   }
 
+  /** The members in force here. */
+  members(): ConfState {
+    return this.#s.conf;
+  }
+
   /** Other periods from now on; the election under way keeps its timeout. */
   setTiming(heartbeatTicks: number, electionTicks: number): void {
     this.#s.setTiming(heartbeatTicks, electionTicks);

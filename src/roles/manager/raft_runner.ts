@@ -81,6 +81,8 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
+/** A leader without others needs no heartbeats: it wakes only so often. */
+const ALONE_TICKS = 10;
 /** Proposals on their way at once. */
 const MAX_PENDING = 4_096;
 /** On a full disk writing is tried again this often. */
@@ -138,15 +140,27 @@ export class RaftRunner implements Proposer {
   }
 
   start(): void {
-    const tick = () => {
-      if (this.#stopped) return;
-      if (!this.#unwritten) this.#options.node.tick();
-      this.#cancelTick = this.#options.clock.after(this.#options.tickMs, tick);
-      // Most ticks of a quiet member change nothing: one wake-up is enough.
-      if (this.#options.node.hasReady()) this.#schedule();
-    };
-    this.#cancelTick = this.#options.clock.after(this.#options.tickMs, tick);
+    this.#planTick();
     this.#schedule();
+  }
+
+  #planTick(): void {
+    this.#cancelTick();
+    const { clock, node, tickMs } = this.#options;
+    const period = this.#alone() ? ALONE_TICKS * tickMs : tickMs;
+    this.#cancelTick = clock.after(period, () => {
+      if (this.#stopped) return;
+      if (!this.#unwritten) node.tick();
+      this.#planTick();
+      // Most ticks of a quiet member change nothing: one wake-up is enough.
+      if (node.hasReady()) this.#schedule();
+    });
+  }
+
+  /** There is nobody to send heartbeats to or to be elected by. */
+  #alone(): boolean {
+    const { voters, learners } = this.#options.node.members();
+    return this.#leading && voters.length === 1 && learners.length === 0;
   }
 
   /** Ends the loop. What was proposed and not seen committed is answered with `unavailable`. */
@@ -374,6 +388,7 @@ export class RaftRunner implements Proposer {
       const conf = this.#options.node.applyConfChange(entry);
       this.#options.machine.apply(entry.index, new Uint8Array(0));
       this.#options.events.onMembers(conf);
+      this.#planTick();
     } else this.#options.machine.apply(entry.index, entry.data);
     this.#applied = entry.index;
     this.#appliedSinceSnapshot++;
