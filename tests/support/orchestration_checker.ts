@@ -18,6 +18,12 @@ export class OrchestrationChecker {
   /** Tasks that ran on a node when it was lost, or were given up: they may run beside their successor. */
   readonly #strays = new Set<string>();
 
+  /**
+   * Slots with a move, which starts first, until they are down to one program: what took part in it may
+   * outlive the task that was to be moved, as when the new task's node is drained meanwhile.
+   */
+  readonly #moving = new Set<string>();
+
   constructor(store: MemoryStore) {
     this.#store = store;
     store.onApply((changes) => {
@@ -68,8 +74,9 @@ export class OrchestrationChecker {
     const programs = [...this.#store.tasksOfService(serviceId)].filter((task) =>
       placeOf(task) === place && hasProgram(task) && !this.#strays.has(task.ID)
     );
-    if (programs.length < 2) return;
-    if (programs.some(({ Relocate }) => Relocate)) return;
+    if (programs.length < 2) return void this.#moving.delete(slot);
+    if (programs.some(({ Relocate }) => Relocate)) this.#moving.add(slot);
+    if (this.#moving.has(slot)) return;
     if (service && updateConfigOf(service.Spec, false).Order === "start-first") return;
     if (service && updateConfigOf(service.Spec, true).Order === "start-first") return;
     throw new Error(`two tasks run in ${slotName(programs[0]!)}: ${programs.map(({ ID }) => ID)}`);
