@@ -70,6 +70,13 @@ export function isRollingOut({ UpdateStatus: status }: Service): boolean {
   return status?.State === "updating" || status?.State === "rollback_started";
 }
 
+/** Ports that every node answers on, whichever runs the task. */
+export function ingressPorts(spec: ServiceSpec): readonly PortConfig[] {
+  return (spec.EndpointSpec?.Ports ?? []).filter(({ PublishMode }) =>
+    (PublishMode ?? "ingress") === "ingress"
+  );
+}
+
 /** The endpoint as far as the spec alone tells it; addresses and free ports are the allocator's. */
 export function endpointOf(spec: ServiceSpec): NonNullable<Service["Endpoint"]> {
   return { Spec: { Mode: "vip", ...spec.EndpointSpec }, Ports: spec.EndpointSpec?.Ports ?? [] };

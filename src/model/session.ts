@@ -65,6 +65,8 @@ export interface NetworkAssignment {
   /** This node's own address there; absent until the managers gave it one. */
   readonly gateway?: string;
   readonly internal: boolean;
+  /** The network of the routing mesh, which every node has while a service publishes ports. */
+  readonly ingress?: true;
   /** As asked for by the user; at most what the data path carries is used. */
   readonly mtu?: number;
   /** Every other node with tasks on the network. */
@@ -100,6 +102,14 @@ export interface ServiceAssignment {
     /** Absent with endpoint mode dnsrr. */
     readonly vip?: string;
   }[];
+  /** Ports that every node answers on. */
+  readonly ports?: readonly PublishedPort[];
+}
+
+export interface PublishedPort {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  readonly published: number;
+  readonly target: number;
 }
 
 /** Status updates that travel together. */

@@ -28,6 +28,12 @@ const MAX_SUBNETS = 64;
 /** The last VNI, which no network gets; used for a moment to see whether the kernel can. */
 const PROBE = ["link", "add", "fl-probe", "type", "vxlan", "id", "16777215", "dstport", "0"];
 
+/** The engine's chain for rules of others; it leaves them alone. */
+const USER_CHAIN = "DOCKER-USER";
+const OWN_RULE = new RegExp(`^-A ${USER_CHAIN} -o fl-\\d+ -m conntrack --ctstate DNAT -j ACCEPT$`);
+const meshRule = (bridge: string) =>
+  `-A ${USER_CHAIN} -o ${bridge} -m conntrack --ctstate DNAT -j ACCEPT`;
+
 /** An operation that did not work, and why. */
 export interface Failure {
   readonly operation: Operation;
@@ -110,6 +116,30 @@ export class OverlayHost {
   async listRuleset(signal: AbortSignal): Promise<string> {
     const { success, stdout } = await runTool(["nft", "-j", "list", "table", "ip", TABLE], signal);
     return success ? normalizeRuleset(stdout) : "";
+  }
+
+  /**
+   * The engine drops what comes from outside to bridges of its own unless its chain for users lets it
+   * through; a host whose engine keeps no such chain drops nothing.
+   */
+  async openMesh(bridge: string | undefined, signal: AbortSignal): Promise<void> {
+    const listed = await runTool(["iptables", "-w", "5", "-S", USER_CHAIN], signal);
+    if (bridge !== undefined) {
+      // Else a connection of the node to itself, from 127.0.0.1, could not leave by the bridge.
+      await Deno.writeTextFile(`/proc/sys/net/ipv4/conf/${bridge}/route_localnet`, "1");
+    }
+    if (!listed.success) return;
+    const wanted = bridge === undefined ? undefined : meshRule(bridge);
+    const rules = listed.stdout.split("\n").filter((line) => OWN_RULE.test(line));
+    for (const rule of rules) {
+      if (rule === wanted) continue;
+      const stale = rule.split(" ").slice(1);
+      await runTool(["iptables", "-w", "5", "-D", ...stale], signal);
+    }
+    if (wanted === undefined || rules.includes(wanted)) return;
+    const added = ["iptables", "-w", "5", "-I", ...wanted.split(" ").slice(1)];
+    const { success, stderr } = await runTool(added, signal);
+    if (!success) throw new FleetError("internal", `${added.join(" ")}: ${stderr.trim()}`);
   }
 
   /** The largest packet of the interface with the data path's address, in bytes. */

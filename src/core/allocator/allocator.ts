@@ -2,6 +2,7 @@ import { compareStates, isTerminal } from "../../model/task_state.ts";
 import { timeText } from "../../model/meta.ts";
 import { isOverlay, macOf, withoutLength } from "../../model/network.ts";
 import type { Network } from "../../model/network.ts";
+import { ingressPorts } from "../../model/service.ts";
 import type { Service } from "../../model/service.ts";
 import { assertTransition } from "../../model/task_transitions.ts";
 import type { NetworkAttachment, Task } from "../../model/task.ts";
@@ -48,7 +49,8 @@ export class Allocator {
       const network = object as Network;
       if (op === "remove") this.#pools.delete(network.ID);
       else if (!previous) this.#addNetwork(network);
-    } else if (table !== "task" && table !== "service") return false;
+    } else if (table === "node") return op !== "update";
+    else if (table !== "task" && table !== "service") return false;
     if (op !== "create") {
       for (const claim of claimsOf(table, previous ?? object)) this.#release(claim);
     }
@@ -191,8 +193,13 @@ class Pass {
         needed.set(NetworkID, nodes.add(task.NodeID));
       }
     }
+    const meshed = [...this.#view.all("service")].some(({ Spec }) => ingressPorts(Spec).length > 0);
     for (const network of sorted(this.#view.all("network"))) {
       if (!this.#pools.has(network.ID)) continue;
+      // A published port answers on every node.
+      if (network.Spec.Ingress && meshed) {
+        needed.set(network.ID, new Set([...this.#view.all("node")].map(({ ID }) => ID)));
+      }
       const nodes = needed.get(network.ID) ?? new Set<string>();
       const had = network.Gateways ?? {};
       const next: Record<string, string> = {};
@@ -329,6 +336,7 @@ function concerns(table: Applied["table"], object: Applied["object"]): boolean {
   if (table === "service") {
     const service = object as Service;
     return (service.Spec.TaskTemplate?.Networks?.length ?? 0) > 0 ||
+      ingressPorts(service.Spec).length > 0 ||
       (service.Endpoint?.VirtualIPs?.length ?? 0) > 0;
   }
   const task = object as Task;

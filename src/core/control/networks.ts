@@ -4,6 +4,7 @@ import { checkName } from "../../model/names.ts";
 import { isOverlay, OPTION, withoutLength } from "../../model/network.ts";
 import type { Network, NetworkSpec } from "../../model/network.ts";
 import { nodeName } from "../../model/node.ts";
+import { ingressPorts } from "../../model/service.ts";
 import { isTerminal } from "../../model/task_state.ts";
 import { taskName } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
@@ -17,6 +18,7 @@ import type { ControlArgs, ControlResult } from "./methods.ts";
 export const PREDEFINED_LABEL = "com.docker.swarm.predefined";
 /** Engine networks of every node that services may use; created with the cluster, hidden in lists. */
 export const PREDEFINED_NETWORKS = ["bridge", "host", "none"] as const;
+export const INGRESS = "ingress";
 /** Smaller packets than this no IPv4 host needs to take (RFC 791). */
 const MIN_MTU = 576;
 const MAX_MTU = 65_485;
@@ -54,6 +56,20 @@ export function createNetwork(
       ? `network ${spec.Name}: --opt encrypted is noted, but this version of fleet sends its traffic in clear`
       : "",
   };
+}
+
+/** The network of the routing mesh: there from the start, and made again when somebody removed it. */
+export function ensureIngress(tx: ControlContext["tx"], newId: () => string): void {
+  if ([...tx.all("network")].some(({ Spec }) => Spec.Ingress)) return;
+  const spec: NetworkSpec = { Name: INGRESS, Labels: {}, Ingress: true, Scope: "swarm" };
+  const vni = chooseVni(tx, spec);
+  tx.create("network", {
+    ID: newId(),
+    Spec: { ...spec, Driver: { Name: "overlay" }, IPAMOptions: { Driver: "default" } },
+    DriverState: { Name: "overlay", Options: { [OPTION.vni]: String(vni) } },
+    IPAMOptions: { Driver: "default", Config: [chooseSubnet(tx, spec)] },
+    VNI: vni,
+  });
 }
 
 function checkSpec(view: View, spec: NetworkSpec): void {
@@ -100,6 +116,7 @@ export function removeNetwork({ tx }: ControlContext, args: ControlArgs<"network
     );
   }
   const users = networkUsers(tx, network.ID);
+  if (network.Spec.Ingress) users.push(...publishers(tx));
   if (users.length > 0) {
     const more = users.length > MAX_NAMED ? ` and ${users.length - MAX_NAMED} more` : "";
     throw new FleetError(
@@ -109,6 +126,11 @@ export function removeNetwork({ tx }: ControlContext, args: ControlArgs<"network
   }
   tx.remove("network", network.ID);
   return null;
+}
+
+function publishers(view: View): string[] {
+  return [...view.all("service")].filter(({ Spec }) => ingressPorts(Spec).length > 0)
+    .map(({ ID, Spec }) => `service ${Spec.Name ?? ID}`).sort();
 }
 
 /** Who is on a network: services, then what still runs without one, in words, sorted. */

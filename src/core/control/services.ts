@@ -1,6 +1,6 @@
 import { FleetError } from "../../base/errors.ts";
 import { parseConstraints } from "../../model/constraint.ts";
-import { endpointOf, modeOf } from "../../model/service.ts";
+import { ingressPorts, modeOf } from "../../model/service.ts";
 import type { Service } from "../../model/service.ts";
 import type { ServiceSpec, TaskSpec } from "../../model/service_spec.ts";
 import { timeText } from "../../model/meta.ts";
@@ -9,6 +9,8 @@ import type { View } from "../../model/view.ts";
 import type { ControlContext } from "./context.ts";
 import { generateName } from "./generated_name.ts";
 import { find, findVersion } from "./lookup.ts";
+import { ensureIngress } from "./networks.ts";
+import { endpointWithPorts } from "./published_ports.ts";
 import type { ControlArgs, ControlResult } from "./methods.ts";
 
 /** Creates a service; without a name it gets a made-up one. Its tasks are the orchestrator's business. */
@@ -18,30 +20,32 @@ export function createService(
 ): ControlResult<"service.create"> {
   const id = newId();
   const spec = settle(
+    tx,
     args.spec.Name ? args.spec : {
       ...args.spec,
       Name: generateName(randomBytes, (name) => tx.byName("service", name) !== undefined),
     },
   );
   check(tx, spec, id);
+  if (ingressPorts(spec).length > 0) ensureIngress(tx, newId);
   tx.create("service", {
     ID: id,
     Spec: spec,
     SpecVersion: { Index: 1 },
     ...(isJob(spec) ? { JobStatus: { JobIteration: { Index: 0 } } } : {}),
-    Endpoint: endpointOf(spec),
+    Endpoint: endpointWithPorts(tx, spec),
   });
   return { id, warnings: warningsOf(spec) };
 }
 
 /** Replaces the whole spec, or goes back to the previous one. */
 export function updateService(
-  { tx, nowMs }: ControlContext,
+  { tx, nowMs, newId }: ControlContext,
   args: ControlArgs<"service.update">,
 ): ControlResult<"service.update"> {
   const service = findVersion(tx, "service", args.id, args.version);
   if (args.rollback === "previous") return rollbackService(tx, service, nowMs);
-  const spec = withCredentials(settle(args.spec), service, args.registryAuthFrom);
+  const spec = withCredentials(settle(tx, args.spec), service, args.registryAuthFrom);
   if (spec.Name !== service.Spec.Name) {
     throw new FleetError("unimplemented", "renaming services is not supported");
   }
@@ -49,6 +53,7 @@ export function updateService(
     throw new FleetError("unimplemented", "service mode change is not allowed");
   }
   check(tx, spec, service.ID);
+  if (ingressPorts(spec).length > 0) ensureIngress(tx, newId);
   const { UpdateStatus: _, ...rest } = service;
   tx.update("service", {
     ...rest,
@@ -56,7 +61,7 @@ export function updateService(
     PreviousSpec: service.Spec,
     SpecVersion: nextSpecVersion(service),
     PreviousSpecVersion: service.SpecVersion ?? { Index: 0 },
-    Endpoint: { ...service.Endpoint, ...endpointOf(spec) },
+    Endpoint: { ...service.Endpoint, ...endpointWithPorts(tx, spec, service) },
     ...(isJob(spec)
       ? {
         JobStatus: {
@@ -85,7 +90,10 @@ function rollbackService(
     // A version of its own: the rollout counts only failures of tasks that carry it.
     SpecVersion: nextSpecVersion(service),
     PreviousSpecVersion: service.SpecVersion ?? { Index: 0 },
-    Endpoint: { ...service.Endpoint, ...endpointOf(service.PreviousSpec) },
+    Endpoint: {
+      ...service.Endpoint,
+      ...endpointWithPorts(tx, service.PreviousSpec, service),
+    },
     UpdateStatus: {
       State: "rollback_started",
       StartedAt: timeText(nowMs),
@@ -112,7 +120,7 @@ function isJob(spec: ServiceSpec): boolean {
 }
 
 /** Fills what Docker fills at once and moves the networks from where older clients put them. */
-function settle(spec: ServiceSpec): ServiceSpec {
+function settle(view: View, spec: ServiceSpec): ServiceSpec {
   const { Networks: legacy, ...rest } = spec;
   const mode = rest.Mode ?? {};
   const filled: ServiceSpec["Mode"] = mode.Global || mode.GlobalJob ? mode : mode.ReplicatedJob
@@ -125,7 +133,13 @@ function settle(spec: ServiceSpec): ServiceSpec {
     }
     : { ...mode, Replicated: { Replicas: mode.Replicated?.Replicas ?? 1 } };
   const template: TaskSpec = rest.TaskTemplate ?? {};
-  const networks = template.Networks?.length ? template.Networks : legacy;
+  const named = template.Networks?.length ? template.Networks : legacy;
+  // Clients may name a network; what is stored is its id. An unknown one is refused by the check.
+  const networks = named?.map((network) => {
+    const { Target = "" } = network;
+    const found = view.get("network", Target) ?? view.byName("network", Target);
+    return found ? { ...network, Target: found.ID } : network;
+  });
   return {
     ...rest,
     Labels: rest.Labels ?? {},

@@ -20,6 +20,7 @@ function task(ID: string, state: TaskState, desired: TaskState, secrets: string[
 function setOf(...tasks: Task[]) {
   const view = {
     tasksOfNode: () => tasks,
+    all: () => [],
     get: (table: string, id: string) =>
       table === "secret" && id.startsWith("s")
         ? { ID: id, Spec: { Name: `name-${id}`, Data: "eA==" } }

@@ -5,8 +5,11 @@ import type {
   Assignment,
   EndpointAssignment,
   NetworkAssignment,
+  PublishedPort,
   ServiceAssignment,
 } from "../../model/session.ts";
+import { ingressPorts } from "../../model/service.ts";
+import type { Service } from "../../model/service.ts";
 import { compareStates, isTerminal } from "../../model/task_state.ts";
 import { taskName } from "../../model/task.ts";
 import type { Task } from "../../model/task.ts";
@@ -38,6 +41,8 @@ export function addNetworks(
     if (!hasContainer(task)) continue;
     for (const { NetworkID } of task.NetworksAttachments ?? []) needed.add(NetworkID);
   }
+  const ingress = [...view.all("network")].find(({ Spec }) => Spec.Ingress);
+  if (ingress?.Gateways?.[nodeId] !== undefined) needed.add(ingress.ID);
   const networks = [...needed].sort().flatMap((id) => {
     const network = view.get("network", id);
     return network && isOverlay(network) && network.VNI !== undefined ? [network] : [];
@@ -60,7 +65,8 @@ export function addNetworks(
     const on = (service.Spec.TaskTemplate?.Networks ?? []).filter(({ Target }) =>
       ids.has(Target ?? "")
     );
-    if (on.length === 0 || services.has(service.ID)) continue;
+    const ports = ingress && ids.has(ingress.ID) ? publishedPorts(service) : [];
+    if ((on.length === 0 && ports.length === 0) || services.has(service.ID)) continue;
     services.add(service.ID);
     const assignment: ServiceAssignment = {
       name: service.Spec.Name ?? service.ID,
@@ -72,9 +78,19 @@ export function addNetworks(
           ...(vip?.Addr ? { vip: withoutLength(vip.Addr) } : {}),
         };
       }),
+      ...(ports.length > 0 ? { ports } : {}),
     };
     set.set(`service/${service.ID}`, { kind: "service", id: service.ID, service: assignment });
   }
+}
+
+function publishedPorts(service: Service): PublishedPort[] {
+  if (ingressPorts(service.Spec).length === 0) return [];
+  return (service.Endpoint?.Ports ?? []).flatMap((port) => {
+    const { PublishedPort: published, TargetPort: target, Protocol, PublishMode } = port;
+    if ((PublishMode ?? "ingress") !== "ingress" || !published || !target) return [];
+    return [{ protocol: (Protocol ?? "tcp") as PublishedPort["protocol"], published, target }];
+  });
 }
 
 /** Networks of a task, for finding out whom a change concerns. */
@@ -115,6 +131,7 @@ function networkAssignment(view: View, network: Network, nodeId: string): Networ
     subnet: subnetOf(network),
     ...(gateway === undefined ? {} : { gateway }),
     internal: network.Spec.Internal ?? false,
+    ...(network.Spec.Ingress ? { ingress: true as const } : {}),
     ...(mtu === undefined ? {} : { mtu: Number(mtu) }),
     peers: Object.entries(network.Gateways ?? {}).flatMap(([id, address]) => {
       const addr = id === nodeId ? undefined : dataPathAddress(view, id);

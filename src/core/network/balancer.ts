@@ -26,6 +26,15 @@ export interface RealServer {
   readonly weight: number;
 }
 
+/** A port that this node answers on all of its addresses, and the tasks behind it, wherever they run. */
+export interface PublishedServer {
+  readonly name: string;
+  readonly protocol: "tcp" | "udp" | "sctp";
+  readonly published: number;
+  readonly target: number;
+  readonly reals: readonly RealServer[];
+}
+
 /** Brings virtual servers into the kernel. `nft_ruleset.ts` is the one without IPVS. */
 export interface MeshBackend<Program> {
   readonly name: "nftables" | "ipvs";
@@ -68,4 +77,31 @@ export function desiredBalancers(
     }
   }
   return found.sort((a, b) => a.key < b.key ? -1 : 1);
+}
+
+/** One server for each published port, while the node has the mesh's network; sorted by port. */
+export function desiredPublished(
+  picture: Picture,
+  networks: readonly DesiredNetwork[],
+  apiPort: number,
+): PublishedServer[] {
+  const ingress = networks.find((network) => network.ingress);
+  if (!ingress) return [];
+  const reals = new Map<string, RealServer[]>();
+  for (const { serviceId = "", addresses, serving } of picture.endpoints.values()) {
+    for (const { networkId, address } of addresses) {
+      if (networkId !== ingress.id) continue;
+      reals.set(serviceId, [...reals.get(serviceId) ?? [], { address, weight: serving ? 1 : 0 }]);
+    }
+  }
+  const found: PublishedServer[] = [];
+  for (const [serviceId, { name, ports = [] }] of picture.services) {
+    for (const port of ports) {
+      // Whatever the store says, a node never gives the managers' own port away.
+      if (port.protocol === "tcp" && port.published === apiPort) continue;
+      const behind = (reals.get(serviceId) ?? []).sort((a, b) => a.address < b.address ? -1 : 1);
+      found.push({ name, ...port, reals: behind });
+    }
+  }
+  return found.sort((a, b) => a.published - b.published || (a.protocol < b.protocol ? -1 : 1));
 }

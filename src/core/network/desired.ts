@@ -1,7 +1,7 @@
 import { macOf } from "../../model/network.ts";
 import type { NetworkAssignment } from "../../model/session.ts";
-import { desiredBalancers } from "./balancer.ts";
-import type { VirtualServer } from "./balancer.ts";
+import { desiredBalancers, desiredPublished } from "./balancer.ts";
+import type { PublishedServer, VirtualServer } from "./balancer.ts";
 import type { Picture } from "./picture.ts";
 
 /** What VXLAN over IPv4 adds to each frame: outer Ethernet, IP, UDP and VXLAN heads. */
@@ -31,6 +31,8 @@ export interface DesiredNetwork {
   readonly gateway: string;
   readonly mtu: number;
   readonly internal: boolean;
+  /** The network of the routing mesh. */
+  readonly ingress: boolean;
   readonly local: string;
   /** Everything on the network that is on other nodes, sorted by address. */
   readonly remotes: readonly Remote[];
@@ -49,6 +51,7 @@ export interface DesiredState {
   /** Sorted by VNI. */
   readonly networks: readonly DesiredNetwork[];
   readonly balancers: readonly VirtualServer[];
+  readonly published: readonly PublishedServer[];
   /** Data path addresses of the other nodes, sorted. */
   readonly peers: readonly string[];
   readonly facts: NodeFacts;
@@ -77,6 +80,7 @@ export function desiredState(picture: Picture, facts: NodeFacts): DesiredState {
       gateway: network.gateway,
       mtu: mtuOf(network, facts),
       internal: network.internal,
+      ingress: network.ingress ?? false,
       local: facts.dataPathAddr,
       remotes: (remotes.get(id) ?? []).sort(byAddress),
       vips: [...vips.get(id) ?? []].sort(),
@@ -86,6 +90,7 @@ export function desiredState(picture: Picture, facts: NodeFacts): DesiredState {
   return {
     networks,
     balancers: desiredBalancers(picture, networks),
+    published: desiredPublished(picture, networks, facts.apiPort),
     peers: [...peers].sort(),
     facts,
   };

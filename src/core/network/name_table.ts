@@ -6,13 +6,14 @@ import type { Picture } from "./picture.ts";
 export function nameTable(picture: Picture, networks: readonly DesiredNetwork[]): NameTable {
   return {
     networks: [...networks].sort((a, b) => a.name < b.name ? -1 : 1).map((
-      { id, name, subnet },
+      { id, name, subnet, ingress },
     ) => ({
       id,
       name,
       subnets: [subnet],
-      services: servicesOn(picture, id),
-      endpoints: endpointsOn(picture, id),
+      // Strangers meet on the mesh's network: nobody is found there by name.
+      services: ingress ? [] : servicesOn(picture, id),
+      endpoints: ingress ? [] : endpointsOn(picture, id),
     })),
   };
 }

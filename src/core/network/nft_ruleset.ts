@@ -1,4 +1,4 @@
-import type { VirtualServer } from "./balancer.ts";
+import type { PublishedServer, VirtualServer } from "./balancer.ts";
 import type { DesiredState } from "./desired.ts";
 
 /** The one table that is fleet's in the host's nftables. */
@@ -17,6 +17,7 @@ export function nftRuleset(state: DesiredState): string {
   lines.push(
     `table ip ${TABLE} {`,
     ...balancerChains(state.balancers),
+    ...publishedChains(state.published),
     ...natChains(state),
     ...filterChains(state),
     "}",
@@ -40,18 +41,43 @@ function balancerChains(balancers: readonly VirtualServer[]): string[] {
   });
 }
 
-function natChains({ balancers, networks }: DesiredState): string[] {
+function publishedChains(published: readonly PublishedServer[]): string[] {
+  return published.flatMap((server) => {
+    const reals = server.reals.filter(({ weight }) => weight > 0);
+    if (reals.length === 0) return [];
+    const choice = reals.map(({ address }, i) => `${i} : ${address} . ${server.target}`).join(", ");
+    return [
+      `  chain ${publishedChain(server)} {`,
+      `    comment "${safe(server.name)}"`,
+      reals.length === 1
+        ? `    meta l4proto ${server.protocol} dnat to ${reals[0]!.address}:${server.target}`
+        : `    meta l4proto ${server.protocol} dnat ip addr . port to numgen inc mod ${reals.length} map { ${choice} }`,
+      "  }",
+    ];
+  });
+}
+
+function natChains({ balancers, networks, published }: DesiredState): string[] {
   const jumps = balancers.filter(({ reals }) => reals.some(({ weight }) => weight > 0));
+  // Whichever of its addresses a node is asked at, and also from the node itself.
+  const meshed = published.filter(({ reals }) => reals.some(({ weight }) => weight > 0)).map(
+    (server) =>
+      `    fib daddr type local ${server.protocol} dport ${server.published} goto ${
+        publishedChain(server)
+      }`,
+  );
   return [
     "  chain prerouting {",
     "    type nat hook prerouting priority -110; policy accept;",
     ...jumps.map((server) =>
       `    iifname "${server.bridge}" ip daddr ${server.address} goto ${chainOf(server)}`
     ),
+    ...meshed,
     "  }",
     "  chain output {",
     "    type nat hook output priority -110; policy accept;",
     ...jumps.map((server) => `    ip daddr ${server.address} goto ${chainOf(server)}`),
+    ...meshed,
     "  }",
     "  chain postrouting {",
     "    type nat hook postrouting priority 90; policy accept;",
@@ -78,6 +104,10 @@ function filterChains({ networks, balancers, peers, facts }: DesiredState): stri
     ),
     ...networks.filter(({ internal }) => internal).map((network) =>
       `    iifname "${network.bridge}" ip daddr != ${network.subnet} ip daddr != 255.255.255.255 drop`
+    ),
+    // Connections of the node to itself may leave by the mesh's bridge; nobody shall come in that way.
+    ...networks.filter(({ ingress }) => ingress).map((network) =>
+      `    iifname "${network.bridge}" ip daddr 127.0.0.0/8 drop`
     ),
     // A node's manager, and its data path, are not for containers: not here and not on other nodes.
     `    iifname { ${bridges} } fib daddr type local tcp dport ${facts.apiPort} drop`,
@@ -113,6 +143,9 @@ function filterChains({ networks, balancers, peers, facts }: DesiredState): stri
 function chainOf({ address }: VirtualServer): string {
   return `vip-${address.replaceAll(".", "-")}`;
 }
+
+const publishedChain = ({ protocol, published }: PublishedServer) =>
+  `port-${protocol}-${published}`;
 
 function safe(name: string): string {
   return name.replace(/[^\w.-]/g, "_");

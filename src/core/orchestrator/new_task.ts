@@ -1,5 +1,6 @@
 import { timeText } from "../../model/meta.ts";
 import type { Network } from "../../model/network.ts";
+import { ingressPorts } from "../../model/service.ts";
 import type { Service } from "../../model/service.ts";
 import type { Task, TaskStatus } from "../../model/task.ts";
 import { clusterOf } from "../../model/view.ts";
@@ -28,12 +29,17 @@ export function newTask(
   const { view, nowMs } = situation;
   const logDriver = service.Spec.TaskTemplate?.LogDriver ??
     clusterOf(view)?.Spec.TaskDefaults?.LogDriver;
-  const attachments = (service.Spec.TaskTemplate?.Networks ?? []).flatMap(({ Target, Aliases }) => {
+  const own = (service.Spec.TaskTemplate?.Networks ?? []).flatMap(({ Target, Aliases }) => {
     const network = Target === undefined ? undefined : view.get("network", Target);
     return network
       ? [{ NetworkID: network.ID, Name: network.Spec.Name ?? "", ...(Aliases ? { Aliases } : {}) }]
       : [];
   });
+  // Last, so that a network of the service's own is the way out of the container.
+  const ingress = ingressOf(view, service);
+  const attachments = ingress
+    ? [...own, { NetworkID: ingress.ID, Name: ingress.Spec.Name ?? "" }]
+    : own;
   const now = timeText(nowMs);
   return {
     ID: situation.newId(),
@@ -65,7 +71,7 @@ export function initialState(view: View, service: Service): Pick<TaskStatus, "St
     const network = Target === undefined ? undefined : view.get("network", Target);
     return network !== undefined && needsAllocation(network);
   });
-  return attached || usesIngress(view, service)
+  return attached || ingressOf(view, service) !== undefined
     ? { State: "new", Message: "created" }
     : { State: "pending", Message: "pending task scheduling" };
 }
@@ -75,9 +81,9 @@ function needsAllocation(network: Network): boolean {
   return (network.Spec.Driver?.Name || "overlay") === "overlay";
 }
 
-function usesIngress(view: View, service: Service): boolean {
-  const ports = service.Spec.EndpointSpec?.Ports ?? [];
-  if (!ports.some((port) => (port.PublishMode ?? "ingress") === "ingress")) return false;
-  for (const network of view.all("network")) if (network.Spec.Ingress) return true;
-  return false;
+/** The network of the routing mesh, for a service that publishes ports through it. */
+function ingressOf(view: View, service: Service): Network | undefined {
+  if (ingressPorts(service.Spec).length === 0) return undefined;
+  for (const network of view.all("network")) if (network.Spec.Ingress) return network;
+  return undefined;
 }

@@ -23,6 +23,8 @@ export interface NetworkHost {
   /** Puts the script in force; the listing that then belongs to it. */
   applyRuleset(script: string, signal: AbortSignal): Promise<string>;
   dataPathMtu(address: string, signal: AbortSignal): Promise<number>;
+  /** Lets connections from outside through to the mesh's bridge, and no other bridge of fleet's. */
+  openMesh(bridge: string | undefined, signal: AbortSignal): Promise<void>;
 }
 
 /** The node's name server; `src/adapters/dns` implements it. */
@@ -232,6 +234,7 @@ export class NetworkSync {
       problems.set(operation.network, `network ${name}: ${reason}`);
     }
     const ruleset = await this.#applyRules(desired, observed, rulesetLost, signal);
+    await this.#openMesh(desired, audit || plan.operations.length > 0, problems, signal);
     await this.#listen(desired, plan, problems);
     this.#note(problems);
     this.#ready = new Map(
@@ -245,6 +248,24 @@ export class NetworkSync {
   }
 
   #mtuKnown: number | undefined;
+  #mesh: string | undefined;
+
+  async #openMesh(
+    { networks }: DesiredState,
+    look: boolean,
+    problems: Map<string, string>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const ingress = networks.find((network) => network.ingress && !problems.has(network.id));
+    if (!look && ingress?.bridge === this.#mesh) return;
+    try {
+      await this.#options.host.openMesh(ingress?.bridge, signal);
+      this.#mesh = ingress?.bridge;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (ingress) problems.set(ingress.id, `network ${ingress.name}: ${messageOf(error)}`);
+    }
+  }
 
   async #mtu(address: string, audit: boolean, signal: AbortSignal): Promise<number> {
     if (this.#mtuKnown === undefined || audit) {

@@ -18,6 +18,7 @@ import { MAX_STATUS_BATCH } from "../../model/session.ts";
 import type { FromAgent, FromDispatcher } from "../../model/session.ts";
 import type { Applied, Change } from "../../model/view.ts";
 import type { RpcContext, RpcStream } from "../rpc.ts";
+import { ingressPorts } from "../../model/service.ts";
 import type { LeaderWork } from "./leader_work.ts";
 import { isLostRace, runControlLoop } from "./control_loop.ts";
 import type { Reconciler } from "./control_loop.ts";
@@ -209,10 +210,16 @@ export class ClusterWork implements LeaderWork {
     const networks = new Set<string>();
     let members = false;
     let everyNetwork = false;
+    let everybody = false;
     for (const { table, object, previous } of changes) {
-      if (table === "network") networks.add(object.ID);
-      else if (table === "service") {
+      if (table === "network") {
+        networks.add(object.ID);
+        // Who has the mesh's network is told by the network itself, also those who had none so far.
+        if ((object as Applied<"network">["object"]).Spec.Ingress) everybody = true;
+      }
+      if (table === "service") {
         for (const { Target } of networkTargets(object, previous)) networks.add(Target ?? "");
+        if (publishes(object) || publishes(previous)) everyNetwork = true;
       }
       if (table === "task") {
         for (const task of [object, previous] as (Applied<"task">["object"] | undefined)[]) {
@@ -237,14 +244,19 @@ export class ClusterWork implements LeaderWork {
           before.Description?.Overlay?.Addr !== now.Description?.Overlay?.Addr;
       }
     }
-    if (networks.size > 0 || everyNetwork) {
+    if (networks.size > 0 || everyNetwork || everybody) {
       for (const session of this.#connected.values()) {
-        if (session.isOn(networks, everyNetwork)) session.assignmentsChanged();
+        if (everybody || session.isOn(networks, everyNetwork)) session.assignmentsChanged();
       }
     }
     for (const nodeId of touched) this.#connected.get(nodeId)?.assignmentsChanged();
     if (members) { for (const session of this.#connected.values()) session.nodeChanged(); }
   }
+}
+
+function publishes(object: Applied["object"] | undefined): boolean {
+  return object !== undefined &&
+    ingressPorts((object as Applied<"service">["object"]).Spec).length > 0;
 }
 
 /** Networks that a service is or was on. */

@@ -1,0 +1,165 @@
+/** Published ports on every node, and a stack by the stock client, on three real hosts. */
+import assert from "node:assert/strict";
+import { until } from "../../src/adapters/lab_hosts/process.ts";
+import type { FleetLab } from "../support/fleet_lab.ts";
+import { withFleetLab } from "../support/fleet_lab.ts";
+import { loadNetworkImage, NETWORK_IMAGE } from "./support/network_image.ts";
+
+const SERVE = "hostname >/www/index.html; exec httpd -f -p 80 -h /www";
+
+/** Runs a shell script on a host, outside any container. */
+async function on(lab: FleetLab, host: string, script: string): Promise<string> {
+  const { code, stdout, stderr } = await lab.host(host).exec(["sh", "-c", script]);
+  assert.equal(code, 0, `${script} on ${host}: ${stdout}${stderr}`);
+  return stdout;
+}
+
+const distinct = (text: string) => new Set(text.split("\n").filter(Boolean));
+
+Deno.test("published ports answer on every node", async (t) => {
+  await withFleetLab("mesh", 3, async (lab) => {
+    await lab.form();
+    await loadNetworkImage(lab.lab.hosts);
+    const addresses = ["127.0.0.1", ...lab.lab.hosts.map(({ address }) => address)];
+
+    await t.step("from every node to every address, whoever runs the task", async () => {
+      await lab.docker(
+        "h1",
+        ...["service", "create", "--detach", "--no-resolve-image", "--name", "web"],
+        ...["--replicas", "2", "--publish", "8080:80", "--publish", "9000", NETWORK_IMAGE],
+        ...["sh", "-c", SERVE],
+      );
+      await lab.converged("web", 2);
+      for (const { name } of lab.lab.hosts) {
+        for (const address of addresses) {
+          const served = await on(
+            lab,
+            name,
+            `for i in 1 2 3 4; do curl -sS -m 5 --retry 5 --retry-connrefused http://${address}:8080/; done`,
+          );
+          assert.equal(distinct(served).size, 2, `${name} at ${address}: ${served}`);
+        }
+      }
+      const ports = await lab.fleet("h1", "service", "ls", "--format", "{{.Ports}}");
+      assert.equal(ports.trim(), "*:8080->80/tcp, *:30000->9000/tcp");
+    });
+
+    await t.step("taken and own ports are refused, naming who has them", async () => {
+      const refused = async (port: string, sentence: RegExp) => {
+        const { code, stderr } = await lab.tryDocker("h1", [
+          ...["service", "create", "--detach", "--no-resolve-image", "--publish", port],
+          NETWORK_IMAGE,
+        ]);
+        assert.notEqual(code, 0);
+        assert.match(stderr, sentence);
+      };
+      await refused("8080:81", /port '8080' is already in use by service 'web'/);
+      await refused("2377:80", /port '2377' is the managers' own/);
+    });
+
+    await t.step("a rolling update, starting first, fails no request", async () => {
+      const stop = new AbortController();
+      let [good, bad] = [0, 0];
+      const load = lab.lab.hosts.map(async ({ name, address }) => {
+        while (!stop.signal.aborted) {
+          const { stdout } = await lab.host(name).exec([
+            "sh",
+            "-c",
+            `for i in $(seq 20); do curl -sS -o /dev/null -m 5 -w '%{http_code}\\n' http://${address}:8080/ 2>&1; done`,
+          ]);
+          for (const line of stdout.trim().split("\n")) line === "200" ? good++ : bad++;
+        }
+      });
+      // Health gates the new task: it is sent nothing before its server listens.
+      await lab.docker(
+        "h1",
+        ...["service", "update", "--detach=false", "--quiet", "--no-resolve-image", "--force"],
+        ...["--update-order", "start-first", "--update-parallelism", "1"],
+        ...["--health-cmd", "curl -sf http://127.0.0.1/", "--health-interval", "300ms", "web"],
+      );
+      stop.abort();
+      await Promise.all(load);
+      assert.equal(bad, 0, `${good} good, ${bad} bad`);
+      assert(good >= 100, `${good} requests`);
+    });
+
+    await t.step("a new node answers, and one without tasks does", async () => {
+      await lab.docker(
+        "h1",
+        "service",
+        "update",
+        "--detach",
+        "--constraint-add",
+        "node.hostname==h3",
+        "web",
+      );
+      await until(
+        "all on h3",
+        async () =>
+          (await lab.containers("web")).every(({ host }) => host === "h3") &&
+          (await lab.running("web")).length === 2,
+        60_000,
+      );
+      await until("h1 is served from h3", async () => {
+        const served = await on(
+          lab,
+          "h1",
+          "for i in 1 2 3 4; do curl -s -m 5 http://127.0.0.1:8080/; done",
+        );
+        return distinct(served).size === 2;
+      });
+    });
+
+    await t.step("docker stack deploy: networks, names, ports, prune, rm", async () => {
+      const file = `version: "3.8"
+services:
+  db:
+    image: ${NETWORK_IMAGE}
+    command: sh -c "echo data >/www/index.html; exec httpd -f -p 5432 -h /www"
+    networks: [back]
+  app:
+    image: ${NETWORK_IMAGE}
+    command: sh -c "while ! curl -sf -m 2 http://db:5432/ >/www/index.html; do sleep 0.2; done; exec httpd -f -p 80 -h /www"
+    networks: [back, default]
+    ports: ["8081:80"]
+    deploy: {replicas: 2}
+networks:
+  back: {}
+`;
+      const deployed = await lab.tryDocker(
+        "h1",
+        ["stack", "deploy", "--resolve-image", "never", "-c", "-", "shop"],
+        file,
+      );
+      assert.equal(deployed.code, 0, deployed.stderr);
+      await until(
+        "the app serves what the database has",
+        async () =>
+          (await lab.host("h2").exec(["curl", "-s", "-m", "2", "http://127.0.0.1:8081/"]))
+            .stdout ===
+            "data\n",
+        60_000,
+      );
+      await until(
+        "both replicas",
+        async () => /shop_app .*2\/2/.test(await lab.docker("h1", "stack", "services", "shop")),
+      );
+      assert.match(await lab.docker("h1", "network", "ls"), /shop_back\s+overlay\s+swarm/);
+      await lab.docker("h1", "stack", "rm", "shop");
+      await until(
+        "the stack's networks are gone",
+        async () => !/shop/.test(await lab.docker("h1", "network", "ls")),
+      );
+    });
+
+    await t.step("a port that nobody publishes any more is closed", async () => {
+      await lab.fleet("h1", "service", "rm", "web");
+      await until(
+        "closed",
+        async () =>
+          (await lab.host("h2").exec(["curl", "-s", "-m", "2", "http://127.0.0.1:8080/"])).code !==
+            0,
+      );
+    });
+  });
+});
