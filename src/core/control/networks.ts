@@ -5,8 +5,9 @@ import { isOverlay, OPTION, withoutLength } from "../../model/network.ts";
 import type { Network, NetworkSpec } from "../../model/network.ts";
 import { nodeName } from "../../model/node.ts";
 import { ingressPorts } from "../../model/service.ts";
-import { isTerminal } from "../../model/task_state.ts";
+import { compareStates, isTerminal } from "../../model/task_state.ts";
 import { taskName } from "../../model/task.ts";
+import type { Task } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
 import { AddressPool } from "../allocator/address_pool.ts";
 import { chooseSubnet, chooseVni } from "../allocator/subnets.ts";
@@ -143,18 +144,24 @@ export function networkUsers(view: View, networkId: string): string[] {
   }
   const others = new Set<string>();
   for (const task of view.all("task")) {
-    if (isTerminal(task.Status.State)) continue;
+    if (isTerminal(task.Status.State) || isGoing(view, task)) continue;
     if (!task.NetworksAttachments?.some(({ NetworkID }) => NetworkID === networkId)) continue;
     const name = `service ${task.ServiceAnnotations?.Name ?? ""}`;
     if (services.has(name)) continue;
     if (task.ServiceID !== undefined) {
-      others.add(`task ${taskName(task)}, which is still stopping`);
+      others.add(`task ${taskName(task)}`);
       continue;
     }
     const node = view.get("node", task.NodeID ?? "");
     others.add(`container ${task.Name ?? task.ID} on ${node ? nodeName(node) : task.NodeID}`);
   }
   return [...[...services].sort(), ...[...others].sort()];
+}
+
+/** What stops holds nothing up: its node keeps its part of the network until the container is gone. */
+function isGoing(view: View, { DesiredState, ServiceID }: Task): boolean {
+  return compareStates(DesiredState, "running") > 0 ||
+    (ServiceID !== undefined && view.get("service", ServiceID) === undefined);
 }
 
 /**
