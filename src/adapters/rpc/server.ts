@@ -198,7 +198,7 @@ class RpcServer implements RpcListener {
     const certificate = socket.getPeerCertificate();
     if (certificate?.subject === undefined) return { role: "anonymous" };
     if (!socket.authorized) {
-      return `its certificate is not valid in this cluster (${socket.authorizationError})`;
+      return `its certificate is not valid in this cluster, or not by this machine's clock (${socket.authorizationError})`;
     }
     const peer = identify(certificate, this.#clock.now());
     if (typeof peer === "string") return peer;
