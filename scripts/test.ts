@@ -21,7 +21,14 @@ const STEPS: readonly Step[] = [
   {
     name: "tests on real engines",
     args: ["test", "-A", "--quiet", "--no-check", "--unstable-http", "tests/lab"],
-    deadlineSeconds: 900,
+    deadlineSeconds: 1_500,
+    tests: true,
+    live: true,
+  },
+  {
+    name: "tests in virtual machines",
+    args: ["test", "-A", "--quiet", "--no-check", "--unstable-http", "tests/vm"],
+    deadlineSeconds: 1_200,
     tests: true,
     live: true,
   },

@@ -7,6 +7,7 @@ import { apiPath } from "./front/route_choice.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { fileObjectRoutes } from "./routes/file_objects.ts";
 import { attachmentRoutes } from "./routes/attachments.ts";
+import { logRoutes } from "./routes/logs.ts";
 import { networkRoutes } from "./routes/networks.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { serviceRoutes } from "./routes/services.ts";
@@ -35,6 +36,7 @@ export function createApp(
   attachmentRoutes(app, backend, engine);
   networkRoutes(app, backend, engine);
   swarmRoutes(app, backend);
+  logRoutes(app, backend);
   nodeRoutes(app, backend);
   serviceRoutes(app, backend);
   fileObjectRoutes(app, backend, "secret");

@@ -74,6 +74,15 @@ export interface Backend {
     args: ControlArgs<M>,
     signal?: AbortSignal,
   ): Promise<ControlResult<M>>;
+  /**
+   * Asks the engine of the node that runs a task about its container: `logs?…`, `json`, `top`, `stats?…`.
+   * @throws FleetError not-found, unavailable naming the node, timeout
+   */
+  askTask(taskId: string, path: string, signal: AbortSignal): Promise<{
+    readonly status: number;
+    readonly contentType: string;
+    readonly body: AsyncIterable<Uint8Array>;
+  }>;
   /** Every change applied on this manager; the function returned ends it. */
   watch(listener: (changes: readonly Applied[]) => void): () => void;
   /** fleet's own additions to Docker's API, served under /fleet/. */

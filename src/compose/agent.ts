@@ -8,6 +8,7 @@ import { settingsLogLevel } from "./settings_file.ts";
 import * as certificates from "../adapters/crypto/certificates.ts";
 import { DnsServer } from "../adapters/dns/server.ts";
 import { HostResolvers } from "../adapters/dns/host_resolvers.ts";
+import { containerReader } from "../adapters/docker/container_reader.ts";
 import { Engine, socketPath } from "../adapters/docker/engine.ts";
 import { checkEngine, DockerExecutor } from "../adapters/docker/executor.ts";
 import { TaskFiles } from "../adapters/docker/task_files.ts";
@@ -225,6 +226,7 @@ async function startAgent(
     random: realRandom,
     logger: logger.with({ node: host.nodeId }),
     networks: networks.sync,
+    reader: containerReader(engine),
     onSession: (session) => host.onSession(session),
   });
   await agent.start();

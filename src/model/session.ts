@@ -31,7 +31,15 @@ export type FromDispatcher =
   }
   /** Acknowledges status messages up to and including the nth of this session. */
   | { readonly type: "ack"; readonly count: number }
-  | { readonly type: "assignments"; readonly assignments: Assignments };
+  | { readonly type: "assignments"; readonly assignments: Assignments }
+  /** A manager asks something of a task's container; the answer comes on a stream of its own. */
+  | {
+    readonly type: "question";
+    readonly requestId: string;
+    readonly taskId: string;
+    /** `logs?…`, `json`, `top`, `stats?…`. */
+    readonly path: string;
+  };
 
 /**
  * What the node shall do. The first message of a session is `complete`; later ones are differences and

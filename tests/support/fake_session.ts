@@ -32,6 +32,10 @@ export class FakeDispatcher implements SessionOpener {
 }
 
 export class FakeSession implements OpenSession {
+  answer(): never {
+    throw new Error("nobody asks this session");
+  }
+
   readonly received: FromAgent[] = [];
   readonly #queue: FromDispatcher[] = [];
   #wake: () => void = () => {};

@@ -93,6 +93,7 @@ export class Engine implements EngineApi {
     init: {
       readonly method: string;
       readonly headers?: Record<string, string>;
+      readonly body?: string;
       readonly signal?: AbortSignal;
     },
   ): Promise<Response> {

@@ -7,6 +7,9 @@ import type { Random } from "../../base/random.ts";
 import type { Executor } from "../../core/task/controller.ts";
 import type { Assignments, FromAgent, FromDispatcher } from "../../model/session.ts";
 import { EngineWatch } from "./engine_watch.ts";
+import type { RpcStream } from "../rpc.ts";
+import { Questions } from "./questions.ts";
+import type { ContainerReader } from "./questions.ts";
 import { StatusReporter } from "./status_reporter.ts";
 import type { TaskStore } from "./task_store.ts";
 import { Worker } from "./worker.ts";
@@ -17,6 +20,8 @@ export interface OpenSession {
   send(message: FromAgent): Promise<void>;
   /** Ends, or throws, when the session is over. */
   readonly messages: AsyncIterable<FromDispatcher>;
+  /** A stream of its own for the answer to a question. */
+  answer(requestId: string): RpcStream;
   close(): void;
 }
 
@@ -48,6 +53,8 @@ export interface AgentOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly networks?: AgentNetworks;
+  /** Reads for managers; without it their questions are refused. */
+  readonly reader?: ContainerReader;
   readonly onSession: (session: Extract<FromDispatcher, { type: "session" }>) => void;
 }
 
@@ -71,12 +78,22 @@ export class Agent {
   readonly worker: Worker;
   readonly #options: AgentOptions;
   readonly #reporter: StatusReporter;
+  readonly #questions: Questions | undefined;
   #group: Group | undefined;
 
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#reporter = new StatusReporter(options.clock);
     const { executor, store, clock, logger } = options;
+    const { reader } = options;
+    if (reader) {
+      this.#questions = new Questions({
+        reader,
+        containerOf: (id) =>
+          this.worker.localTasks().find(({ taskId }) => taskId === id)?.containerId,
+        logger,
+      });
+    }
     this.worker = new Worker({
       executor,
       store,
@@ -210,6 +227,10 @@ export class Agent {
           break;
         case "ack":
           this.#reporter.acknowledged(message.count);
+          break;
+        case "question":
+          // Not awaited: an answer may take as long as somebody follows a log. It never throws.
+          void this.#questions?.answer(message, () => session.answer(message.requestId));
           break;
         case "assignments":
           if (!this.worker.apply(message.assignments)) {

@@ -19,6 +19,8 @@ import type { FromAgent, FromDispatcher } from "../../model/session.ts";
 import type { Applied, Change } from "../../model/view.ts";
 import type { RpcContext, RpcStream } from "../rpc.ts";
 import { ingressPorts } from "../../model/service.ts";
+import type { TaskAnswer, TaskQuestion } from "../task_answer.ts";
+import { AskedTasks } from "./asked_tasks.ts";
 import type { LeaderWork } from "./leader_work.ts";
 import { isLostRace, runControlLoop } from "./control_loop.ts";
 import type { Reconciler } from "./control_loop.ts";
@@ -50,6 +52,7 @@ const ASSIGNMENT_DELAY_MS = 5;
 
 /** All that the leader runs for the cluster: the control loops and the agents' sessions. */
 export class ClusterWork implements LeaderWork {
+  readonly #asked: AskedTasks;
   readonly #options: ClusterWorkOptions;
   readonly #sessions = new Sessions();
   readonly #connected = new Map<string, AgentSession>();
@@ -58,6 +61,7 @@ export class ClusterWork implements LeaderWork {
 
   constructor(options: ClusterWorkOptions) {
     this.#options = options;
+    this.#asked = new AskedTasks(options.clock, () => newId(options.random));
   }
 
   start(group: Group): void {
@@ -90,6 +94,16 @@ export class ClusterWork implements LeaderWork {
       }
       this.#connected.clear();
     }, { once: true });
+  }
+
+  ask(question: TaskQuestion, signal: AbortSignal): Promise<TaskAnswer> {
+    const send = (nodeId: string, requestId: string) =>
+      this.#connected.get(nodeId)?.ask({ ...question, requestId }) ?? false;
+    return this.#asked.ask(this.#options.store, question, send, signal);
+  }
+
+  serveAnswer(stream: RpcStream, context: RpcContext): Promise<void> {
+    return this.#asked.serve(stream, context);
   }
 
   async serveSession(stream: RpcStream, context: RpcContext): Promise<void> {
@@ -315,6 +329,13 @@ class AgentSession {
     if (text === this.#told) return;
     this.#told = text;
     this.#send(message);
+  }
+
+  /** Whether the question could be sent. */
+  ask(question: TaskQuestion & { readonly requestId: string }): boolean {
+    if (this.#ended || !this.open) return false;
+    this.#send({ type: "question", ...question });
+    return true;
   }
 
   /** Whether the node was told of one of these networks, or of any. */

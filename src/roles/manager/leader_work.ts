@@ -1,5 +1,6 @@
 import type { Group } from "../../base/group.ts";
 import type { RpcContext, RpcStream } from "../rpc.ts";
+import type { TaskAnswer, TaskQuestion } from "../task_answer.ts";
 
 /** What only the leader runs. It is made anew for each time of leading. */
 export interface LeaderWork {
@@ -7,4 +8,8 @@ export interface LeaderWork {
   start(group: Group): void;
   /** Serves one agent's session until it ends. */
   serveSession(stream: RpcStream, context: RpcContext): Promise<void>;
+  /** Asks the node that runs a task. */
+  ask(question: TaskQuestion, signal: AbortSignal): Promise<TaskAnswer>;
+  /** Takes a node's answer to such a question. */
+  serveAnswer(stream: RpcStream, context: RpcContext): Promise<void>;
 }

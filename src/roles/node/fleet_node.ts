@@ -36,13 +36,11 @@ import { foundCluster } from "./founding.ts";
 import { joinCluster } from "./joining.ts";
 import { leaveCluster, refuseLeave } from "./leaving.ts";
 import { registerManagerRoutes } from "./manager_routes.ts";
+import { NOT_A_MANAGER, WORKER } from "./sentences.ts";
+import type { TaskAnswer } from "../task_answer.ts";
+import { askTask } from "./task_questions.ts";
 import type { NodeListener } from "./ports.ts";
 import { Renewal } from "./renewal.ts";
-
-const NOT_A_MANAGER =
-  'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
-const WORKER =
-  "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.";
 
 interface Running {
   identity: Identity;
@@ -341,6 +339,10 @@ export class FleetNode implements Backend {
     signal?: AbortSignal,
   ): Promise<ControlResult<M>> {
     return await this.#manager().call(method, args, signal);
+  }
+
+  askTask(taskId: string, path: string, signal: AbortSignal): Promise<TaskAnswer> {
+    return askTask(this.#manager(), this.#running!.dialer, { taskId, path }, signal);
   }
 
   watch(listener: (changes: readonly Applied[]) => void): () => void {

@@ -7,6 +7,7 @@ import { admit, decodeIssueRequest, renew } from "../manager/certificate_authori
 import type { IssueRequest } from "../manager/certificate_authority.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RouteTable, RpcContext } from "../rpc.ts";
+import { registerQuestionRoutes } from "./task_questions.ts";
 import { assertManager } from "./admission.ts";
 import type { Trust } from "./ports.ts";
 
@@ -72,6 +73,8 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
     if (!work) throw new FleetError("unavailable", "this manager does not lead");
     await work.serveSession(stream, context);
   });
+
+  registerQuestionRoutes(table, manager);
 
   table.route("raft.join", managers, (body, context) => joinRaft(manager(), body, context));
   table.route("raft.leave", managers, async (_body, context) => {

@@ -6,6 +6,8 @@ import type { RpcCaller, RpcDialer, RpcStream } from "../rpc.ts";
 export interface OpenSession {
   send(message: FromAgent): Promise<void>;
   readonly messages: AsyncIterable<FromDispatcher>;
+  /** A stream of its own for the answer to a question. */
+  answer(requestId: string): RpcStream;
   close(): void;
 }
 
@@ -71,6 +73,7 @@ function session(caller: RpcCaller, signal: AbortSignal): OpenSession {
   const stream: RpcStream = caller.open("dispatcher.session", {}, { signal });
   return {
     send: (message) => stream.send(message),
+    answer: (requestId) => caller.open("tasks.answer", { requestId }, { signal }),
     messages: stream as AsyncIterable<FromDispatcher>,
     close: () => {
       stream.cancel("the agent ends its session");

@@ -1,0 +1,62 @@
+import { FleetError, messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import type { RpcStream } from "../rpc.ts";
+import { sendAnswer } from "../task_answer.ts";
+import type { TaskAnswer } from "../task_answer.ts";
+
+/** Reads from the node's engine; `src/adapters/docker` implements it. */
+export interface ContainerReader {
+  read(target: string, signal: AbortSignal): Promise<TaskAnswer>;
+}
+
+export interface QuestionsOptions {
+  readonly reader: ContainerReader;
+  /** The container of a task that is assigned to this node. */
+  readonly containerOf: (taskId: string) => string | undefined;
+  readonly logger: Logger;
+}
+
+/** Answers under way at once; followed logs stay long. */
+const MAX_ANSWERS = 256;
+/** Nothing but reading, and nothing but containers of tasks: a manager is no root on this node. */
+const ALLOWED = /^(logs|json|top|stats)(\?[\w=&.%:+,-]*)?$/;
+
+/** Answers what managers ask of the containers of this node's tasks. */
+export class Questions {
+  readonly #options: QuestionsOptions;
+  #underWay = 0;
+
+  constructor(options: QuestionsOptions) {
+    this.#options = options;
+  }
+
+  /** Answers one question on a stream of its own; a failure is told there and ends nothing else. */
+  async answer(
+    question: { readonly taskId: string; readonly path: string },
+    open: () => RpcStream,
+  ): Promise<void> {
+    const stream = open();
+    const { reader, containerOf, logger } = this.#options;
+    this.#underWay++;
+    try {
+      if (this.#underWay > MAX_ANSWERS) {
+        throw new FleetError("unavailable", "this node answers too many questions at once");
+      }
+      const container = containerOf(question.taskId);
+      if (container === undefined) {
+        throw new FleetError("not-found", `task ${question.taskId} has no container on this node`);
+      }
+      if (!ALLOWED.test(question.path)) {
+        throw new FleetError("forbidden", `"${question.path}" is nothing that a node answers`);
+      }
+      const answer = await reader.read(`/containers/${container}/${question.path}`, stream.signal);
+      await sendAnswer(stream, answer);
+    } catch (error) {
+      logger.log("debug", "a question was not answered", { error: messageOf(error) });
+      const kind = error instanceof FleetError ? error.kind : "internal";
+      stream.cancel(messageOf(error), kind);
+    } finally {
+      this.#underWay--;
+    }
+  }
+}

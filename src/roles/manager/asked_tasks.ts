@@ -1,0 +1,99 @@
+import type { Clock } from "../../base/clock.ts";
+import { FleetError } from "../../base/errors.ts";
+import { nodeName } from "../../model/node.ts";
+import type { View } from "../../model/view.ts";
+import type { RpcContext, RpcStream } from "../rpc.ts";
+import { receiveAnswer } from "../task_answer.ts";
+import type { TaskAnswer, TaskQuestion } from "../task_answer.ts";
+
+/** A node that is there begins to answer within this. */
+const ANSWER_TIMEOUT_MS = 5_000;
+/** Questions that no node has begun to answer. */
+const MAX_WAITING = 4_096;
+
+interface Waiting {
+  readonly nodeId: string;
+  readonly resolve: (stream: RpcStream) => void;
+  readonly done: Promise<void>;
+}
+
+/** The leader's end of questions to nodes: the question goes by the session, the answer on its own stream. */
+export class AskedTasks {
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #clock: Clock;
+  readonly #newId: () => string;
+
+  constructor(clock: Clock, newId: () => string) {
+    this.#clock = clock;
+    this.#newId = newId;
+  }
+
+  /** @throws FleetError not-found, unavailable (naming the node), timeout, or the node's own */
+  async ask(
+    view: View,
+    { taskId, path }: TaskQuestion,
+    send: (nodeId: string, requestId: string) => boolean,
+    signal: AbortSignal,
+  ): Promise<TaskAnswer> {
+    const task = view.get("task", taskId);
+    if (!task) throw new FleetError("not-found", `task ${taskId} not found`);
+    const node = view.get("node", task.NodeID ?? "");
+    if (!node) throw new FleetError("unavailable", `task ${taskId} is on no node`);
+    if (this.#waiting.size >= MAX_WAITING) {
+      throw new FleetError("unavailable", "too many questions wait for nodes");
+    }
+    const requestId = this.#newId();
+    const finished = Promise.withResolvers<void>();
+    try {
+      const stream = await new Promise<RpcStream>((resolve, reject) => {
+        const name = nodeName(node);
+        this.#waiting.set(requestId, { nodeId: node.ID, resolve, done: finished.promise });
+        this.#clock.after(
+          ANSWER_TIMEOUT_MS,
+          () => reject(new FleetError("timeout", `node ${name} does not answer`)),
+        );
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+        if (!send(node.ID, requestId)) {
+          reject(
+            new FleetError(
+              "unavailable",
+              `node ${name} is not connected (${path.split("?")[0]} of task ${taskId})`,
+            ),
+          );
+        }
+      });
+      const onAbort = () => stream.cancel("the reader has gone");
+      signal.addEventListener("abort", onAbort, { once: true });
+      const answer = await receiveAnswer(stream);
+      return { ...answer, body: untilOver(answer.body, () => finished.resolve()) };
+    } catch (error) {
+      finished.resolve();
+      throw error;
+    } finally {
+      this.#waiting.delete(requestId);
+    }
+  }
+
+  /** The stream on which a node answers; it lives until the answer is read. */
+  async serve(stream: RpcStream, { peer }: RpcContext): Promise<void> {
+    const { requestId = "" } = stream.meta as { requestId?: string };
+    const waiting = this.#waiting.get(requestId);
+    if (!waiting || peer.role === "anonymous" || peer.nodeId !== waiting.nodeId) {
+      throw new FleetError("not-found", "nobody waits for this answer any more");
+    }
+    this.#waiting.delete(requestId);
+    waiting.resolve(stream);
+    await waiting.done;
+  }
+}
+
+async function* untilOver(
+  body: AsyncIterable<Uint8Array>,
+  over: () => void,
+): AsyncIterable<Uint8Array> {
+  try {
+    yield* body;
+  } finally {
+    over();
+  }
+}

@@ -1,0 +1,62 @@
+import { FleetError } from "../../base/errors.ts";
+import type { Manager } from "../manager/manager.ts";
+import type { RouteTable, RpcDialer } from "../rpc.ts";
+import { receiveAnswer, sendAnswer } from "../task_answer.ts";
+import type { TaskAnswer, TaskQuestion } from "../task_answer.ts";
+import { assertManager } from "./admission.ts";
+
+/** Asks the node that runs a task, through the leader, with whom every node has a session. */
+export async function askTask(
+  manager: Manager,
+  dialer: RpcDialer,
+  question: TaskQuestion,
+  signal: AbortSignal,
+): Promise<TaskAnswer> {
+  const { leaderWork } = manager;
+  if (leaderWork) return await leaderWork.ask(question, signal);
+  const leader = manager.members().find((member) => member.leader);
+  if (!leader) throw new FleetError("unavailable", manager.noLeaderSentence());
+  const caller = await dialer.connect(leader.addr, { expectNodeId: leader.nodeId, signal });
+  try {
+    const stream = caller.open("tasks.ask", question, { signal });
+    await stream.end();
+    const answer = await receiveAnswer(stream);
+    return { ...answer, body: closing(answer.body, () => caller.close()) };
+  } catch (error) {
+    caller.close();
+    throw error;
+  }
+}
+
+async function* closing(
+  body: AsyncIterable<Uint8Array>,
+  close: () => void,
+): AsyncIterable<Uint8Array> {
+  try {
+    yield* body;
+  } finally {
+    close();
+  }
+}
+
+/** The leader's routes for questions: of other managers, and for the answers of nodes. */
+export function registerQuestionRoutes(table: RouteTable, manager: () => Manager): void {
+  const work = () => {
+    const { leaderWork } = manager();
+    if (!leaderWork) throw new FleetError("unavailable", "this manager does not lead");
+    return leaderWork;
+  };
+  table.streamRoute("tasks.ask", { roles: ["manager"] }, async (stream, { peer }) => {
+    assertManager(manager(), peer);
+    const { taskId, path } = stream.meta as Partial<TaskQuestion>;
+    if (typeof taskId !== "string" || typeof path !== "string") {
+      throw new FleetError("invalid", "a question needs a task and a path");
+    }
+    await sendAnswer(stream, await work().ask({ taskId, path }, stream.signal));
+  });
+  table.streamRoute(
+    "tasks.answer",
+    { roles: ["worker", "manager"] },
+    (stream, context) => work().serveAnswer(stream, context),
+  );
+}

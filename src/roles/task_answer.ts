@@ -1,0 +1,59 @@
+import { FleetError } from "../base/errors.ts";
+import type { RpcStream } from "./rpc.ts";
+
+/** A question about one task's container, for the engine of the node that runs it. */
+export interface TaskQuestion {
+  readonly taskId: string;
+  /** What of the container, with its query: `logs?stdout=1`, `json`, `top`, `stats?stream=0`. */
+  readonly path: string;
+}
+
+/** The engine's answer, as it comes. */
+export interface TaskAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** Bytes of one message; what is longer goes in pieces. */
+const PIECE_BYTES = 32 * 1024;
+
+/** Sends an answer: head, then pieces of the body in base64. Waits for a reader who is slow. */
+export async function sendAnswer(stream: RpcStream, answer: TaskAnswer): Promise<void> {
+  await stream.send({ status: answer.status, contentType: answer.contentType });
+  for await (const chunk of answer.body) {
+    for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
+      await stream.send({ data: chunk.subarray(at, at + PIECE_BYTES).toBase64() });
+    }
+  }
+  await stream.end();
+}
+
+/** Reads what {@link sendAnswer} sends. @throws FleetError of the sender */
+export async function receiveAnswer(stream: RpcStream): Promise<TaskAnswer> {
+  const messages = stream[Symbol.asyncIterator]();
+  const first = await messages.next();
+  const head = first.value as { status?: unknown; contentType?: unknown } | undefined;
+  if (first.done || typeof head?.status !== "number" || typeof head.contentType !== "string") {
+    throw new FleetError("unavailable", "the node ended its answer before it began");
+  }
+  return { status: head.status, contentType: head.contentType, body: pieces(messages, stream) };
+}
+
+async function* pieces(
+  messages: AsyncIterator<unknown>,
+  stream: RpcStream,
+): AsyncIterable<Uint8Array> {
+  let over = false;
+  try {
+    for (;;) {
+      const next = await messages.next();
+      if (next.done) return void (over = true);
+      const { data } = next.value as { data?: unknown };
+      if (typeof data !== "string") throw new FleetError("invalid", "a piece without data");
+      yield Uint8Array.fromBase64(data);
+    }
+  } finally {
+    if (!over) stream.cancel("the reader has gone");
+  }
+}

@@ -1,0 +1,126 @@
+/** Logs of services from all nodes, by the stock client and by fleet's, on three real hosts. */
+import assert from "node:assert/strict";
+import { until } from "../../src/adapters/lab_hosts/process.ts";
+import { withFleetLab } from "../support/fleet_lab.ts";
+import { BINARY } from "../support/fleet_lab.ts";
+
+const TALK = "i=0; while [ $i -lt 20 ]; do i=$((i+1)); echo line $i; echo wrong $i >&2; done; " +
+  "while true; do sleep 1; echo tick; done";
+
+Deno.test("logs of all nodes", async (t) => {
+  await withFleetLab("logs", 3, async (lab) => {
+    await lab.form({ managers: 2 });
+    const create = ["service", "create", "--detach", "--no-resolve-image"];
+    await lab.docker(
+      "h1",
+      ...create,
+      "--name",
+      "talk",
+      "--mode",
+      "global",
+      "busybox:latest",
+      "sh",
+      "-c",
+      TALK,
+    );
+    await lab.converged("talk", 3);
+
+    await t.step(
+      "the stock client shows each task's lines, both streams, and whose they are",
+      async () => {
+        await until(
+          "all have spoken",
+          async () =>
+            (await lab.tryDocker("h1", ["service", "logs", "talk"])).stdout.split("\n")
+              .filter((line) => /line 20$/.test(line)).length === 3,
+        );
+        const { stdout, stderr } = await lab.tryDocker("h1", ["service", "logs", "talk"]);
+        for (const host of ["h1", "h2", "h3"]) {
+          assert.match(
+            stdout,
+            new RegExp(
+              `talk\\.0\\.\\w+@${host}\\s+\\| line 1\\n|talk\\..*@${host}\\s+\\| line 1\\n`,
+            ),
+          );
+          assert.match(stderr, new RegExp(`@${host}\\s+\\| wrong 20\\n`));
+        }
+        const times = (await lab.docker("h1", "service", "logs", "-t", "talk")).trim().split("\n")
+          .map((line) => line.split(" ")[0]!);
+        assert.deepEqual(times, times.toSorted(), "by time, over all nodes");
+      },
+    );
+
+    await t.step(
+      "--tail counts over all tasks; a follower answers as the leader does",
+      async () => {
+        const tail = async (
+          host: string,
+        ) => (await lab.tryDocker(host, ["service", "logs", "--tail", "4", "--raw", "talk"]));
+        for (const host of ["h1", "h2"]) {
+          const { stdout, stderr } = await tail(host);
+          assert.equal((stdout + stderr).trim().split("\n").length, 4, stdout + stderr);
+        }
+        assert.match(await lab.fleet("h2", "service", "logs", "--tail", "3", "talk"), /talk/);
+      },
+    );
+
+    await t.step("one task by its id", async () => {
+      const [task] = await lab.running("talk");
+      const said = await lab.docker("h1", "service", "logs", "--raw", task!.ID);
+      assert.equal(said.split("\n").filter((line) => line === "line 1").length, 1);
+    });
+
+    await t.step("following goes on with the task that replaces a killed one", async () => {
+      const follow = new Deno.Command(BINARY, {
+        args: ["service", "logs", "--follow", "--tail", "1", "talk"],
+        env: lab.host("h1").env(),
+        stdin: "null",
+        stdout: "piped",
+        stderr: "null",
+      }).spawn();
+      const reader = follow.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      let seen = "";
+      const upTo = async (what: RegExp) => {
+        while (!what.test(seen)) {
+          const { value, done } = await reader.read();
+          assert(!done, `the stream ended before ${what}: ${seen}`);
+          seen += value;
+        }
+      };
+      await upTo(/tick/);
+      const victim = (await lab.containers("talk")).find(({ host }) => host === "h3")!;
+      await lab.host("h3").docker(["kill", victim.id]);
+      seen = "";
+      // A fresh task begins with its first lines.
+      await upTo(/@h3.*line 1\n/);
+      follow.kill("SIGINT");
+      await reader.cancel();
+      await follow.status;
+    });
+
+    await t.step(
+      "a node that does not answer is named at the end, and holds nothing up",
+      async () => {
+        await lab.host("h3").link("down");
+        const started = performance.now();
+        const { stdout, stderr } = await lab.tryDocker("h1", [
+          "service",
+          "logs",
+          "--tail",
+          "2",
+          "talk",
+        ]);
+        assert((performance.now() - started) / 1000 < 12);
+        assert.match(stdout + stderr, /tick|line/);
+        assert.match(stderr, /incomplete log stream.*h3/s);
+        await lab.host("h3").link("up");
+      },
+    );
+
+    await t.step("wrong questions are refused in Docker's words", async () => {
+      const { code, stderr } = await lab.tryDocker("h1", ["service", "logs", "nope"]);
+      assert.notEqual(code, 0);
+      assert.match(stderr, /no such task or service: nope/);
+    });
+  });
+});
