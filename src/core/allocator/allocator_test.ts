@@ -1,0 +1,163 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import fc from "fast-check";
+import { MemoryStore } from "../store/memory_store.ts";
+import { Transaction } from "../store/transaction.ts";
+import type { Task } from "../../model/task.ts";
+import type { Change } from "../../model/view.ts";
+import { Allocator } from "./allocator.ts";
+
+const NOW = Date.UTC(2026, 0, 1);
+
+/** A store whose changes an allocator follows. */
+class World {
+  readonly store = new MemoryStore();
+  readonly allocator = new Allocator();
+  #next = 1;
+
+  constructor(subnet = "10.0.0.0/28") {
+    this.allocator.resync(this.store);
+    this.store.onApply((changes) => {
+      for (const change of changes) this.allocator.apply(change);
+    });
+    this.write((tx) => {
+      tx.create("network", {
+        ID: "net",
+        Spec: { Name: "back", Labels: {}, Driver: { Name: "overlay" } },
+        IPAMOptions: {
+          Config: [{ Subnet: subnet, Gateway: subnet.replace("0/", "1/").split("/")[0]! }],
+        },
+        VNI: 4096,
+      });
+    });
+  }
+
+  write(change: (tx: Transaction) => void): void {
+    const tx = new Transaction(this.store, NOW);
+    change(tx);
+    this.store.apply(this.store.index + 1, tx.changes());
+  }
+
+  allocate(): readonly Change[] {
+    const changes = this.allocator.allocate(this.store, NOW);
+    this.write((tx) => {
+      for (const change of changes) tx.perform(change);
+    });
+    return changes;
+  }
+
+  service(): string {
+    const ID = `s${this.#next++}`;
+    this.write((tx) =>
+      tx.create("service", {
+        ID,
+        Spec: { Name: ID, TaskTemplate: { Networks: [{ Target: "net" }] } },
+      })
+    );
+    return ID;
+  }
+
+  task(serviceId: string, NodeID?: string): string {
+    const ID = `t${this.#next++}`;
+    this.write((tx) =>
+      tx.create("task", {
+        ID,
+        ServiceID: serviceId,
+        Spec: {},
+        ...(NodeID === undefined ? {} : { NodeID }),
+        Status: { State: "new", Message: "created" },
+        DesiredState: "running",
+        NetworksAttachments: [{ NetworkID: "net", Name: "back" }],
+      })
+    );
+    return ID;
+  }
+
+  update(id: string, change: Partial<Task>): void {
+    this.write((tx) => tx.update("task", { ...tx.get("task", id)!, ...change }));
+  }
+
+  /** Every address in use, with who has it. */
+  held(): string[] {
+    const found: string[] = [];
+    for (const { ID, Endpoint } of this.store.all("service")) {
+      for (const { Addr } of Endpoint?.VirtualIPs ?? []) found.push(`${Addr} ${ID}`);
+    }
+    for (const { ID, Status, NetworksAttachments } of this.store.all("task")) {
+      if (Status.State === "failed") continue;
+      for (const { Addresses } of NetworksAttachments ?? []) {
+        for (const address of Addresses ?? []) found.push(`${address} ${ID}`);
+      }
+    }
+    const gateways = this.store.get("network", "net")?.Gateways ?? {};
+    for (const [node, address] of Object.entries(gateways)) found.push(`${address}/28 ${node}`);
+    return found;
+  }
+}
+
+Deno.test("allocator: a service gets a virtual address, its task one of its own, its node a gateway", () => {
+  const world = new World();
+  const service = world.service();
+  const task = world.task(service, "n1");
+  world.allocate();
+  deepStrictEqual(world.store.get("service", service)?.Endpoint?.VirtualIPs, [
+    { NetworkID: "net", Addr: "10.0.0.2/28" },
+  ]);
+  const allocated = world.store.get("task", task)!;
+  strictEqual(allocated.Status.State, "pending");
+  deepStrictEqual(allocated.NetworksAttachments?.[0]?.Addresses, ["10.0.0.3/28"]);
+  world.update(task, { Status: { ...allocated.Status, State: "assigned" } });
+  world.allocate();
+  deepStrictEqual(world.store.get("network", "net")?.Gateways, { n1: "10.0.0.4" });
+  world.update(task, { Status: { ...allocated.Status, State: "failed" } });
+  world.allocate();
+  deepStrictEqual(world.store.get("network", "net")?.Gateways, {});
+});
+
+Deno.test("allocator: when no address is left, the task says which network is full", () => {
+  const world = new World("10.0.0.0/29");
+  const service = world.service();
+  for (let i = 0; i < 5; i++) world.task(service);
+  world.allocate();
+  const waiting = [...world.store.all("task")].filter(({ Status }) => Status.State === "new");
+  strictEqual(waiting.length, 1);
+  match(
+    waiting[0]!.Status.Err ?? "",
+    /no address is left on network back .*all 5 of 10\.0\.0\.0\/29/,
+  );
+  strictEqual(world.allocator.nearlyFull(world.store).length, 1);
+  deepStrictEqual(world.allocate(), [], "the reason is written once");
+});
+
+Deno.test("allocator: whatever comes and goes, no address is twice, none leaks, a new leader agrees", () => {
+  const event = fc.record({
+    kind: fc.constantFrom("service", "task", "run", "end", "remove", "allocate"),
+    pick: fc.nat(),
+  });
+  fc.assert(fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+    const world = new World();
+    const pick = <T>(all: Iterable<T>, n: number): T | undefined => {
+      const list = [...all];
+      return list[n % Math.max(1, list.length)];
+    };
+    for (const { kind, pick: n } of events) {
+      const service = pick(world.store.all("service"), n);
+      const task = pick(world.store.all("task"), n);
+      if (kind === "service") world.service();
+      else if (kind === "task" && service) world.task(service.ID, `n${n % 3}`);
+      else if (kind === "run" && task?.Status.State === "pending") {
+        world.update(task.ID, { Status: { ...task.Status, State: "running" } });
+      } else if (kind === "end" && task && task.Status.State !== "failed") {
+        world.update(task.ID, { Status: { ...task.Status, State: "failed" } });
+      } else if (kind === "remove" && task) {
+        world.write((tx) => tx.remove("task", task.ID));
+      } else if (kind === "allocate") world.allocate();
+      deepStrictEqual(world.allocator.audit(world.store), []);
+      const addresses = world.held().map((line) => line.split("/")[0]!);
+      strictEqual(new Set(addresses).size, addresses.length, world.held().join(", "));
+      ok(!addresses.includes("10.0.0.1") && !addresses.includes("10.0.0.0"));
+    }
+    const other = new Allocator();
+    other.resync(world.store);
+    deepStrictEqual(other.usages(world.store), world.allocator.usages(world.store));
+  }));
+});

@@ -1,0 +1,138 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import fc from "fast-check";
+import { desiredState } from "./desired.ts";
+import type { NodeFacts } from "./desired.ts";
+import { nftRuleset } from "./nft_ruleset.ts";
+import type { ObservedState } from "./observed.ts";
+import { assume, describeOperation, planOperations } from "./operations.ts";
+import type { Picture } from "./picture.ts";
+
+const FACTS: NodeFacts = {
+  nodeId: "n1",
+  dataPathAddr: "192.168.1.1",
+  dataPathMtu: 1500,
+  apiPort: 2377,
+};
+
+const NOTHING: ObservedState = {
+  engineNetworks: [],
+  foreignNames: new Set(),
+  links: new Map(),
+  foreignVxlans: [],
+  addresses: new Map(),
+  neighbours: new Map(),
+  forwarding: new Map(),
+  ruleset: "",
+};
+
+/** `count` networks; on each a task here and one on n2, and a service of both with a published port. */
+function picture(count: number, ingress = -1): Picture {
+  const networks = new Map();
+  const endpoints = new Map();
+  const services = new Map();
+  for (let i = 0; i < count; i++) {
+    networks.set(`net${i}`, {
+      name: `name${i}`,
+      vni: 4096 + i,
+      port: 4789,
+      subnet: `10.0.${i}.0/24`,
+      gateway: `10.0.${i}.2`,
+      internal: false,
+      ...(i === ingress ? { ingress: true } : {}),
+      peers: [{ nodeId: "n2", addr: "192.168.1.2", gateway: `10.0.${i}.3` }],
+    });
+    for (const [at, nodeId] of ["n1", "n2"].entries()) {
+      endpoints.set(`t${i}${nodeId}`, {
+        nodeId,
+        serviceId: `s${i}`,
+        names: [],
+        addresses: [{ networkId: `net${i}`, address: `10.0.${i}.${10 + at}` }],
+        serving: true,
+      });
+    }
+    services.set(`s${i}`, {
+      name: `web${i}`,
+      networks: [{ networkId: `net${i}`, aliases: [], vip: `10.0.${i}.5` }],
+      ...(i === ingress ? { ports: [{ protocol: "tcp", published: 8080, target: 80 }] } : {}),
+    });
+  }
+  return { networks, endpoints, services };
+}
+
+Deno.test("network operations: from nothing to everything, then nothing is left to do", () => {
+  const desired = desiredState(picture(2), FACTS);
+  const { operations, problems } = planOperations(desired, NOTHING);
+  strictEqual(problems.size, 0);
+  const words = operations.map(describeOperation);
+  ok(words.includes("create engine network name0"));
+  ok(words.includes("add device flx-4096"));
+  ok(words.includes("add forwarding 02:42:0a:00:00:0b to 192.168.1.2 on flx-4096"));
+  deepStrictEqual(planOperations(desired, assume(desired, NOTHING)).operations, []);
+});
+
+Deno.test("network operations: whatever was there before, one pass ends where another has nothing to do", () => {
+  fc.assert(fc.property(
+    fc.integer({ min: 0, max: 4 }),
+    fc.integer({ min: 0, max: 4 }),
+    fc.subarray(["links", "addresses", "neighbours", "forwarding", "engineNetworks"] as const),
+    (before, now, lost) => {
+      const had = assume(desiredState(picture(before), FACTS), NOTHING);
+      const blank = Object.fromEntries(
+        lost.map((part) => [part, part === "engineNetworks" ? [] : new Map()]),
+      );
+      const desired = desiredState(picture(now), FACTS);
+      const observed: ObservedState = { ...had, ...blank };
+      const { operations } = planOperations(desired, observed);
+      deepStrictEqual(planOperations(desired, assume(desired, observed)).operations, []);
+      // What is wanted and was there untouched is not touched.
+      if (lost.length === 0) {
+        for (const operation of operations) {
+          if (!("network" in operation)) continue;
+          ok(Number(operation.network.slice(3)) >= before, describeOperation(operation));
+        }
+      }
+    },
+  ));
+});
+
+Deno.test("network operations: somebody else's device or network of that name is left alone and named", () => {
+  const desired = desiredState(picture(2), FACTS);
+  const { operations, problems } = planOperations(desired, {
+    ...NOTHING,
+    foreignNames: new Set(["name0"]),
+    foreignVxlans: [{ name: "vx9", vni: 4097, port: 4789 }],
+  });
+  deepStrictEqual(operations, []);
+  match(problems.get("net0") ?? "", /local network of that name; remove it/);
+  match(problems.get("net1") ?? "", /VNI 4097 is in use by device vx9/);
+});
+
+Deno.test("nftables: a virtual address and a published port reach the tasks that serve, and only those", () => {
+  const base = picture(1, 0);
+  const before = nftRuleset(desiredState(base, FACTS));
+  match(before, /ip daddr 10\.0\.0\.5 goto vip-10-0-0-5/);
+  match(before, /dnat to numgen inc mod 2 map \{ 0 : 10\.0\.0\.10, 1 : 10\.0\.0\.11 \}/);
+  match(before, /fib daddr type local tcp dport 8080 goto port-tcp-8080/);
+  match(before, /map \{ 0 : 10\.0\.0\.10 \. 80, 1 : 10\.0\.0\.11 \. 80 \}/);
+  const drained = {
+    ...base,
+    endpoints: new Map(
+      [...base.endpoints].map(([id, e]) => [id, { ...e, serving: e.nodeId === "n1" }]),
+    ),
+  };
+  const after = nftRuleset(desiredState(drained, FACTS));
+  match(after, /dnat to 10\.0\.0\.10:80/);
+  ok(!after.includes("10.0.0.11"));
+});
+
+Deno.test("nftables: the managers' port is never given away, and a hostile name stays a comment", () => {
+  const base = picture(1, 0);
+  const services = new Map([["s0", {
+    name: 'x"; flush ruleset; "',
+    networks: [{ networkId: "net0", aliases: [], vip: "10.0.0.5" }],
+    ports: [{ protocol: "tcp" as const, published: 2377, target: 80 }],
+  }]]);
+  const rules = nftRuleset(desiredState({ ...base, services }, FACTS));
+  ok(!rules.includes("port-tcp-2377"));
+  match(rules, /comment "x___flush_ruleset___"/);
+});
