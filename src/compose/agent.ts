@@ -18,6 +18,7 @@ import {
   lockDirectory,
   stateFiles,
 } from "../adapters/host/data_directory.ts";
+import { SealableFiles } from "../adapters/host/sealable_files.ts";
 import { processLogger } from "../adapters/host/logger.ts";
 import type { ProcessLogger } from "../adapters/host/logger.ts";
 import { realClock, realInterfaces, realRandom } from "../adapters/host/real_clock.ts";
@@ -157,12 +158,13 @@ function createNode(
   logger: Logger,
   onFatal: (error: unknown) => void,
 ): FleetNode {
-  const files = stateFiles(options.dataDir);
+  const files = new SealableFiles(stateFiles(options.dataDir));
   const raft = new RaftEndpoint({ clock: realClock, random: realRandom, logger });
   const logPath = raftPath(options.dataDir);
   return new FleetNode({
     build,
     files,
+    lock: files,
     trust,
     network: nodeNetwork(logger),
     interfaces: realInterfaces,
@@ -174,7 +176,7 @@ function createNode(
     tickMs: options.raftTickMs,
     listenAddr: options.listenAddr,
     openLog: (fresh) => {
-      const key = nodeDataKey(options.dataDir);
+      const key = nodeDataKey(files, options.dataDir);
       return fresh ? RaftLogStore.create(logPath, key) : RaftLogStore.open(logPath, key);
     },
     wipeLog: () => RaftLogStore.remove(logPath),
@@ -189,7 +191,7 @@ function createNode(
         logger,
         managers: () => manager.members().map(({ nodeId, addr }) => ({ nodeId, addr })),
       }),
-    startAgent: (host) => startAgent(host, options, engine, logger),
+    startAgent: (host) => startAgent(host, options, files, engine, logger),
     checkEngine: () => checkEngine(engine),
     onFatal,
   });
@@ -198,11 +200,12 @@ function createNode(
 async function startAgent(
   host: AgentHost,
   options: AgentOptions,
+  keys: SealableFiles,
   engine: Engine,
   logger: Logger,
 ): Promise<RunningAgent> {
   const path = workerPath(options.dataDir);
-  const store = WorkerTaskStore.open(path, nodeDataKey(options.dataDir));
+  const store = WorkerTaskStore.open(path, nodeDataKey(keys, options.dataDir));
   const folder = `${dirname(options.socket)}/fleet-tasks-${host.nodeId}`;
   const files: TaskFiles = new TaskFiles(folder, {
     secret: (id) => agent.worker.secret(id),
@@ -323,9 +326,9 @@ const raftPath = (dataDir: string) => `${dataDir}/raft.db`;
 const workerPath = (dataDir: string) => `${dataDir}/worker.db`;
 
 /** The key of this node's databases; made only where there is nothing yet that it would have to open. */
-function nodeDataKey(dataDir: string): Uint8Array {
+function nodeDataKey(files: SealableFiles, dataDir: string): Uint8Array {
   const mayCreate = !exists(raftPath(dataDir)) && !exists(workerPath(dataDir));
-  return dataKey(stateFiles(dataDir), { mayCreate });
+  return dataKey(files, { mayCreate });
 }
 
 function exists(path: string): boolean {

@@ -16,7 +16,6 @@ import type { Applied, View } from "../../model/view.ts";
 import { Manager } from "../manager/manager.ts";
 import type { MemoryStorage } from "../manager/member_memory.ts";
 import type { RaftLog } from "../manager/raft_runner.ts";
-import type { RpcDialer } from "../rpc.ts";
 import { resolveAdvertiseAddress, resolveListenAddress } from "./addresses.ts";
 import {
   forgetIdentity,
@@ -27,7 +26,7 @@ import {
 } from "./identity.ts";
 import type { Identity } from "./identity.ts";
 import { checkAvailability, refusal } from "./admission.ts";
-import type { FleetNodeOptions, RunningAgent } from "./node_options.ts";
+import type { FleetNodeOptions } from "./node_options.ts";
 
 export type { AgentHost, FleetNodeOptions, RunningAgent } from "./node_options.ts";
 import { dropOtherManagers, forceNewCluster } from "../manager/force_new_cluster.ts";
@@ -36,25 +35,12 @@ import { foundCluster } from "./founding.ts";
 import { joinCluster } from "./joining.ts";
 import { leaveCluster, refuseLeave } from "./leaving.ts";
 import { registerManagerRoutes } from "./manager_routes.ts";
-import { NOT_A_MANAGER, WORKER } from "./sentences.ts";
+import { LOCKED, NOT_A_MANAGER, WORKER } from "./sentences.ts";
+import { followUnlockKey, unlockKeys } from "./autolock.ts";
+import type { Running } from "./running.ts";
 import type { TaskAnswer } from "../task_answer.ts";
 import { askTask } from "./task_questions.ts";
-import type { NodeListener } from "./ports.ts";
 import { Renewal } from "./renewal.ts";
-
-interface Running {
-  identity: Identity;
-  readonly credentials: HeldCredentials;
-  readonly dialer: RpcDialer;
-  manager: Manager | undefined;
-  log: { close(): void } | undefined;
-  listener: NodeListener | undefined;
-  agent: RunningAgent | undefined;
-  blocked: ReadonlySet<string>;
-  /** Why the manager gave up, if it did. */
-  failure: unknown;
-  readonly renewal: Renewal;
-}
 
 /**
  * One machine in, or not yet in, a cluster: owns the identity and starts and stops the agent and the
@@ -75,6 +61,9 @@ export class FleetNode implements Backend {
 
   /** Resumes the stored membership, if any. */
   async start(): Promise<void> {
+    if (this.#options.lock.locked) {
+      return this.#options.logger.log("warn", "this manager is locked: fleet unlock");
+    }
     const stored = this.#running ? undefined : loadIdentity(this.#options.files);
     if (!stored) return;
     await this.#exclusively(() =>
@@ -105,7 +94,13 @@ export class FleetNode implements Backend {
   localState(): LocalState {
     const running = this.#running;
     if (!running) {
-      const state = this.#changing ? "pending" : this.#error ? "error" : "inactive";
+      const state = this.#changing
+        ? "pending"
+        : this.#error
+        ? "error"
+        : this.#options.lock.locked
+        ? "locked"
+        : "inactive";
       return {
         state,
         nodeId: "",
@@ -298,7 +293,7 @@ export class FleetNode implements Backend {
   async leave(force: boolean): Promise<void> {
     const running = this.#running;
     if (!running) {
-      if (force && this.#error) {
+      if (force && (this.#error || this.#options.lock.locked)) {
         this.#forget();
         return;
       }
@@ -321,8 +316,9 @@ export class FleetNode implements Backend {
     });
   }
 
-  unlock(_key: string): Promise<void> {
-    return Promise.reject(new FleetError("conflict", "swarm is not locked"));
+  async unlock(key: string): Promise<void> {
+    unlockKeys(this.#options.lock, key);
+    await this.start();
   }
 
   async unlockKey(): Promise<string> {
@@ -359,12 +355,16 @@ export class FleetNode implements Backend {
     if (!running && this.#error) {
       throw new FleetError("unavailable", `this node's manager does not run: ${this.#error}`);
     }
-    if (!running) throw new FleetError("unavailable", NOT_A_MANAGER);
+    if (!running) {
+      const sentence = this.#options.lock.locked ? LOCKED : NOT_A_MANAGER;
+      throw new FleetError("unavailable", sentence);
+    }
     if (!running.manager) throw new FleetError("unavailable", WORKER);
     return running.manager;
   }
 
   #assertOutside(): void {
+    if (this.#options.lock.locked) throw new FleetError("unavailable", LOCKED);
     if (this.#running || this.#error) {
       throw new FleetError(
         "unavailable",
@@ -485,6 +485,7 @@ export class FleetNode implements Backend {
     });
     running.manager = manager;
     manager.start();
+    followUnlockKey(manager, this.#options.lock, logger);
   }
 
   /**
@@ -575,6 +576,8 @@ export class FleetNode implements Backend {
       await listener?.close();
       log?.close();
       this.#options.wipeLog();
+      // Workers hold nothing that would be worth a key.
+      this.#options.lock.setUnlockKey(undefined);
     }
     running.identity = { ...running.identity, role };
     saveIdentity(this.#options.files, running.identity);

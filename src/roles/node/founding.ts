@@ -1,3 +1,4 @@
+import { formatUnlockKey, UNLOCK_KEY_BYTES } from "../../core/pki/unlock_key.ts";
 import type { InitRequest } from "../../api/backend.ts";
 import { parseHostPort } from "../../base/addresses.ts";
 import { NS_PER_MS } from "../../base/duration.ts";
@@ -53,13 +54,17 @@ export function foundCluster(options: {
       nodeId,
       managerAddr: advertiseAddr,
       availability: options.availability,
-      spec: request.Spec,
+      spec: request.AutoLockManagers
+        ? { ...request.Spec, EncryptionConfig: { AutoLockManagers: true } }
+        : request.Spec,
       rootCa: {
         CACert: root.certPem,
         CAKey: root.keyPem,
         JoinTokens: { Worker: token(), Manager: token() },
       },
-      unlockKey: undefined,
+      unlockKey: request.AutoLockManagers || request.Spec?.EncryptionConfig?.AutoLockManagers
+        ? formatUnlockKey(random.bytes(UNLOCK_KEY_BYTES))
+        : undefined,
       addrPool: request.DefaultAddrPool,
       subnetSize: request.SubnetSize || undefined,
       dataPathPort: request.DataPathPort || undefined,

@@ -8,7 +8,7 @@ import type { Manager, RaftInbox } from "../manager/manager.ts";
 import type { MemoryStorage, Run } from "../manager/member_memory.ts";
 import type { RaftLog, RaftTransport } from "../manager/raft_runner.ts";
 import type { RouteTable, RpcDialer } from "../rpc.ts";
-import type { Interfaces, NodeNetwork, StateFiles, Trust } from "./ports.ts";
+import type { Interfaces, KeyLock, NodeNetwork, StateFiles, Trust } from "./ports.ts";
 
 /** The running agent of this node, as the node needs it. */
 export interface RunningAgent {
@@ -37,6 +37,8 @@ export interface AgentHost {
 export interface FleetNodeOptions {
   readonly build: Backend["build"];
   readonly files: StateFiles;
+  /** The same files, as far as they can be sealed. */
+  readonly lock: KeyLock;
   readonly trust: Trust;
   readonly network: NodeNetwork;
   readonly interfaces: Interfaces;

@@ -7,6 +7,15 @@ import type { Peer, RouteTable, RpcCaller, RpcDialer } from "../rpc.ts";
  */
 
 /** Small files of the data directory, written atomically with mode 0600. */
+/** Whether the keys of this node are sealed, and under what. */
+export interface KeyLock {
+  readonly locked: boolean;
+  /** @throws FleetError invalid for another key */
+  unlock(unlockKey: Uint8Array): void;
+  /** Seals under another key, or no more at all. */
+  setUnlockKey(unlockKey: Uint8Array | undefined): void;
+}
+
 export interface StateFiles {
   read(name: string): string | undefined;
   write(name: string, text: string): void;

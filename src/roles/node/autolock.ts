@@ -1,0 +1,30 @@
+import { FleetError, messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { parseUnlockKey } from "../../core/pki/unlock_key.ts";
+import { clusterOf } from "../../model/view.ts";
+import type { Manager } from "../manager/manager.ts";
+import type { KeyLock } from "./ports.ts";
+
+/** Keeps this manager's keys sealed as the cluster says: under its unlock key, or not at all. */
+export function followUnlockKey(manager: Manager, lock: KeyLock, logger: Logger): void {
+  const follow = () => {
+    const cluster = clusterOf(manager.store);
+    if (!cluster) return;
+    try {
+      lock.setUnlockKey(cluster.UnlockKey ? parseUnlockKey(cluster.UnlockKey) : undefined);
+    } catch (error) {
+      // The keys are as they were; the next change of the cluster tries again.
+      logger.log("error", `the keys could not be sealed anew: ${messageOf(error)}`);
+    }
+  };
+  manager.store.onApply((changes) => {
+    if (changes.some(({ table }) => table === "cluster")) follow();
+  });
+  follow();
+}
+
+/** @throws FleetError conflict when nothing is locked, invalid for another key */
+export function unlockKeys(lock: KeyLock, text: string): void {
+  if (!lock.locked) throw new FleetError("conflict", "swarm is not locked");
+  lock.unlock(parseUnlockKey(text));
+}

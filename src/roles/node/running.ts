@@ -1,0 +1,21 @@
+import type { Manager } from "../manager/manager.ts";
+import type { RpcDialer } from "../rpc.ts";
+import type { HeldCredentials, Identity } from "./identity.ts";
+import type { RunningAgent } from "./node_options.ts";
+import type { NodeListener } from "./ports.ts";
+import type { Renewal } from "./renewal.ts";
+
+/** What a node that is a member of a cluster has running. */
+export interface Running {
+  identity: Identity;
+  readonly credentials: HeldCredentials;
+  readonly dialer: RpcDialer;
+  manager: Manager | undefined;
+  log: { close(): void } | undefined;
+  listener: NodeListener | undefined;
+  agent: RunningAgent | undefined;
+  blocked: ReadonlySet<string>;
+  /** Why the manager gave up, if it did. */
+  failure: unknown;
+  readonly renewal: Renewal;
+}
