@@ -66,6 +66,12 @@ const CONFIG: Entries = {
   rm: { summary: "Remove configs", aliases: ["remove"], load: () => import("./config/rm.ts") },
 };
 
+const TOKEN: Entries = {
+  create: { summary: "Make a join token that ends", load: () => import("./token/create.ts") },
+  ls: { summary: "List such tokens", aliases: ["list"], load: () => import("./token/ls.ts") },
+  revoke: { summary: "Take tokens away", load: () => import("./token/revoke.ts") },
+};
+
 const NETWORK: Entries = {
   create: { summary: "Create a network", load: () => import("./network/create.ts") },
   ls: { summary: "List networks", aliases: ["list"], load: () => import("./network/ls.ts") },
@@ -114,6 +120,7 @@ export const COMMANDS: Entries = {
   secret: { summary: "Manage secrets", verbs: SECRET },
   config: { summary: "Manage configs", verbs: CONFIG },
   network: { summary: "Manage networks", verbs: NETWORK },
+  token: { summary: "Join tokens that end by time or by use", verbs: TOKEN },
   task: { summary: "Look at tasks", verbs: TASK },
   swarm: { summary: "Manage the cluster, in Docker's spelling", verbs: CLUSTER },
   agent: { summary: "Run this node's agent", load: () => import("./agent.ts") },

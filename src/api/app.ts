@@ -12,6 +12,7 @@ import { networkRoutes } from "./routes/networks.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { swarmRoutes } from "./routes/swarm.ts";
+import { tokenRoutes } from "./routes/tokens.ts";
 import { systemRoutes } from "./routes/system.ts";
 import type { EngineFetch } from "./engine_fetch.ts";
 
@@ -37,6 +38,7 @@ export function createApp(
   networkRoutes(app, backend, engine);
   swarmRoutes(app, backend);
   logRoutes(app, backend);
+  tokenRoutes(app, backend);
   nodeRoutes(app, backend);
   serviceRoutes(app, backend);
   fileObjectRoutes(app, backend, "secret");

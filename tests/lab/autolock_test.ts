@@ -39,8 +39,13 @@ Deno.test("autolock", async (t) => {
         stdin: SECRET,
       });
       assert.equal(code, 0);
-      const token = (await lab.fleet("h1", "join-token", "-q", "manager")).trim();
+      const create = ["token", "create", "--role", "manager", "--node-label", "zone=b", "-q"];
+      const token = (await lab.fleet("h1", ...create)).trim();
       await lab.fleet("h2", "join", "--token", token, `${h1!.address}:2377`);
+      const labels = ["node", "inspect", "h2", "--format", "{{.Spec.Labels.zone}}"];
+      assert.equal((await lab.fleet("h1", ...labels)).trim(), "b");
+      // The token was good for one node.
+      assert.match(await lab.fleet("h1", "token", "ls", "--format", "{{.Uses}}"), /^0$/m);
       await until("the second manager seals its keys too", () => sealed("h2"));
     });
 

@@ -36,6 +36,17 @@ export interface ControlMethods {
     };
     result: null;
   };
+  /** A join token beyond the cluster's two. Its text is told once. */
+  "token.create": {
+    args: {
+      role: "worker" | "manager";
+      ttlMs?: number;
+      uses?: number;
+      labels: Readonly<Record<string, string>>;
+    };
+    result: { id: string; token: string };
+  };
+  "token.revoke": { args: { id: string }; result: null };
   "secret.create": { args: { spec: SecretSpec }; result: { id: string } };
   "secret.update": { args: { id: string; version: number; spec: SecretSpec }; result: null };
   "secret.remove": { args: { id: string }; result: null };

@@ -5,6 +5,7 @@ import type { ControlArgs, ControlMethod, ControlResult } from "./methods.ts";
 import { attachContainer, createNetwork, detachContainer, removeNetwork } from "./networks.ts";
 import { removeNode, updateNode } from "./nodes.ts";
 import { createService, removeService, updateService } from "./services.ts";
+import { createToken, revokeToken } from "./tokens.ts";
 
 type Handlers = {
   [M in ControlMethod]: (context: ControlContext, args: ControlArgs<M>) => ControlResult<M>;
@@ -23,6 +24,8 @@ const HANDLERS: Handlers = {
   "config.create": (context, args) => createFileObject(context, "config", args.spec),
   "config.update": (context, args) => updateFileObject(context, "config", args),
   "config.remove": (context, args) => removeFileObject(context, "config", args.id),
+  "token.create": createToken,
+  "token.revoke": revokeToken,
   "network.create": createNetwork,
   "network.remove": removeNetwork,
   "network.attach": attachContainer,
