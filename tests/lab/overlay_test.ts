@@ -66,7 +66,17 @@ Deno.test("overlay networks across hosts", async (t) => {
     await loadNetworkImage(lab.lab.hosts);
 
     await t.step("services on three hosts find and reach one another by name", async () => {
-      await lab.docker("h1", "network", "create", "-d", "overlay", "--attachable", "back");
+      const subnet = ["--subnet", "10.0.1.0/24"];
+      await lab.docker(
+        "h1",
+        "network",
+        "create",
+        "-d",
+        "overlay",
+        "--attachable",
+        ...subnet,
+        "back",
+      );
       await create(lab, "web", ["back"], ["--replicas", "3"], ["sh", "-c", SERVE]);
       await create(lab, "client", ["back"], ["--mode", "global"], ["sleep", "100000"]);
       await lab.converged("web", 3);
@@ -189,6 +199,37 @@ Deno.test("overlay networks across hosts", async (t) => {
       assert.notEqual(code, 0);
       assert.match(stderr, /network other not manually attachable/);
     });
+
+    await t.step(
+      "a container is connected while it runs, by name or with an address, and taken off",
+      async () => {
+        // Its resolver was set when it was made: it gets an address and reaches others, but no names.
+        const [vip] = names(await insideMust(lab, "client", "h1", "getent hosts web"));
+        await lab.docker("h1", "run", "-d", "--name", "late", NETWORK_IMAGE);
+        await lab.docker("h1", "network", "connect", "--ip", "10.0.1.200", "back", "late");
+        const said = await lab.docker(
+          "h1",
+          "exec",
+          "late",
+          "sh",
+          "-c",
+          `ip -4 address; curl -sS -m 5 http://${vip}/`,
+        );
+        assert.match(said, /10\.0\.1\.200\/24/);
+        const reached = await inside(lab, "client", "h2", "ping -c1 -W2 10.0.1.200");
+        assert.equal(reached.code, 0, reached.stdout);
+        const twice = await lab.tryDocker("h1", [
+          ...["run", "--rm", "--network", "back", "--ip", "10.0.1.200", NETWORK_IMAGE, "true"],
+        ]);
+        assert.match(twice.stderr, /Address already in use/);
+        await lab.docker("h1", "network", "disconnect", "back", "late");
+        await until("its place is free", async () => {
+          const tasks = await lab.get<{ Name?: string }[]>("h1", "/v1.41/tasks");
+          return !tasks.some(({ Name }) => Name === "late");
+        });
+        await lab.docker("h1", "rm", "-f", "late");
+      },
+    );
 
     await t.step("what somebody deletes by hand is repaired", async () => {
       const before = await kernelState(lab, "h2");

@@ -2,6 +2,7 @@ import { must, until } from "../../../src/adapters/lab_hosts/process.ts";
 import type { Output } from "../../../src/adapters/lab_hosts/process.ts";
 import { channelName, CHANNELS } from "./system_image.ts";
 import type { SystemImage } from "./system_image.ts";
+import { VM_PREFIX } from "./vm_network.ts";
 import type { VmNetwork } from "./vm_network.ts";
 
 export interface VirtualMachineOptions {
@@ -40,7 +41,7 @@ export class VirtualMachine {
   }
 
   static async create(options: VirtualMachineOptions): Promise<VirtualMachine> {
-    const folder = await Deno.makeTempDir({ prefix: "fleet-vm-" });
+    const folder = await Deno.makeTempDir({ prefix: `${VM_PREFIX}${Deno.pid}-` });
     await using stack = new AsyncDisposableStack();
     stack.defer(() => Deno.remove(folder, { recursive: true }));
     const disk = await Deno.create(`${folder}/disk`);

@@ -1,7 +1,8 @@
 import { capture, isAlive, must } from "../../../src/adapters/lab_hosts/process.ts";
 import type { CaptureOptions, Output } from "../../../src/adapters/lab_hosts/process.ts";
 
-const PREFIX = "fleet-vm-";
+/** Names of namespaces and temporary folders begin so, followed by the process that made them. */
+export const VM_PREFIX = "fleet-vm-";
 
 /**
  * A cable between virtual machines: a bridge in a network namespace of its own, which is also the
@@ -18,7 +19,7 @@ export class VmNetwork {
 
   static async create(): Promise<VmNetwork> {
     await removeLeftovers();
-    const network = new VmNetwork(`${PREFIX}${Deno.pid}`);
+    const network = new VmNetwork(`${VM_PREFIX}${Deno.pid}`);
     await must(["ip", "netns", "add", network.#name]);
     await network.must("ip link set lo up");
     await network.must("ip link add cable type bridge && ip link set cable up");
@@ -69,7 +70,12 @@ export class VmNetwork {
 /** Of runs whose process has died. */
 async function removeLeftovers(): Promise<void> {
   const listed = await must(["ip", "netns", "list"]);
-  for (const [name, pid] of listed.matchAll(new RegExp(`^${PREFIX}(\\d+)`, "gm"))) {
+  for (const [name, pid] of listed.matchAll(new RegExp(`^${VM_PREFIX}(\\d+)`, "gm"))) {
     if (!isAlive(Number(pid))) await must(["ip", "netns", "del", name]);
+  }
+  const folder = Deno.env.get("TMPDIR") ?? "/tmp";
+  for await (const { name } of Deno.readDir(folder)) {
+    const pid = new RegExp(`^${VM_PREFIX}(\\d+)-`).exec(name)?.[1];
+    if (pid && !isAlive(Number(pid))) await Deno.remove(`${folder}/${name}`, { recursive: true });
   }
 }
