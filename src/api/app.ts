@@ -12,6 +12,7 @@ import { networkRoutes } from "./routes/networks.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { swarmRoutes } from "./routes/swarm.ts";
+import { remoteContainerRoutes } from "./routes/remote_containers.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import { systemRoutes } from "./routes/system.ts";
 import type { EngineFetch } from "./engine_fetch.ts";
@@ -38,6 +39,7 @@ export function createApp(
   networkRoutes(app, backend, engine);
   swarmRoutes(app, backend);
   logRoutes(app, backend);
+  remoteContainerRoutes(app, backend);
   tokenRoutes(app, backend);
   nodeRoutes(app, backend);
   serviceRoutes(app, backend);

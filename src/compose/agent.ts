@@ -32,6 +32,7 @@ import { listenRpc } from "../adapters/rpc/server.ts";
 import { RaftLogStore } from "../adapters/sqlite/raft_log_store.ts";
 import { WorkerTaskStore } from "../adapters/sqlite/worker_task_store.ts";
 import { createApp } from "../api/app.ts";
+import { isRemoteContainer } from "../api/routes/remote_containers.ts";
 import type { EngineFetch } from "../api/engine_fetch.ts";
 import { serveConnection } from "../api/front/front.ts";
 import { Agent } from "../roles/agent/agent.ts";
@@ -67,9 +68,10 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   });
   const app = createApp(node, (target, init) => engineFetch(engine, target, init));
   const dialEngine = () => dial(engine.socket);
+  const isRemote = (container: string) => isRemoteContainer(node, container);
   const server = await serveUnixSocket(
     options.socket,
-    (connection) => serveConnection(connection, { app, dialEngine, logger }),
+    (connection) => serveConnection(connection, { app, dialEngine, logger, isRemote }),
   );
   logger.log("info", "fleet agent is up", {
     socket: options.socket,

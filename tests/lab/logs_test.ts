@@ -98,6 +98,21 @@ Deno.test("logs of all nodes", async (t) => {
       await follow.status;
     });
 
+    await t.step("a container of another node is read as if it were here", async () => {
+      const there = (await lab.containers("talk")).find(({ host }) => host === "h3")!;
+      const show = ["inspect", "--format", "{{.Id}} {{.State.Status}}"];
+      for (const from of ["h1", "h2"]) {
+        const lines = await lab.tryDocker(from, ["logs", "--tail", "3", there.id]);
+        assert.match(lines.stdout + lines.stderr, /tick|line|wrong/);
+        const seen = await lab.docker(from, ...show, there.id.slice(0, 12));
+        assert.equal(seen.trim(), `${there.id} running`);
+        assert.match(await lab.docker(from, "top", there.id), /sleep|sh/);
+        assert.match(await lab.docker(from, "stats", "--no-stream", there.id), /%/);
+      }
+      const gone = await lab.tryDocker("h1", ["logs", "f".repeat(64)]);
+      assert.match(gone.stderr, /No such container/);
+    });
+
     await t.step(
       "a node that does not answer is named at the end, and holds nothing up",
       async () => {

@@ -7,7 +7,7 @@ import type { Duplex } from "./duplex.ts";
 import { FrontRequest } from "./front_request.ts";
 import { engineHead, headEnd, header, MAX_HEAD_BYTES, parseHead } from "./request_head.ts";
 import type { RequestHead } from "./request_head.ts";
-import { isFleetRoute } from "./route_choice.ts";
+import { isFleetRoute, readContainer } from "./route_choice.ts";
 
 export interface FrontOptions {
   /** fleet's own routes. */
@@ -15,6 +15,8 @@ export interface FrontOptions {
   /** A new connection to the engine. @throws FleetError unavailable */
   readonly dialEngine: () => Promise<Duplex>;
   readonly logger: Logger;
+  /** Whether a container is a task's on another node, so that its engine has to be asked. */
+  readonly isRemote?: (container: string) => Promise<boolean>;
 }
 
 /** A body that fleet's routes take at most; the largest real one is a config of 1,000 KiB in base64. */
@@ -38,7 +40,9 @@ export async function serveConnection(client: Duplex, options: FrontOptions): Pr
       const read = await readHead(client, rest, buffer);
       if (!read) return;
       const { head, after } = read;
-      if (!isFleetRoute(head.method, head.target)) {
+      const container = readContainer(head.method, head.target);
+      const remote = container !== undefined && await options.isRemote?.(container);
+      if (!remote && !isFleetRoute(head.method, head.target)) {
         return await toEngine(client, head, after, options);
       }
       const body = new BodyReader(client, head, after, MAX_BODY_BYTES);

@@ -20,3 +20,16 @@ export function isFleetRoute(method: string, target: string): boolean {
   // A container may be asked to be on a network of the cluster.
   return method === "POST" && first === "containers" && segments[2] === "create";
 }
+
+/** What can be read of a container on another node. */
+const READS = new Set(["json", "logs", "top", "stats"]);
+
+/** The container that a request only reads from, if it is such a request. */
+export function readContainer(method: string, target: string): string | undefined {
+  if (method !== "GET") return undefined;
+  const [, first, container, what, ...more] = apiPath(target).split("/");
+  if (first !== "containers" || !container || !READS.has(what ?? "") || more.length > 0) {
+    return undefined;
+  }
+  return decodeURIComponent(container);
+}

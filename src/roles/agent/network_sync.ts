@@ -58,7 +58,7 @@ export interface NetworkState {
 
 /** The kernel is compared with what it should hold this often. */
 const AUDIT_EVERY_MS = 10_000;
-/** After a failure. */
+/** After a failure; doubled with each further one, up to the time between audits. */
 const RETRY_MS = 1_000;
 /** A task waits this long for its networks; Docker waits as long. */
 const READY_TIMEOUT_MS = 30_000;
@@ -158,6 +158,7 @@ export class NetworkSync {
     const { clock, logger } = this.#options;
     signal.addEventListener("abort", () => this.#wake(), { once: true });
     let nextAudit = clock.monotonic();
+    let failures = 0;
     for (;;) {
       if (signal.aborted) return;
       const audit = this.#observed === undefined || clock.monotonic() >= nextAudit;
@@ -179,7 +180,9 @@ export class NetworkSync {
       }
       if (this.#changed) continue;
       if (retry) this.#observed = undefined;
-      const restMs = retry ? RETRY_MS : Math.max(0, nextAudit - clock.monotonic());
+      failures = retry ? failures + 1 : 0;
+      const retryMs = Math.min(RETRY_MS * 2 ** (failures - 1), AUDIT_EVERY_MS);
+      const restMs = retry ? retryMs : Math.max(0, nextAudit - clock.monotonic());
       await this.#rest(this.#isUsed() || retry ? restMs : Infinity);
       if (retry) this.#changed = true;
     }
