@@ -95,6 +95,10 @@ const EVERYDAY: Entries = {
     summary: "Replace the tasks of services, the new ones first",
     load: () => import("./everyday/restart.ts"),
   },
+  diagnose: {
+    summary: "Show why a service is as it is",
+    load: () => import("./everyday/diagnose.ts"),
+  },
   promote: { summary: "Make nodes managers", load: () => import("./node/promote.ts") },
 };
 

@@ -51,6 +51,8 @@ const CASES: readonly (readonly string[])[] = [
   ["stop", "agent"],
   ["stop", "nope"],
   ["run", "-r", "a", "--name", "b", "nginx"],
+  ["diagnose", "--lines", "0", "web2"],
+  ["diagnose", "nope"],
   ["node", "rename", "h1", "kitchen"],
   ["node", "rename", "h1", "no good"],
   ["secret", "ls"],

@@ -109,6 +109,9 @@ Deno.test("logs of all nodes", async (t) => {
         assert.match(await lab.docker(from, "top", there.id), /sleep|sh/);
         assert.match(await lab.docker(from, "stats", "--no-stream", there.id), /%/);
       }
+      const told = await lab.fleet("h1", "diagnose", "--lines", "5", "talk");
+      assert.match(told, /Reasons\n {2}task: non-zero exit \(137\)/);
+      assert.match(told, /Last lines\n( {2}.*\n){5}$/);
       const gone = await lab.tryDocker("h1", ["logs", "f".repeat(64)]);
       assert.match(gone.stderr, /No such container/);
     });

@@ -79,6 +79,8 @@ export class NetworkSync {
   #script: string | undefined;
   #ready = new Map<string, { readonly gateway: string }>();
   #problems = new Map<string, string>();
+  /** Networks whose problem somebody has to mend; others may pass with the next attempt. */
+  #lasting: ReadonlySet<string> = new Set();
   #drift = 0;
   #audits = 0;
   #changed = false;
@@ -132,7 +134,9 @@ export class NetworkSync {
         const found = this.#ready.get(networkId);
         if (found) return found.gateway;
         const problem = this.#problems.get(networkId);
-        if (problem !== undefined) throw new FleetError("unavailable", problem);
+        if (problem !== undefined && (late || this.#lasting.has(networkId))) {
+          throw new FleetError("unavailable", problem);
+        }
         if (late) throw new Error(this.#lateSentence(networkId, name));
         await new Promise<void>((resolve) => wake = resolve);
       }
@@ -239,6 +243,7 @@ export class NetworkSync {
     const ruleset = await this.#applyRules(desired, observed, rulesetLost, signal);
     await this.#openMesh(desired, audit || plan.operations.length > 0, problems, signal);
     await this.#listen(desired, plan, problems);
+    this.#lasting = new Set(plan.problems.keys());
     this.#note(problems);
     this.#ready = new Map(
       desired.networks.filter(({ id }) => !problems.has(id)).map(({ id, gateway }) => [

@@ -1,0 +1,150 @@
+import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
+import type { Logger } from "../../base/log.ts";
+import { silentLogger } from "../../base/log.ts";
+import type { ObservedState } from "../../core/network/observed.ts";
+import { assume } from "../../core/network/operations.ts";
+import type { Operation } from "../../core/network/operations.ts";
+import { desiredState } from "../../core/network/desired.ts";
+import { applyToPicture, EMPTY_PICTURE } from "../../core/network/picture.ts";
+import type { Assignments } from "../../model/session.ts";
+import { ManualClock } from "../../../tests/support/manual_clock.ts";
+import { NetworkSync } from "./network_sync.ts";
+
+const NOTHING: ObservedState = {
+  engineNetworks: [],
+  foreignNames: new Set(),
+  links: new Map(),
+  foreignVxlans: [],
+  addresses: new Map(),
+  neighbours: new Map(),
+  forwarding: new Map(),
+  ruleset: "",
+};
+const FACTS = { nodeId: "n1", dataPathAddr: "192.168.1.1", dataPathMtu: 1500, apiPort: 2377 };
+const ASSIGNED: Assignments = {
+  kind: "complete",
+  appliesTo: 0,
+  resultsIn: 1,
+  remove: [],
+  update: [{
+    kind: "network",
+    id: "net",
+    network: {
+      name: "back",
+      vni: 4096,
+      port: 4789,
+      subnet: "10.0.0.0/24",
+      gateway: "10.0.0.2",
+      internal: false,
+      peers: [],
+    },
+  }],
+};
+
+/** A machine that does everything at once, and as often as it is told that it cannot. */
+function setUp(options: { failures?: number; foreign?: boolean } = {}) {
+  const clock = new ManualClock();
+  const warnings: string[] = [];
+  const logger: Logger = { ...silentLogger, log: (_level, message) => warnings.push(message) };
+  let failures = options.failures ?? 0;
+  let state: ObservedState = options.foreign
+    ? { ...NOTHING, foreignNames: new Set(["back"]) }
+    : NOTHING;
+  const done: Operation[][] = [];
+  const host = {
+    state: () => state,
+    change: (next: ObservedState) => void (state = next),
+    observe: () => Promise.resolve(state),
+    execute: (operations: readonly Operation[]) => {
+      done.push([...operations]);
+      if (failures-- > 0) {
+        return Promise.resolve(operations.map((operation) => ({ operation, reason: "busy" })));
+      }
+      const desired = desiredState(applyToPicture(EMPTY_PICTURE, ASSIGNED), FACTS);
+      state = assume(desired, state);
+      return Promise.resolve([]);
+    },
+    applyRuleset: (script: string) => {
+      state = { ...state, ruleset: script };
+      return Promise.resolve(script);
+    },
+    dataPathMtu: () => Promise.resolve(1500),
+    openMesh: () => Promise.resolve(),
+  };
+  const names = { setTable: () => {}, listenOn: () => Promise.resolve([]) };
+  const sync = new NetworkSync({
+    nodeId: "n1",
+    dataPathAddr: FACTS.dataPathAddr,
+    apiPort: 2377,
+    host,
+    names,
+    clock,
+    logger,
+  });
+  const stop = new AbortController();
+  const running = sync.run(stop.signal);
+  return {
+    sync,
+    clock,
+    host,
+    done,
+    warnings,
+    end: async () => {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+Deno.test("network sync: touches nothing before it was told, then makes what is missing once", async () => {
+  const { sync, clock, done, end } = setUp();
+  await clock.advance(60_000);
+  deepStrictEqual(done, []);
+  sync.apply(ASSIGNED);
+  await clock.settle();
+  strictEqual(await sync.ready("net", "back", new AbortController().signal), "10.0.0.2");
+  await clock.advance(60_000);
+  strictEqual(done.length, 1);
+  strictEqual(sync.state().drift, 0);
+  await end();
+});
+
+Deno.test("network sync: a task waits for what passes, and is told at once what does not", async () => {
+  const passing = setUp({ failures: 2 });
+  passing.sync.apply(ASSIGNED);
+  await passing.clock.settle();
+  const waiting = passing.sync.ready("net", "back", new AbortController().signal);
+  await passing.clock.advance(5_000);
+  strictEqual(await waiting, "10.0.0.2");
+  await passing.end();
+
+  const lasting = setUp({ foreign: true });
+  lasting.sync.apply(ASSIGNED);
+  await lasting.clock.settle();
+  await rejects(
+    lasting.sync.ready("net", "back", new AbortController().signal),
+    /the engine has a local network of that name/,
+  );
+  await lasting.end();
+});
+
+Deno.test("network sync: attempts at what lasts become rare", async () => {
+  const { sync, clock, done, end } = setUp({ failures: 1_000 });
+  sync.apply(ASSIGNED);
+  await clock.advance(60_000);
+  // 1, 2, 4, 8 s apart, then as often as the audit.
+  strictEqual(done.length <= 10, true, `${done.length} attempts in a minute`);
+  await end();
+});
+
+Deno.test("network sync: what somebody deleted comes back, and is counted", async () => {
+  const { sync, clock, host, warnings, end } = setUp();
+  sync.apply(ASSIGNED);
+  await clock.advance(1_000);
+  host.change({ ...host.state(), links: new Map() });
+  await clock.advance(15_000);
+  strictEqual(host.state().links.has("flx-4096"), true);
+  strictEqual(sync.state().drift > 0, true);
+  match(warnings.join(), /had been changed; repaired/);
+  await end();
+});
