@@ -3,7 +3,7 @@ import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
 import type { NodeSpec } from "../../model/node.ts";
 import type { Transaction } from "../store/transaction.ts";
 import { initialClusterSpec } from "./cluster.ts";
-import { ensureIngress, PREDEFINED_LABEL, PREDEFINED_NETWORKS } from "./networks.ts";
+import { PREDEFINED_LABEL, PREDEFINED_NETWORKS } from "./networks.ts";
 
 /** What the founder of a cluster decides. */
 export interface Foundation {
@@ -48,5 +48,4 @@ export function bootstrap(tx: Transaction, newId: () => string, foundation: Foun
       },
     });
   }
-  ensureIngress(tx, newId);
 }

@@ -59,7 +59,10 @@ export function createNetwork(
   };
 }
 
-/** The network of the routing mesh: there from the start, and made again when somebody removed it. */
+/**
+ * The network of the routing mesh: made when the founder has told which networks its machine is on, so
+ * that it overlaps with none of them, and again for a port that is published after somebody removed it.
+ */
 export function ensureIngress(tx: ControlContext["tx"], newId: () => string): void {
   if ([...tx.all("network")].some(({ Spec }) => Spec.Ingress)) return;
   const spec: NetworkSpec = { Name: INGRESS, Labels: {}, Ingress: true, Scope: "swarm" };

@@ -1,5 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
-import { FleetError } from "../../base/errors.ts";
+import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Group } from "../../base/group.ts";
 import { newId } from "../../base/ids.ts";
 import type { Logger } from "../../base/log.ts";
@@ -9,6 +9,7 @@ import {
   completeAssignments,
   diffAssignments,
 } from "../../core/dispatcher/assignments.ts";
+import { ensureIngress } from "../../core/control/networks.ts";
 import { networksOf } from "../../core/dispatcher/network_assignments.ts";
 import { Sessions } from "../../core/dispatcher/sessions.ts";
 import type { Now } from "../../core/dispatcher/sessions.ts";
@@ -148,7 +149,10 @@ export class ClusterWork implements LeaderWork {
         this.#connected.get(session.nodeId)?.end("the node opened another session");
         this.#connected.set(session.nodeId, session);
         const hello = { nodeId: session.nodeId, sessionId: session.id, description, addr };
+        const founder = store.count("node") === 1 &&
+          store.get("node", session.nodeId)?.Description === undefined;
         await this.#commit(() => this.#sessions.open(store, hello, this.#now()));
+        if (founder) await this.#foundMesh();
         session.begin();
         return;
       }
@@ -171,6 +175,16 @@ export class ClusterWork implements LeaderWork {
       }
       default:
         throw new FleetError("invalid", "unknown message");
+    }
+  }
+
+  async #foundMesh(): Promise<void> {
+    const { writer, random, logger } = this.#options;
+    try {
+      await writer.write((tx) => ensureIngress(tx, () => newId(random)), this.#group?.signal);
+    } catch (error) {
+      // The first published port tries again, and says why it cannot be.
+      logger.log("warn", "no network for published ports yet", { error: messageOf(error) });
     }
   }
 
