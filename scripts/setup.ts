@@ -2,7 +2,7 @@
  * Installs what the tests and the demo need on a fresh Debian machine, as root by apt; otherwise names
  * what is missing and ends. Quick when everything is there: a look at the PATH and nothing else.
  *
- *     deno run -A scripts/setup.ts [--bench]
+ *     deno run -A scripts/setup.ts [--bench] [--vm]
  */
 
 /** A program that must be on the PATH and the Debian packages that may have it. */
@@ -30,11 +30,14 @@ const NEEDED: readonly Need[] = [
   need("git", "git"),
   need("shellcheck", "shellcheck"),
   need("debootstrap", "debootstrap"),
+  need("faketime", "faketime"),
+];
+/** Only the virtual machines of `deno task vm` are made with these. */
+const VM_NEEDED: readonly Need[] = [
   need("qemu-system-x86_64", "qemu-system-x86"),
   need("modprobe", "kmod"),
   need("mkfs.ext4", "e2fsprogs"),
   need("cpio", "cpio"),
-  need("faketime", "faketime"),
 ];
 /** Only the benchmarks compare with these. */
 const BENCH_NEEDED: readonly Need[] = [
@@ -55,8 +58,14 @@ const SYSTEM_FOLDERS = [
 const APT_TIMEOUT_MS = 10 * 60_000;
 
 /** @throws Error with one sentence that names what is missing and how to get it */
-export async function setup(options: { readonly bench?: boolean } = {}): Promise<void> {
-  const needed = [...NEEDED, ...(options.bench ? BENCH_NEEDED : [])];
+export async function setup(
+  options: { readonly bench?: boolean; readonly vm?: boolean } = {},
+): Promise<void> {
+  const needed = [
+    ...NEEDED,
+    ...(options.bench ? BENCH_NEEDED : []),
+    ...(options.vm ? VM_NEEDED : []),
+  ];
   const open = missing(needed);
   if (open.length === 0) return;
   if (Deno.uid() !== 0) {
@@ -120,7 +129,7 @@ async function apt(...args: string[]): Promise<void> {
 
 if (import.meta.main) {
   try {
-    await setup({ bench: Deno.args.includes("--bench") });
+    await setup({ bench: Deno.args.includes("--bench"), vm: Deno.args.includes("--vm") });
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     Deno.exit(1);

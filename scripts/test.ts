@@ -25,13 +25,6 @@ const STEPS: readonly Step[] = [
     tests: true,
     live: true,
   },
-  {
-    name: "tests in virtual machines",
-    args: ["test", "-A", "--quiet", "--no-check", "--unstable-http", "tests/vm"],
-    deadlineSeconds: 1_200,
-    tests: true,
-    live: true,
-  },
 ];
 
 await setup();
