@@ -15,6 +15,8 @@ export interface Step {
 export interface Totals {
   readonly passed: number;
   readonly failed: number;
+  /** What went wrong, a few lines each, to be said once more at the end. */
+  readonly failures?: readonly string[];
 }
 
 const UNIT = [
@@ -50,6 +52,7 @@ export async function runSteps(
   env: Readonly<Record<string, string>> = {},
 ): Promise<Totals> {
   let [passed, failed] = [0, 0];
+  const failures: string[] = [];
   for (const step of steps) {
     const started = performance.now();
     if (step.live) console.log(`--- ${step.name}`);
@@ -59,9 +62,10 @@ export async function runSteps(
     console.log(`${result.failed === 0 ? "ok    " : "FAILED"} ${step.name} (${seconds} s${count})`);
     passed += result.passed;
     failed += result.failed;
+    failures.push(...result.failures ?? []);
     if (Deno.exitCode !== 0) break;
   }
-  return { passed, failed };
+  return { passed, failed, failures };
 }
 
 async function runStep(step: Step, env: Readonly<Record<string, string>>): Promise<Totals> {
@@ -99,7 +103,7 @@ async function runStep(step: Step, env: Readonly<Record<string, string>>): Promi
       ? countTests(stdout, status.success)
       : { passed: status.success ? 1 : 0, failed: status.success ? 0 : 1 };
     if (totals.failed > 0 && !step.live) console.log(essence(stdout) + stderr);
-    return totals;
+    return { ...totals, failures: step.tests ? failuresIn(stdout) : [] };
   } finally {
     clearTimeout(timer);
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -112,6 +116,28 @@ async function runStep(step: Step, env: Readonly<Record<string, string>>): Promi
 function essence(output: string): string {
   const errors = output.indexOf("\n ERRORS ");
   return errors < 0 ? output : output.slice(errors);
+}
+
+const FAILURE_LINES = 4;
+const FAILURE_LINE_CHARS = 300;
+
+/**
+ * Each failure in the output of `deno test`: the test's name, and how its error begins. Whoever sees only
+ * the end of a long log still learns what happened.
+ */
+export function failuresIn(output: string): string[] {
+  const found: string[] = [];
+  // deno-lint-ignore no-control-regex -- the headline may be coloured
+  const plain = output.replaceAll(/\x1b\[[0-9;]*m/g, "");
+  for (const { 0: head, 1: name, index } of plain.matchAll(/^(\S.*) => \S+\nerror: /gm)) {
+    const said: string[] = [];
+    for (const line of plain.slice(index + head.length).split("\n", FAILURE_LINES + 1)) {
+      if (said.length === FAILURE_LINES || /^\s+at /.test(line)) break;
+      if (line.trim() !== "") said.push(`    ${line.slice(0, FAILURE_LINE_CHARS)}`);
+    }
+    found.push([`  ${name}`, ...said].join("\n"));
+  }
+  return found;
 }
 
 /**
@@ -164,7 +190,8 @@ async function collect(
 }
 
 /** Prints the closing line and ends the process with the matching code. */
-export function close({ passed, failed }: Totals): never {
+export function close({ passed, failed, failures = [] }: Totals): never {
+  if (failures.length > 0) console.log(["What failed:", ...failures].join("\n"));
   console.log(`${passed} passed, ${failed} failed`);
   Deno.exit(failed === 0 && passed > 0 ? Deno.exitCode : 1);
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { countTests } from "./steps.ts";
+import { countTests, failuresIn } from "./steps.ts";
 
 Deno.test("summaries of Deno and of our own runners are summed", () => {
   const output = "ok | 12 passed | 0 failed (3s)\nFAILED | 3 passed (2 steps) | 1 failed\n" +
@@ -11,4 +11,15 @@ Deno.test("a step that ends badly without a word about it has failed", () => {
   assert.deepEqual(countTests("ok | 12 passed | 0 failed", false), { passed: 12, failed: 1 });
   assert.deepEqual(countTests("", false), { passed: 0, failed: 1 });
   assert.deepEqual(countTests("ok | 1 passed | 0 failed", true), { passed: 1, failed: 0 });
+});
+
+Deno.test("failures are said once more, without their stacks", () => {
+  const output =
+    "\n ERRORS \n\na ... s => ./x_test.ts:1:37\nerror: Error: boom\nline 2\n    at x.ts:1\n" +
+    "    at y.ts:2\n\nb => ./x_test.ts:2:6\nerror: TypeError: bang\n    at x.ts:3\n\n FAILURES \n\n" +
+    "a ... s => ./x_test.ts:1:37\nb => ./x_test.ts:2:6\n";
+  assert.deepEqual(failuresIn(output), [
+    "  a ... s\n    Error: boom\n    line 2",
+    "  b\n    TypeError: bang",
+  ]);
 });

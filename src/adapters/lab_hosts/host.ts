@@ -29,9 +29,10 @@ export interface AgentStart {
   readonly args: readonly string[];
 }
 
-const START_TIMEOUT_MS = 40_000;
-/** The engine gives containers 10 s to end, and itself 5 s more. */
-const STOP_TIMEOUT_MS = 20_000;
+/** Generous: the first engine on a machine comes from a cold disk. */
+const START_TIMEOUT_MS = 120_000;
+/** The engine gives containers 10 s to end, and itself 5 s more; a busy disk may take its time as well. */
+const STOP_TIMEOUT_MS = 60_000;
 const LOG_TAIL = 2_000;
 const POLL_MS = 10;
 
