@@ -21,7 +21,7 @@ export function processLogger(first: LogLevel, format: "text" | "json"): Process
         const all = { ...bound, ...fields };
         const line = format === "json"
           ? JSON.stringify({ time, level: at, msg: message, ...all })
-          : `${time} ${at.padEnd(5)} ${message}${text(all)}`;
+          : `${time} ${at.padEnd(5)} ${oneLine(message)}${text(all)}`;
         try {
           Deno.stderr.writeSync(encoder.encode(`${line}\n`));
         } catch {
@@ -36,7 +36,21 @@ export function processLogger(first: LogLevel, format: "text" | "json"): Process
 function text(fields: LogFields): string {
   return Object.entries(fields).filter(([, value]) => value !== undefined)
     .map(([key, value]) => {
-      const shown = String(value).replaceAll("\n", "\\n");
-      return ` ${key}=${/[\s"=]/.test(shown) || shown === "" ? JSON.stringify(shown) : shown}`;
+      const shown = oneLine(String(value));
+      return ` ${key}=${/[\s"=]/.test(shown) || shown === "" ? quoted(shown) : shown}`;
     }).join("");
+}
+
+const quoted = (text: string) => `"${text.replaceAll('"', '\\"')}"`;
+
+/** What others chose must not end a line, pass for another one, or move a terminal's cursor. */
+export function oneLine(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, (char) => {
+    const code = char.charCodeAt(0);
+    if (char === "\n") return "\\n";
+    return code < 256
+      ? `\\x${code.toString(16).padStart(2, "0")}`
+      : `\\u${code.toString(16).padStart(4, "0")}`;
+  });
 }

@@ -6,6 +6,7 @@ import type { Clock } from "../../base/clock.ts";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import { rolesOf } from "../../core/pki/route_roles.ts";
 import type { Message, RaftId } from "../../core/raft/types.ts";
 import { decodeBatch } from "./raft_codec.ts";
 import { helloOf, readHello } from "./raft_hello.ts";
@@ -77,11 +78,11 @@ export class RaftEndpoint {
 
   /** Managers only; who was removed is refused by the server's `refuse`. */
   register(table: RouteTable): void {
-    table.streamRoute(MESSAGES_ROUTE, { roles: ["manager"] }, async (stream, context) => {
+    table.streamRoute(MESSAGES_ROUTE, rolesOf(MESSAGES_ROUTE), async (stream, context) => {
       const { peer, remoteAddress } = context;
       await this.#open().serveMessages(stream, managerId(peer), remoteAddress);
     });
-    table.streamRoute(SNAPSHOT_ROUTE, { roles: ["manager"] }, async (stream, { peer }) => {
+    table.streamRoute(SNAPSHOT_ROUTE, rolesOf(SNAPSHOT_ROUTE), async (stream, { peer }) => {
       await this.#open().serveSnapshot(stream, managerId(peer));
     });
   }

@@ -76,7 +76,7 @@ export class AskedTasks {
 
   /** The stream on which a node answers; it lives until the answer is read. */
   async serve(stream: RpcStream, { peer }: RpcContext): Promise<void> {
-    const { requestId = "" } = stream.meta as { requestId?: string };
+    const { requestId = "" } = (stream.meta ?? {}) as { requestId?: string };
     const waiting = this.#waiting.get(requestId);
     if (!waiting || peer.role === "anonymous" || peer.nodeId !== waiting.nodeId) {
       throw new FleetError("not-found", "nobody waits for this answer any more");

@@ -15,7 +15,7 @@ import { Sessions } from "../../core/dispatcher/sessions.ts";
 import type { Now } from "../../core/dispatcher/sessions.ts";
 import { applyStatusUpdates } from "../../core/dispatcher/status_updates.ts";
 import type { MemoryStore } from "../../core/store/memory_store.ts";
-import { MAX_STATUS_BATCH } from "../../model/session.ts";
+import { decodeFromAgent } from "../../model/from_agent.ts";
 import type { FromAgent, FromDispatcher } from "../../model/session.ts";
 import type { Applied, Change } from "../../model/view.ts";
 import type { RpcContext, RpcStream } from "../rpc.ts";
@@ -117,7 +117,9 @@ export class ClusterWork implements LeaderWork {
     );
     const session = new AgentSession(nodeId, newId(this.#options.random), stream, this.#options);
     try {
-      for await (const message of stream) await this.#receive(session, message as FromAgent, addr);
+      for await (const message of stream) {
+        await this.#receive(session, decodeFromAgent(message), addr);
+      }
     } finally {
       session.end("the session is over");
       if (this.#connected.get(nodeId) === session) this.#connected.delete(nodeId);
@@ -163,9 +165,8 @@ export class ClusterWork implements LeaderWork {
         return;
       case "status": {
         if (!session.open) throw new FleetError("invalid", "session invalid");
-        const updates = message.updates.slice(0, MAX_STATUS_BATCH);
         await inParts(
-          updates,
+          message.updates,
           MAX_CHANGES,
           (part) =>
             this.#commit(() => applyStatusUpdates(store, session.nodeId, part, clock.now())),
@@ -173,8 +174,6 @@ export class ClusterWork implements LeaderWork {
         session.acknowledge();
         return;
       }
-      default:
-        throw new FleetError("invalid", "unknown message");
     }
   }
 

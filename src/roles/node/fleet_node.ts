@@ -439,13 +439,13 @@ export class FleetNode implements Backend {
   }
 
   async #listen(running: Running): Promise<void> {
-    const { network, trust, clock } = this.#options;
+    const { network, trust, clock, logger } = this.#options;
     running.listener = await network.listen({
       address: running.identity.listenAddr,
       credentials: running.credentials,
       clusterId: running.identity.clusterId,
       register: (table) => {
-        registerManagerRoutes(table, { manager: () => running.manager, trust, clock });
+        registerManagerRoutes(table, { manager: () => running.manager, trust, clock, logger });
         this.#options.registerTransport(table);
       },
       refuse: (peer) => refusal(running, peer),

@@ -2,13 +2,16 @@ import { FleetError } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isControlMethod } from "../../core/control/perform.ts";
 import type { ControlArgs, ControlMethod } from "../../core/control/methods.ts";
+import { rolesOf } from "../../core/pki/route_roles.ts";
 import { clusterOf } from "../../model/view.ts";
+import type { Logger } from "../../base/log.ts";
 import { admit, decodeIssueRequest, renew } from "../manager/certificate_authority.ts";
 import type { IssueRequest } from "../manager/certificate_authority.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RouteTable, RpcContext } from "../rpc.ts";
 import { registerQuestionRoutes } from "./task_questions.ts";
 import { assertManager } from "./admission.ts";
+import { JoinDoor } from "./join_door.ts";
 import type { Trust } from "./ports.ts";
 
 export interface ManagerRoutesOptions {
@@ -16,68 +19,76 @@ export interface ManagerRoutesOptions {
   readonly manager: () => Manager | undefined;
   readonly trust: Trust;
   readonly clock: Clock;
+  readonly logger: Logger;
 }
 
-/** The routes of port 2377 and who may call them. */
+/** The routes of port 2377; who may call them is in `core/pki/route_roles.ts`. */
 export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesOptions): void {
-  const { trust, clock } = options;
+  const { trust, clock, logger } = options;
+  const door = new JoinDoor(clock, logger);
   const manager = () => {
     const found = options.manager();
     if (!found) throw new FleetError("unavailable", "this manager is still starting; try again");
     return found;
   };
-  const anyone = { roles: ["anonymous", "worker", "manager"] } as const;
-  const nodes = { roles: ["worker", "manager"] } as const;
-  const managers = { roles: ["manager"] } as const;
 
-  table.route("ca.root", anyone, () => {
+  table.route("ca.root", rolesOf("ca.root"), () => {
     const cluster = clusterOf(manager().store);
     if (!cluster) throw new FleetError("unavailable", "this manager is still starting; try again");
     return Promise.resolve({ caPem: cluster.RootCA.CACert, nowMs: clock.now() });
   });
 
-  table.route("ca.issue", anyone, async (body, context) => {
+  table.route("ca.issue", rolesOf("ca.issue"), async (body, context) => {
     const request = decodeIssueRequest(body);
     const nodeId = context.peer.role === "anonymous" ? undefined : context.peer.nodeId;
     if (nodeId === undefined && request.token === undefined) {
       throw new FleetError("unauthorized", "a valid join token is necessary to join this cluster");
     }
     const here = () => issue(manager(), trust, request, nodeId);
-    return await manager().onLeader("ca.issueFor", { request, nodeId }, here, context.signal);
+    const ask = () => manager().onLeader("ca.issueFor", { request, nodeId }, here, context.signal);
+    return nodeId === undefined ? await door.pass(context.remoteAddress, ask) : await ask();
   });
 
   // A manager that does not lead vouches for the caller whose certificate it has seen.
-  table.route("ca.issueFor", managers, (body, context) => {
+  table.route("ca.issueFor", rolesOf("ca.issueFor"), (body, context) => {
     assertManager(manager(), context.peer);
-    const { request, nodeId } = body as { request: IssueRequest; nodeId?: string };
+    const { request, nodeId } = (body ?? {}) as { request: IssueRequest; nodeId?: string };
     return issue(manager(), trust, decodeIssueRequest(request), nodeId);
   });
 
-  table.route("cluster.leader", nodes, () => {
+  table.route("cluster.leader", rolesOf("cluster.leader"), () => {
     const found = manager().members().find((member) => member.leader);
     if (!found) throw new FleetError("unavailable", manager().noLeaderSentence());
     return Promise.resolve({ nodeId: found.nodeId, addr: found.addr });
   });
 
-  table.route("control.call", managers, async (body, context) => {
+  table.route("control.call", rolesOf("control.call"), async (body, context) => {
     assertManager(manager(), context.peer);
-    const { method, args } = body as { method: string; args: unknown };
+    const { method, args } = (body ?? {}) as { method: string; args: unknown };
     if (!isControlMethod(method)) {
       throw new FleetError("unimplemented", `this manager does not know "${method}"; upgrade it`);
     }
     return await manager().performHere(method, args as ControlArgs<ControlMethod>, context.signal);
   });
 
-  table.streamRoute("dispatcher.session", nodes, async (stream, context) => {
-    const work = manager().leaderWork;
-    if (!work) throw new FleetError("unavailable", "this manager does not lead");
-    await work.serveSession(stream, context);
-  });
+  table.streamRoute(
+    "dispatcher.session",
+    rolesOf("dispatcher.session"),
+    async (stream, context) => {
+      const work = manager().leaderWork;
+      if (!work) throw new FleetError("unavailable", "this manager does not lead");
+      await work.serveSession(stream, context);
+    },
+  );
 
   registerQuestionRoutes(table, manager);
 
-  table.route("raft.join", managers, (body, context) => joinRaft(manager(), body, context));
-  table.route("raft.leave", managers, async (_body, context) => {
+  table.route(
+    "raft.join",
+    rolesOf("raft.join"),
+    (body, context) => joinRaft(manager(), body, context),
+  );
+  table.route("raft.leave", rolesOf("raft.leave"), async (_body, context) => {
     if (context.peer.role === "anonymous") throw new FleetError("forbidden", "no certificate");
     await leaveRaft(manager(), context.peer.nodeId);
     return null;
@@ -99,7 +110,7 @@ function issue(
 
 /** Makes a node with a manager certificate a learner; the role manager makes it a voter once it caught up. */
 async function joinRaft(manager: Manager, body: unknown, context: RpcContext): Promise<unknown> {
-  const { addr } = body as { addr?: unknown };
+  const { addr } = (body ?? {}) as { addr?: unknown };
   if (context.peer.role === "anonymous" || typeof addr !== "string") {
     throw new FleetError("invalid", "addr: expected the address this manager listens on");
   }

@@ -1,4 +1,5 @@
 import { FleetError } from "../../base/errors.ts";
+import { rolesOf } from "../../core/pki/route_roles.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RouteTable, RpcDialer } from "../rpc.ts";
 import { receiveAnswer, sendAnswer } from "../task_answer.ts";
@@ -46,9 +47,9 @@ export function registerQuestionRoutes(table: RouteTable, manager: () => Manager
     if (!leaderWork) throw new FleetError("unavailable", "this manager does not lead");
     return leaderWork;
   };
-  table.streamRoute("tasks.ask", { roles: ["manager"] }, async (stream, { peer }) => {
+  table.streamRoute("tasks.ask", rolesOf("tasks.ask"), async (stream, { peer }) => {
     assertManager(manager(), peer);
-    const { taskId, path } = stream.meta as Partial<TaskQuestion>;
+    const { taskId, path } = (stream.meta ?? {}) as Partial<TaskQuestion>;
     if (typeof taskId !== "string" || typeof path !== "string") {
       throw new FleetError("invalid", "a question needs a task and a path");
     }
@@ -56,7 +57,7 @@ export function registerQuestionRoutes(table: RouteTable, manager: () => Manager
   });
   table.streamRoute(
     "tasks.answer",
-    { roles: ["worker", "manager"] },
+    rolesOf("tasks.answer"),
     (stream, context) => work().serveAnswer(stream, context),
   );
 }
