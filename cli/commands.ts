@@ -25,6 +25,11 @@ const NODE: Entries = {
   inspect: { summary: "Show nodes in full", load: () => import("./node/inspect.ts") },
   ps: { summary: "List the tasks of nodes", load: () => import("./node/ps.ts") },
   update: { summary: "Change a node", load: () => import("./node/update.ts") },
+  drain: { summary: "Move a node's tasks elsewhere", load: () => import("./node/drain.ts") },
+  rebalance: {
+    summary: "Move running tasks to a node for an even spread",
+    load: () => import("./node/rebalance.ts"),
+  },
   promote: { summary: "Make nodes managers", load: () => import("./node/promote.ts") },
   demote: { summary: "Make managers workers", load: () => import("./node/demote.ts") },
   rename: { summary: "Give a node another name", load: () => import("./node/rename.ts") },
@@ -45,6 +50,10 @@ const SERVICE: Entries = {
   rollback: {
     summary: "Go back to a service's previous spec",
     load: () => import("./service/rollback.ts"),
+  },
+  rebalance: {
+    summary: "Spread the running tasks of services evenly",
+    load: () => import("./service/rebalance.ts"),
   },
   rm: { summary: "Remove services", aliases: ["remove"], load: () => import("./service/rm.ts") },
 };
@@ -70,6 +79,11 @@ const TOKEN: Entries = {
   create: { summary: "Make a join token that ends", load: () => import("./token/create.ts") },
   ls: { summary: "List such tokens", aliases: ["list"], load: () => import("./token/ls.ts") },
   revoke: { summary: "Take tokens away", load: () => import("./token/revoke.ts") },
+};
+
+const POLICY: Entries = {
+  show: { summary: "Show fleet's own settings", load: () => import("./policy/show.ts") },
+  set: { summary: "Change fleet's own settings", load: () => import("./policy/set.ts") },
 };
 
 const NETWORK: Entries = {
@@ -125,6 +139,7 @@ export const COMMANDS: Entries = {
   config: { summary: "Manage configs", verbs: CONFIG },
   network: { summary: "Manage networks", verbs: NETWORK },
   token: { summary: "Join tokens that end by time or by use", verbs: TOKEN },
+  policy: { summary: "What the cluster allows and does by itself", verbs: POLICY },
   task: { summary: "Look at tasks", verbs: TASK },
   swarm: { summary: "Manage the cluster, in Docker's spelling", verbs: CLUSTER },
   agent: { summary: "Run this node's agent", load: () => import("./agent.ts") },

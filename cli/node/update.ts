@@ -2,11 +2,13 @@ import { FleetError } from "../../src/base/errors.ts";
 import type { NodeSpec } from "../../src/model/node.ts";
 import { changedRecord } from "../spec/lists.ts";
 import { toRecord } from "../spec/pairs.ts";
-import { choice } from "../spec/values.ts";
+import { choice, parseNonNegativeDuration } from "../spec/values.ts";
 import type { Verb } from "../verb.ts";
+import { addWaitFlags, waitUntilDrained } from "./drained.ts";
+import type { WaitFlags } from "./drained.ts";
 import { getNode, putNode } from "./shared.ts";
 
-interface Flags {
+interface Flags extends WaitFlags {
   readonly role?: "worker" | "manager";
   readonly availability?: "active" | "pause" | "drain";
   readonly labelAdd?: readonly string[];
@@ -15,7 +17,12 @@ interface Flags {
 
 export const verb: Verb<Flags> = {
   define(command) {
-    command.argument("<node>", "Host name or id, or self")
+    command.argument("<node>", "Host name or id, or self");
+    addWaitFlags(
+      command,
+      "With --availability drain: until nothing runs there any more",
+      parseNonNegativeDuration,
+    )
       .value("--availability <word>", "active, pause or drain", choice("active", "pause", "drain"))
       .value("--role <word>", "worker or manager", choice("worker", "manager"))
       .list("--label-add <label>", "Add or change a label (key=value)")
@@ -25,10 +32,15 @@ export const verb: Verb<Flags> = {
         "fleet node update --label-add zone=a h1",
       );
   },
-  async run({ client, print }, [reference = ""], flags) {
+  async run(context, [reference = ""], flags) {
+    const { client, print } = context;
+    if (flags.wait && flags.availability !== "drain") {
+      throw new FleetError("invalid", "--wait goes with --availability drain only");
+    }
     const node = await getNode(client, reference);
     await putNode(client, node, changedNodeSpec(node.Spec, flags));
     print(reference);
+    if (flags.wait) await waitUntilDrained(context, node.ID, flags);
   },
 };
 

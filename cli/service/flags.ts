@@ -44,6 +44,13 @@ export function addServiceFlags(command: FleetCommand, defaults: boolean): Fleet
     .value("--restart-delay <duration>", `Delay between attempts${or("5s")}`, duration)
     .value("--restart-max-attempts <uint>", "Attempts before giving up", parse.parseUint)
     .value("--restart-window <duration>", "Time in which attempts count", duration);
+  command
+    .flag("--restart-backoff", "Slow crash loops down (on; --restart-backoff=false turns it off)")
+    .flag("--privileged", "Run privileged, where the cluster's policy allows it")
+    .list(
+      "--device <device>",
+      "Device of the host (/dev/a[:/dev/b][:rwm]); all that there shall be",
+    );
   addUpdateFlags(command, "update", or);
   addUpdateFlags(command, "rollback", or);
   return command

@@ -10,6 +10,7 @@ import { createCapabilities } from "./capabilities.ts";
 import { taggedImage } from "./image.ts";
 import { configReference, parseFileReference, secretReference } from "./file_reference.ts";
 import type { Ids } from "./file_reference.ts";
+import { withHostAccess } from "./host_access.ts";
 import { parseMount } from "./mount.ts";
 import { parseNetworkAttachment } from "./network_attachment.ts";
 import { parsePair, toRecord } from "./pairs.ts";
@@ -88,6 +89,7 @@ export function createServiceSpec(
       Mode: flags.endpointMode ?? "vip",
       ...(ports.length > 0 ? { Ports: ports } : {}),
     },
+    Backoff: flags.restartBackoff,
   });
 }
 
@@ -128,7 +130,7 @@ function containerSpec(
   const some = <T>(list: readonly T[] | undefined) => list?.length ? list : undefined;
   return parts.compact<ContainerSpec>({
     Image: taggedImage(image),
-    Labels: flags.containerLabel && toRecord(flags.containerLabel),
+    Labels: withHostAccess(flags.containerLabel && toRecord(flags.containerLabel), flags),
     Command: flags.entrypoint === undefined ? undefined : shellWords(flags.entrypoint),
     Args: some(args),
     Env: some(mergedEnvironment(environment)),

@@ -33,6 +33,9 @@ export interface ServiceFlags {
   readonly restartDelay?: number;
   readonly restartMaxAttempts?: number;
   readonly restartWindow?: number;
+  readonly restartBackoff?: boolean;
+  readonly privileged?: boolean;
+  readonly device?: readonly string[];
   readonly updateParallelism?: number;
   readonly updateDelay?: number;
   readonly updateMonitor?: number;

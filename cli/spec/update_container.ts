@@ -8,6 +8,7 @@ import type { ResolvedReferences } from "./create_service.ts";
 import { configReference, parseFileReference, secretReference } from "./file_reference.ts";
 import { taggedImage } from "./image.ts";
 import { changedList, changedRecord, changedStrings } from "./lists.ts";
+import { withHostAccess } from "./host_access.ts";
 import { parseMount } from "./mount.ts";
 import { parsePair, toRecord } from "./pairs.ts";
 import * as parts from "./parts.ts";
@@ -38,9 +39,12 @@ export function updateContainer(
     Image: flags.image === undefined ? now.Image : taggedImage(flags.image),
     Args: words(flags.args, now.Args),
     Command: words(flags.entrypoint, now.Command),
-    Labels: flags.containerLabelAdd || flags.containerLabelRm
-      ? changedRecord(now.Labels, toRecord(flags.containerLabelAdd), flags.containerLabelRm)
-      : now.Labels,
+    Labels: withHostAccess(
+      flags.containerLabelAdd || flags.containerLabelRm
+        ? changedRecord(now.Labels, toRecord(flags.containerLabelAdd), flags.containerLabelRm)
+        : now.Labels,
+      flags,
+    ),
     Env: some(changedList(
       now.Env,
       flags.envAdd ?? [],

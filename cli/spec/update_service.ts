@@ -60,6 +60,7 @@ export function updateServiceSpec(
     UpdateConfig: parts.updateConfig("update", flags, spec.UpdateConfig),
     RollbackConfig: parts.updateConfig("rollback", flags, spec.RollbackConfig),
     EndpointSpec: endpoint(spec.EndpointSpec, flags),
+    Backoff: flags.restartBackoff ?? spec.Backoff,
   });
 }
 

@@ -9,6 +9,7 @@ import { fileObjectRoutes } from "./routes/file_objects.ts";
 import { attachmentRoutes } from "./routes/attachments.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { networkRoutes } from "./routes/networks.ts";
+import { policyRoutes } from "./routes/policy.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { swarmRoutes } from "./routes/swarm.ts";
@@ -41,6 +42,7 @@ export function createApp(
   logRoutes(app, backend);
   remoteContainerRoutes(app, backend);
   tokenRoutes(app, backend);
+  policyRoutes(app, backend);
   nodeRoutes(app, backend);
   serviceRoutes(app, backend);
   fileObjectRoutes(app, backend, "secret");

@@ -45,6 +45,37 @@ export const IssuedToken = obj({
 });
 export type IssuedToken = Infer<typeof IssuedToken>;
 
+export const REBALANCE_POLICIES = ["never", "on-join"] as const;
+
+/**
+ * fleet's own settings. They stand beside Docker's SwarmSpec, since a stock client that changes that
+ * writes it back without what it does not know.
+ */
+export const Policy = obj({
+  /** Whether running tasks move to a node that joined or came back; never when unset. */
+  Rebalance: opt(oneOf(REBALANCE_POLICIES)),
+  /** Running tasks that may be moved per minute for an even spread. */
+  MovesPerMinute: opt(uint),
+  /** Whether services may have privileged containers; not when unset. */
+  Privileged: opt(bool),
+  /** Whether services may have devices of their hosts; not when unset. */
+  Devices: opt(bool),
+});
+export type Policy = Infer<typeof Policy>;
+
+/** A wish for an even spread that is still being carried out. */
+export const RebalanceRequest = obj({
+  ID: str,
+  /** Only this service; all without. */
+  ServiceID: opt(str),
+  /** Only moves to this node; to any without. */
+  NodeID: opt(str),
+  CreatedAt: str,
+  /** Nothing moves before. */
+  NotBefore: opt(str),
+});
+export type RebalanceRequest = Infer<typeof RebalanceRequest>;
+
 /** The one object of the cluster: settings, trust root, tokens. */
 export const Cluster = obj({
   ...metaFields,
@@ -64,6 +95,8 @@ export const Cluster = obj({
   /** Removed nodes by id, with the time (RFC 3339) after which their certificates are void anyway. */
   BlockedNodes: opt(map(str)),
   IssuedTokens: opt(list(IssuedToken)),
+  Policy: opt(Policy),
+  Rebalances: opt(list(RebalanceRequest)),
 });
 export type Cluster = Infer<typeof Cluster>;
 

@@ -1,6 +1,6 @@
 import { int, labels, list, obj, oneOf, opt, str } from "./json.ts";
 import type { Infer } from "./json.ts";
-import { Driver, metaFields, Version } from "./meta.ts";
+import { Driver, metaFields, timeMs, Version } from "./meta.ts";
 import { EndpointSpec, GenericResource, PortConfig, TaskSpec } from "./service_spec.ts";
 import { Endpoint } from "./service.ts";
 import { TASK_STATES } from "./task_state.ts";
@@ -83,6 +83,16 @@ export function slotName(task: Task): string {
 /** `service.slot.taskID`: the task's display name and its container's name. */
 export function taskName(task: Task): string {
   return task.ServiceID === undefined ? task.Name ?? task.ID : `${slotName(task)}.${task.ID}`;
+}
+
+/** A mark for moving that led to nothing by then is void: the plan it came from is out of date. */
+export const RELOCATE_EXPIRES_MS = 10 * 60_000;
+
+/** Until when a task is to be moved for the sake of an even spread; 0 when it is not. */
+export function relocatesUntilMs(task: Task, nowMs: number): number {
+  if (!task.Relocate) return 0;
+  const untilMs = timeMs(task.Relocate.At) + RELOCATE_EXPIRES_MS;
+  return untilMs > nowMs ? untilMs : 0;
 }
 
 /** The constraint enforcer's word for a task that its node may not run any more. */

@@ -1,6 +1,7 @@
 import { FleetError } from "../base/errors.ts";
 import { NS_PER_MS } from "../base/duration.ts";
 import type { ContainerSpec, HealthConfig, Mount } from "./container_spec.ts";
+import { devicesOf, isPrivileged } from "./host_access.ts";
 import { isImageReference } from "./image_reference.ts";
 import { checkName } from "./names.ts";
 import type { PortConfig, ServiceSpec, TaskSpec, UpdateConfig } from "./service_spec.ts";
@@ -88,6 +89,13 @@ function validateContainer(container: ContainerSpec): void {
   if ((container.StopGracePeriod ?? 0) < 0) {
     bad("ContainerSpec.StopGracePeriod: cannot be negative");
   }
+  if (container.Privileges?.CredentialSpec) {
+    bad(
+      "ContainerSpec.Privileges.CredentialSpec: credential specs are for Windows containers; fleet runs Linux ones",
+    );
+  }
+  isPrivileged(container);
+  devicesOf(container);
   validateMounts(container.Mounts ?? []);
   validateHealth(container.Healthcheck);
   validateFiles("secret", container.Secrets ?? [], (ref) => ref.SecretName ?? ref.SecretID);

@@ -1,5 +1,6 @@
 import { SECOND_NS } from "../../base/duration.ts";
 import type { Mount } from "../../model/container_spec.ts";
+import { devicesOf, isPrivileged } from "../../model/host_access.ts";
 import type { Task } from "../../model/task.ts";
 import { endpointSettings } from "./container_networks.ts";
 import type { ContainerNetworks } from "./container_networks.ts";
@@ -85,6 +86,12 @@ function hostConfig(
     DnsSearch: spec.DNSConfig?.Search,
     DnsOptions: spec.DNSConfig?.Options,
     GroupAdd: spec.Groups,
+    Privileged: isPrivileged(spec) || undefined,
+    Devices: devicesOf(spec).map(({ host, container, permissions }) => ({
+      PathOnHost: host,
+      PathInContainer: container,
+      CgroupPermissions: permissions,
+    })),
     CapAdd: spec.CapabilityAdd,
     CapDrop: spec.CapabilityDrop,
     SecurityOpt: securityOptions(task),
@@ -99,7 +106,6 @@ function hostConfig(
     MemorySwappiness: task.Spec.Resources?.MemorySwappiness,
     // 0 is "no limit" in a service and "the engine's default" here, which is none.
     PidsLimit: limits?.Pids || undefined,
-    Isolation: spec.Isolation || undefined,
     LogConfig: log?.Name ? { Type: log.Name, Config: log.Options ?? {} } : undefined,
     // The cluster restarts tasks by making new ones; the engine must not compete.
     RestartPolicy: { Name: "no" },
@@ -139,9 +145,6 @@ function expandValues(
 function securityOptions(task: Task): string[] {
   const privileges = task.Spec.ContainerSpec?.Privileges;
   const options: string[] = [];
-  const { File, Registry } = privileges?.CredentialSpec ?? {};
-  if (File) options.push(`credentialspec=file://${File}`);
-  if (Registry) options.push(`credentialspec=registry://${Registry}`);
   if (privileges?.SELinuxContext?.Disable) options.push("label=disable");
   for (
     const [key, value] of [

@@ -45,6 +45,24 @@ Deno.test("limits are passed on, reservations are not", () => {
   assert.ok(!("PidsLimit" in endless.HostConfig));
 });
 
+Deno.test("devices and privileges come from labels; isolation means nothing here", () => {
+  const { HostConfig } = request({
+    container: {
+      Isolation: "hyperv",
+      Labels: { "fleet.privileged": "true", "fleet.devices": "/dev/a:/dev/b:r" },
+    },
+  });
+  assert.equal(HostConfig["Privileged"], true);
+  assert.deepEqual(HostConfig["Devices"], [{
+    PathOnHost: "/dev/a",
+    PathInContainer: "/dev/b",
+    CgroupPermissions: "r",
+  }]);
+  const plain = request({ container: { Isolation: "hyperv" } }).HostConfig;
+  assert.ok(!("Privileged" in plain) && !("Isolation" in plain));
+  assert.deepEqual(plain["Devices"], []);
+});
+
 Deno.test("only host-mode ports are the engine's business", () => {
   const body = request({
     EndpointSpec: {

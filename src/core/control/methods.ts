@@ -1,4 +1,4 @@
-import type { ClusterSpec } from "../../model/cluster.ts";
+import type { ClusterSpec, Policy } from "../../model/cluster.ts";
 import type { ConfigSpec } from "../../model/config.ts";
 import type { NetworkSpec } from "../../model/network.ts";
 import type { NodeSpec } from "../../model/node.ts";
@@ -53,6 +53,10 @@ export interface ControlMethods {
   "config.create": { args: { spec: ConfigSpec }; result: { id: string } };
   "config.update": { args: { id: string; version: number; spec: ConfigSpec }; result: null };
   "config.remove": { args: { id: string }; result: null };
+  /** fleet's own settings; what is left out stays. */
+  "policy.update": { args: { policy: Policy }; result: null };
+  /** Spreads running tasks evenly: of one service or all, to any node or one. */
+  "rebalance.start": { args: { serviceId?: string; nodeId?: string }; result: { id: string } };
   "network.create": { args: { spec: NetworkSpec }; result: { id: string; warning: string } };
   "network.remove": { args: { id: string }; result: null };
   /** A place on an attachable network for a container that the user runs on a node. */

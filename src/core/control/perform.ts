@@ -4,6 +4,8 @@ import { createFileObject, removeFileObject, updateFileObject } from "./file_obj
 import type { ControlArgs, ControlMethod, ControlResult } from "./methods.ts";
 import { attachContainer, createNetwork, detachContainer, removeNetwork } from "./networks.ts";
 import { removeNode, updateNode } from "./nodes.ts";
+import { updatePolicy } from "./policy.ts";
+import { requestRebalance } from "./rebalance.ts";
 import { createService, removeService, updateService } from "./services.ts";
 import { createToken, revokeToken } from "./tokens.ts";
 
@@ -26,6 +28,8 @@ const HANDLERS: Handlers = {
   "config.remove": (context, args) => removeFileObject(context, "config", args.id),
   "token.create": createToken,
   "token.revoke": revokeToken,
+  "policy.update": updatePolicy,
+  "rebalance.start": requestRebalance,
   "network.create": createNetwork,
   "network.remove": removeNetwork,
   "network.attach": attachContainer,

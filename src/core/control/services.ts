@@ -10,6 +10,7 @@ import type { ControlContext } from "./context.ts";
 import { generateName } from "./generated_name.ts";
 import { find, findVersion } from "./lookup.ts";
 import { ensureIngress } from "./networks.ts";
+import { checkHostAccess } from "./policy.ts";
 import { endpointWithPorts } from "./published_ports.ts";
 import type { ControlArgs, ControlResult } from "./methods.ts";
 
@@ -45,7 +46,11 @@ export function updateService(
 ): ControlResult<"service.update"> {
   const service = findVersion(tx, "service", args.id, args.version);
   if (args.rollback === "previous") return rollbackService(tx, service, nowMs);
-  const spec = withCredentials(settle(tx, args.spec), service, args.registryAuthFrom);
+  const spec = withCredentials(
+    keepBackoff(settle(tx, args.spec), service),
+    service,
+    args.registryAuthFrom,
+  );
   if (spec.Name !== service.Spec.Name) {
     throw new FleetError("unimplemented", "renaming services is not supported");
   }
@@ -148,6 +153,11 @@ function settle(view: View, spec: ServiceSpec): ServiceSpec {
   };
 }
 
+/** A stock client writes a spec back without what it does not know: that shall stay as it is. */
+function keepBackoff(spec: ServiceSpec, { Spec: { Backoff } }: Service): ServiceSpec {
+  return spec.Backoff === undefined && Backoff !== undefined ? { ...spec, Backoff } : spec;
+}
+
 /** A spec without pull credentials keeps those of the current or the previous one. */
 function withCredentials(
   spec: ServiceSpec,
@@ -178,6 +188,7 @@ function check(view: View, spec: ServiceSpec, id: string): void {
       `name conflicts with an existing object: service ${spec.Name} already exists`,
     );
   }
+  checkHostAccess(view, spec.TaskTemplate?.ContainerSpec ?? {});
   checkFiles(view, spec);
   checkNetworks(view, spec);
   checkPublishedPorts(view, spec, id);

@@ -1,11 +1,10 @@
 import { timeMs, timeText } from "../../model/meta.ts";
+import { relocatesUntilMs } from "../../model/task.ts";
 import type { Task } from "../../model/task.ts";
 import type { Change, View } from "../../model/view.ts";
 import type { Draft } from "./draft.ts";
 import { isLive } from "./slots.ts";
 
-/** A mark that led to nothing by then is void: the plan it came from is out of date. */
-export const RELOCATE_EXPIRES_MS = 10 * 60_000;
 /** Moves per minute when nobody says otherwise: each one stops a healthy task. */
 export const DEFAULT_MOVES_PER_MINUTE = 10;
 const MINUTE_MS = 60_000;
@@ -31,7 +30,7 @@ export function relocate(
   const room = Math.max(0, movesPerMinute - recent.length);
   const open = moves.filter(({ taskId }) => {
     const task = view.get("task", taskId);
-    return task !== undefined && isLive(task) && task.Relocate === undefined;
+    return task !== undefined && isLive(task) && !relocatesUntilMs(task, nowMs);
   });
   const changes = open.slice(0, room).map(({ taskId, to }): Change => ({
     op: "update",
@@ -57,9 +56,7 @@ function marksWithin(view: View, sinceMs: number): number[] {
 
 /** Whether a task shall leave its node for the sake of an even spread. */
 export function isRelocating(draft: Draft, task: Task): boolean {
-  if (!task.Relocate) return false;
-  const untilMs = timeMs(task.Relocate.At) + RELOCATE_EXPIRES_MS;
-  if (untilMs <= draft.nowMs) return false;
-  draft.wakeAt(untilMs);
-  return true;
+  const untilMs = relocatesUntilMs(task, draft.nowMs);
+  if (untilMs > 0) draft.wakeAt(untilMs);
+  return untilMs > 0;
 }

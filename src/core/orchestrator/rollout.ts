@@ -3,6 +3,7 @@ import { compareStates, isTerminal } from "../../model/task_state.ts";
 import type { Task } from "../../model/task.ts";
 import type { Draft } from "./draft.ts";
 import type { Place } from "./new_task.ts";
+import { isRelocating } from "./relocate.ts";
 import { isOfVersion, mayRestart, moveFields, restartFields, stateSinceMs } from "./restart.ts";
 import { createWaiting, workingState } from "./supervise.ts";
 import type { SlotState } from "./supervise.ts";
@@ -154,8 +155,8 @@ function begin(draft: Draft, stage: Stage, pace: Pace, place: Place): void {
     ? { ...restartFields(draft.service, last!, draft.nowMs), ...replaces(old) }
     : stage.outdated || !old
     ? replaces(old)
-    : { ...moveFields(draft.service, old), ...preference(old) };
-  const startFirst = startsFirst(stage, pace);
+    : { ...moveFields(draft.service, old), ...preference(draft, old) };
+  const startFirst = startsFirst(draft, stage, pace);
   const stopNow = !startFirst && !stale.some(({ Status }) => Status.State === "running");
   if (stopNow) { for (const task of stale) draft.raise(task, "shutdown"); }
   const due = timeMs(fields.NotBefore) <= draft.nowMs;
@@ -165,8 +166,8 @@ function begin(draft: Draft, stage: Stage, pace: Pace, place: Place): void {
 }
 
 /** A move for an even spread alone always starts first; what an update replaces follows its order. */
-function startsFirst({ stale, outdated }: Stage, pace: Pace): boolean {
-  return pace.startFirst || (!outdated && stale.some((task) => task.Relocate !== undefined));
+function startsFirst(draft: Draft, { stale, outdated }: Stage, pace: Pace): boolean {
+  return pace.startFirst || (!outdated && stale.some((task) => isRelocating(draft, task)));
 }
 
 /** Beside the task that serves. */
@@ -179,8 +180,9 @@ function replaces(old: Task | undefined): Partial<Task> {
   return old ? { Replaces: old.ID } : {};
 }
 
-function preference(old: Task): Partial<Task> {
-  return old.Relocate?.To === undefined ? {} : { PreferredNodeID: old.Relocate.To };
+function preference(draft: Draft, old: Task): Partial<Task> {
+  const to = isRelocating(draft, old) ? old.Relocate?.To : undefined;
+  return to === undefined ? {} : { PreferredNodeID: to };
 }
 
 /** A slot with a new task: keeps one, and lets the old ones go when the order says so. */
@@ -189,7 +191,7 @@ function proceed(draft: Draft, stage: Stage, pace: Pace): void {
   const [kept, ...surplus] = fresh;
   for (const task of surplus) draft.raise(task, "shutdown");
   if (!kept || stale.length === 0) return;
-  const startFirst = startsFirst(stage, pace);
+  const startFirst = startsFirst(draft, stage, pace);
   if (kept.DesiredState === "ready") {
     const due = timeMs(kept.NotBefore) <= draft.nowMs;
     if (!due) return draft.wakeAt(timeMs(kept.NotBefore));

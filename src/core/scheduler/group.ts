@@ -1,4 +1,5 @@
 import type { GenericResource } from "../../model/service_spec.ts";
+import { relocatesUntilMs } from "../../model/task.ts";
 import type { Task } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
 import { explain, filtersFor } from "./filters.ts";
@@ -57,7 +58,7 @@ export class PlacementGroup {
     const old = this.#predecessor(task);
     const beside = old && this.#candidates.get(old.NodeID ?? "");
     if (old && beside) this.#discount(tree, beside, task, old, -1);
-    const banned = old?.Relocate === undefined ? undefined : old.NodeID;
+    const banned = old && relocatesUntilMs(old, this.#nowMs) > 0 ? old.NodeID : undefined;
     const chosen = this.#preferred(task) ?? this.#best(tree, banned);
     if (old && beside) this.#discount(tree, beside, task, old, 1);
     if (!chosen) {
@@ -152,7 +153,7 @@ export class PlacementGroup {
       const refusal = this.#refusal(info);
       if (beside) discount(info, task, beside, 1);
       if (refusal) refusals.push(refusal);
-      else if (beside?.Relocate) refusals.push(LEAVING);
+      else if (beside && relocatesUntilMs(beside, this.#nowMs) > 0) refusals.push(LEAVING);
     }
     return explain(refusals);
   }

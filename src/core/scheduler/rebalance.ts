@@ -1,8 +1,8 @@
 import { isRollingOut, modeOf } from "../../model/service.ts";
 import type { Service } from "../../model/service.ts";
 import { nodeName } from "../../model/node.ts";
-import { compareStates } from "../../model/task_state.ts";
-import { slotName } from "../../model/task.ts";
+import { compareStates, isTerminal } from "../../model/task_state.ts";
+import { relocatesUntilMs, slotName } from "../../model/task.ts";
 import type { Task } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
 import { PlacementGroup } from "./group.ts";
@@ -35,7 +35,7 @@ const MIN_DIFFERENCE = 2;
 /**
  * Which running tasks to move so that each service is spread as the scheduler would spread it today. Only
  * a move that makes the fullest node fuller than the emptiest by less counts. Never jobs, global services
- * or tasks with data on their node.
+ * or tasks with data on their node; a service whose tasks move already waits for the next plan.
  */
 export function planRebalance(view: View, scope: RebalanceScope): Move[] {
   const infos = nodesOf(view);
@@ -44,7 +44,7 @@ export function planRebalance(view: View, scope: RebalanceScope): Move[] {
   const services = [...view.all("service")].sort((a, b) => a.ID < b.ID ? -1 : 1);
   for (const service of services) {
     if (scope.serviceId !== undefined && service.ID !== scope.serviceId) continue;
-    if (modeOf(service.Spec) !== "replicated" || isRollingOut(service)) continue;
+    if (modeOf(service.Spec) !== "replicated" || isBusy(view, service, scope.nowMs)) continue;
     for (;;) {
       const move = moves.length < MAX_MOVES
         ? bestMove(view, infos, byId, service, scope)
@@ -54,6 +54,16 @@ export function planRebalance(view: View, scope: RebalanceScope): Move[] {
     }
   }
   return moves;
+}
+
+/** A service whose tasks move already, or are being replaced: a plan now would count them twice. */
+export function isBusy(view: View, service: Service, nowMs: number): boolean {
+  if (isRollingOut(service)) return true;
+  for (const task of view.tasksOfService(service.ID)) {
+    if (isTerminal(task.Status.State)) continue;
+    if (relocatesUntilMs(task, nowMs) > 0) return true;
+  }
+  return false;
 }
 
 function nodesOf(view: View): NodeInfo[] {
@@ -104,7 +114,7 @@ function bestMove(
 function movable(info: NodeInfo, serviceId: string): Task | undefined {
   let found: Task | undefined;
   for (const task of info.tasks()) {
-    if (task.ServiceID !== serviceId || task.Relocate || hasLocalData(task)) continue;
+    if (task.ServiceID !== serviceId || hasLocalData(task)) continue;
     if (task.Status.State !== "running" || compareStates(task.DesiredState, "running") !== 0) {
       continue;
     }

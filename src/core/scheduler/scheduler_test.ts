@@ -97,7 +97,7 @@ Deno.test("a task that shall leave its node goes where it is told, or anywhere e
   const old = task("old", {}, {
     NodeID: "a",
     Status: { State: "running" },
-    Relocate: { At: "", To: "c" },
+    Relocate: { At: timeText(NOW - 1_000), To: "c" },
   });
   const successor = task("new", {}, { Replaces: "old", PreferredNodeID: "c" });
   const nodes = [node("a"), node("b"), node("c")];

@@ -33,6 +33,7 @@ import {
   reaperReconciler,
   schedulerReconciler,
 } from "./reconcilers.ts";
+import { rebalanceReconciler } from "./rebalancer.ts";
 import { inParts } from "./in_parts.ts";
 import type { Writer } from "./writer.ts";
 
@@ -75,6 +76,7 @@ export class ClusterWork implements LeaderWork {
       schedulerReconciler(),
       reaperReconciler(random),
       enforcerReconciler(random),
+      rebalanceReconciler(random),
     ];
     const commit = (changes: readonly Change[], signal: AbortSignal) =>
       writer.write((tx) => {
