@@ -12,7 +12,7 @@ root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/www"
 cp "$(command -v busybox)" "$root/bin/busybox"
-for name in sh sleep cat httpd nc nslookup ping ip dd md5sum hostname wget env tail seq; do ln -s busybox "$root/bin/$name"; done
+for name in sh true cut sort sleep cat httpd nc nslookup ping ip dd md5sum hostname wget env tail seq; do ln -s busybox "$root/bin/$name"; done
 copy() { mkdir -p "$root$(dirname "$1")"; cp -L "$1" "$root$1"; }
 for program in ${PROGRAMS.join(" ")}; do
   path=$(command -v $program)
