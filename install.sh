@@ -373,7 +373,7 @@ After=network-online.target docker.service
 
 [Service]
 Type=notify
-NotifyAccess=all
+NotifyAccess=main
 EnvironmentFile=-$DEFAULTS
 Environment=HOME=/root
 ExecStart=$BIN agent

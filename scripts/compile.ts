@@ -39,6 +39,7 @@ const RUN_FLAGS = [
   "--quiet",
   "-A",
   "--unstable-http",
+  "--unstable-net",
   V8_FLAGS,
 ];
 
@@ -110,6 +111,7 @@ async function compileOfficially(folder: string, asked: boolean): Promise<string
       "--no-config",
       "-A",
       "--unstable-http",
+      "--unstable-net",
       V8_FLAGS,
       "--include",
       folder,

@@ -35,7 +35,7 @@ export const OK_STEPS: readonly Step[] = [
   },
   {
     name: "unit, scenario and architecture tests",
-    args: ["test", "-A", "--quiet", "--no-check", "--unstable-http", ...UNIT],
+    args: ["test", "-A", "--quiet", "--no-check", "--unstable-http", "--unstable-net", ...UNIT],
     deadlineSeconds: 180,
     tests: true,
   },

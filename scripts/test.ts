@@ -20,7 +20,7 @@ const STEPS: readonly Step[] = [
   },
   {
     name: "tests on real engines",
-    args: ["test", "-A", "--quiet", "--no-check", "--unstable-http", "tests/lab"],
+    args: ["test", "-A", "--quiet", "--no-check", "--unstable-http", "--unstable-net", "tests/lab"],
     deadlineSeconds: 1_500,
     tests: true,
     live: true,

@@ -22,7 +22,7 @@ import { SealableFiles } from "../adapters/host/sealable_files.ts";
 import { processLogger } from "../adapters/host/logger.ts";
 import type { ProcessLogger } from "../adapters/host/logger.ts";
 import { realClock, realInterfaces, realRandom } from "../adapters/host/real_clock.ts";
-import { runProgram, ServiceManager } from "../adapters/host/service_manager.ts";
+import { datagramSender, ServiceManager } from "../adapters/host/service_manager.ts";
 import { serveUnixSocket } from "../adapters/host/unix_server.ts";
 import { OverlayHost } from "../adapters/network/overlay_host.ts";
 import { connectAnonymously, rpcDialer } from "../adapters/rpc/client.ts";
@@ -53,7 +53,7 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   const logger = processLogger(options.logLevel, options.logFormat);
   const serviceManager = new ServiceManager({
     variable: (name) => Deno.env.get(name),
-    run: runProgram,
+    send: datagramSender(dirname(options.socket)),
     clock: realClock,
     logger,
   });
