@@ -5,6 +5,7 @@ import { sleep } from "../base/clock.ts";
 import { FleetError, kindOf, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { settingsLogLevel } from "./settings_file.ts";
+import { probe, signExternally } from "../adapters/cfssl/external_ca.ts";
 import * as certificates from "../adapters/crypto/certificates.ts";
 import { DnsServer } from "../adapters/dns/server.ts";
 import { HostResolvers } from "../adapters/dns/host_resolvers.ts";
@@ -168,6 +169,10 @@ function createNode(
     files,
     lock: files,
     trust,
+    externalCa: (credentials) => ({
+      sign: (cas, trustPem, request) => signExternally(cas, trustPem, credentials(), request),
+      probe: (ca, trustPem) => probe(ca, trustPem, credentials()),
+    }),
     network: nodeNetwork(logger),
     interfaces: realInterfaces,
     clock: realClock,
@@ -192,6 +197,7 @@ function createNode(
         random: realRandom,
         logger,
         managers: () => manager.members().map(({ nodeId, addr }) => ({ nodeId, addr })),
+        caDigest: trust.caDigest,
       }),
     startAgent: (host) => startAgent(host, options, files, engine, logger),
     checkEngine: () => checkEngine(engine),
@@ -233,6 +239,7 @@ async function startAgent(
     networks: networks.sync,
     reader: containerReader(engine),
     onSession: (session) => host.onSession(session),
+    tls: { info: () => host.tlsInfo(), onChange: (listener) => host.onTlsChange(listener) },
   });
   await agent.start();
   let open = true;
@@ -280,7 +287,13 @@ function overlayNetworks(host: AgentHost, engine: Engine, logger: Logger) {
 
 const trust: Trust = {
   createRootCa: certificates.createRootCa,
+  checkRootCa: certificates.checkRootCa,
+  crossSign: certificates.crossSign,
+  checkCrossSigned: certificates.checkCrossSigned,
+  commonName: certificates.commonName,
   createKeyAndCsr: certificates.createKeyAndCsr,
+  createCaCsr: certificates.createCaCsr,
+  requestKeyId: certificates.requestKeyId,
   issue: certificates.issue,
   verify: certificates.verifyCertificate,
   inspect: certificates.inspect,

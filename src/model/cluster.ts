@@ -76,18 +76,39 @@ export const RebalanceRequest = obj({
 });
 export type RebalanceRequest = Infer<typeof RebalanceRequest>;
 
+/** Who signs certificates, as Docker's TLSInfo names it: DER in base64. */
+export const Issuer = obj({ Subject: str, PublicKey: str });
+export type Issuer = Infer<typeof Issuer>;
+
+/** A change of the root under way: certificates come from the new one, the old one is still trusted. */
+export const RootRotation = obj({
+  CACert: str,
+  /** Absent with an external CA. */
+  CAKey: opt(str),
+  /** The new root's subject and key, signed by the old root. */
+  CrossSignedCACert: str,
+  Issuer: opt(Issuer),
+  /** When it began, RFC 3339. */
+  StartedAt: opt(str),
+});
+export type RootRotation = Infer<typeof RootRotation>;
+
+export const RootCA = obj({
+  CACert: str,
+  /** Internal: absent with an external CA. */
+  CAKey: opt(str),
+  JoinTokens: obj({ Worker: str, Manager: str }),
+  Rotation: opt(RootRotation),
+  LastForcedRotation: opt(int),
+  Issuer: opt(Issuer),
+});
+export type RootCA = Infer<typeof RootCA>;
+
 /** The one object of the cluster: settings, trust root, tokens. */
 export const Cluster = obj({
   ...metaFields,
   Spec: ClusterSpec,
-  RootCA: obj({
-    CACert: str,
-    /** Internal: absent with an external CA. */
-    CAKey: opt(str),
-    JoinTokens: obj({ Worker: str, Manager: str }),
-    Rotation: opt(obj({ CACert: str, CAKey: opt(str), CrossSignedCACert: str })),
-    LastForcedRotation: opt(int),
-  }),
+  RootCA,
   DefaultAddrPool: opt(list(str)),
   SubnetSize: opt(uint),
   DataPathPort: opt(uint),

@@ -65,6 +65,10 @@ export const Node = obj({
   ManagerAddr: opt(str),
   /** Internal: end of the certificate's life. */
   CertificateExpiry: opt(str),
+  /** Internal: public key (DER, base64) of the root that signed its newest certificate. */
+  CertificateIssuer: opt(str),
+  /** Internal: digests of the public keys of its last certificates, newest first. */
+  CertificateKeys: opt(list(str)),
   /** Internal: when the state became down; the 24 hours until its tasks are orphaned start here. */
   DownSince: opt(str),
   /** Internal: set while the certificate shall be renewed at once. */

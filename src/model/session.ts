@@ -28,6 +28,8 @@ export type FromDispatcher =
     readonly role: "worker" | "manager";
     /** Renew the certificate at once (role change, root rotation). */
     readonly renewCertificate: boolean;
+    /** The roots to trust from now on, PEM. */
+    readonly trustRoot?: string;
   }
   /** Acknowledges status messages up to and including the nth of this session. */
   | { readonly type: "ack"; readonly count: number }

@@ -1,10 +1,20 @@
 import { Buffer } from "node:buffer";
 import { createPublicKey, sign, verify } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import { bits, child, context, fromBinary, fromDer, integer, sequence } from "./der.ts";
 import { toBinary, toDer } from "./der.ts";
 import { pem, unpemAll } from "./pem.ts";
-import { newKey, signatureAlgorithm } from "./x509.ts";
+import type { Asn1 } from "./der.ts";
+import {
+  keyId,
+  nameIn,
+  newKey,
+  parseCertificates,
+  parsePrivateKey,
+  signatureAlgorithm,
+  spkiOf,
+} from "./x509.ts";
 
 const LABEL = "CERTIFICATE REQUEST";
 /** Largest request that is looked at; one with a P-256 key has about 350 bytes. */
@@ -13,11 +23,29 @@ const MAX_CSR_LENGTH = 8_192;
 /** A new P-256 key and a PKCS#10 request for it with an empty subject: the signer decides the rest. */
 export function createKeyAndCsr(): { keyPem: string; csrPem: string } {
   const { key, keyPem, publicKeyDer } = newKey();
+  return { keyPem, csrPem: signedRequest(sequence(), publicKeyDer, key) };
+}
+
+/** A request for another certificate of a CA: its subject and its key. @throws FleetError invalid */
+export function createCaCsr(caPem: string, caKeyPem: string): string {
+  const ca = parseCertificates(caPem)[0]!;
+  return signedRequest(
+    nameIn(ca, "subject"),
+    spkiOf(ca),
+    parsePrivateKey(caKeyPem, "the CA's key"),
+  );
+}
+
+function signedRequest(subject: Asn1, publicKeyDer: Uint8Array, key: KeyObject): string {
   const { identifier, digest } = signatureAlgorithm(key);
-  const info = sequence(integer("\x00"), sequence(), fromDer(publicKeyDer), context(0, true, []));
+  const info = sequence(integer("\x00"), subject, fromDer(publicKeyDer), context(0, true, []));
   const signature = sign(digest, toDer(info), key);
-  const csr = sequence(info, identifier, bits(toBinary(signature)));
-  return { keyPem, csrPem: pem(LABEL, toDer(csr)) };
+  return pem(LABEL, toDer(sequence(info, identifier, bits(toBinary(signature)))));
+}
+
+/** Names the key of a request as `inspect` names that of a certificate. @throws FleetError invalid */
+export function requestKeyId(csrPem: string): string {
+  return keyId(parseCsr(csrPem));
 }
 
 /**

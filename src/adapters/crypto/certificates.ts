@@ -1,6 +1,13 @@
 /** All of this folder that the roles need of certificates, in one place. */
-export { createKeyAndCsr } from "./certificate_request.ts";
+export { createCaCsr, createKeyAndCsr, requestKeyId } from "./certificate_request.ts";
 export { equalTexts } from "./constant_time.ts";
 export { inspect, issue, verifyCertificate } from "./node_certificate.ts";
 export type { CertificateFacts } from "./node_certificate.ts";
-export { caDigest, checkRootCa, createRootCa, crossSign } from "./root_ca.ts";
+export {
+  caDigest,
+  checkCrossSigned,
+  checkRootCa,
+  commonName,
+  createRootCa,
+  crossSign,
+} from "./root_ca.ts";

@@ -11,6 +11,7 @@ import {
   EXTENDED_KEY_USAGE,
   extension,
   KEY_USAGE,
+  keyId,
   life,
   nameIn,
   nameOf,
@@ -33,6 +34,8 @@ export interface CertificateFacts {
   readonly issuerDerBase64: string;
   /** DER of the issuer's public key, base64; empty unless the chain was verified. */
   readonly issuerKeyDerBase64: string;
+  /** Names its public key: SHA-256 of the SubjectPublicKeyInfo, base64. */
+  readonly keyId: string;
 }
 
 /** dNSName of GeneralName (RFC 5280, 4.2.1.6). */
@@ -57,7 +60,7 @@ export function issue(options: {
   clusterId: string;
   nowMs: number;
   validityMs: number;
-}): { certPem: string; notAfterMs: number } {
+}): { certPem: string; notAfterMs: number; keyId: string; issuerKeyDerBase64: string } {
   const publicKeyDer = parseCsr(options.csrPem);
   const ca = parseCertificates(options.caCertPem)[0]!;
   const caKey = parsePrivateKey(options.caKeyPem, "the root CA's key");
@@ -88,7 +91,12 @@ export function issue(options: {
       ),
     ],
   }, caKey);
-  return { certPem: certPem + (options.chainPem ?? ""), notAfterMs: policy.notAfterMs };
+  return {
+    certPem: certPem + (options.chainPem ?? ""),
+    notAfterMs: policy.notAfterMs,
+    keyId: keyId(publicKeyDer),
+    issuerKeyDerBase64: Buffer.from(spkiOf(ca)).toString("base64"),
+  };
 }
 
 /** What a certificate says, without a check of who signed it. @throws FleetError invalid when it is not a node's */
@@ -115,6 +123,7 @@ function factsOf(certificate: X509Certificate): CertificateFacts {
     ...life(certificate),
     issuerDerBase64: Buffer.from(toDer(nameIn(certificate, "issuer"))).toString("base64"),
     issuerKeyDerBase64: "",
+    keyId: keyId(spkiOf(certificate)),
   };
 }
 
@@ -126,6 +135,8 @@ export function verifyCertificate(
   certPem: string,
   rootPem: string,
   nowMs: number,
+  /** So long after its end a certificate still passes. */
+  graceMs = 0,
 ): CertificateFacts {
   const [leaf, ...others] = parseCertificates(certPem);
   const issuer = findIssuer(leaf!, parseCertificates(rootPem), others, nowMs);
@@ -133,7 +144,7 @@ export function verifyCertificate(
     throw new FleetError("unauthorized", "the certificate was not signed by this cluster's root");
   }
   const facts = factsOf(leaf!);
-  if (nowMs < facts.notBeforeMs || nowMs > facts.notAfterMs) {
+  if (nowMs < facts.notBeforeMs || nowMs > facts.notAfterMs + graceMs) {
     throw new FleetError(
       "unauthorized",
       `the certificate is valid from ${new Date(facts.notBeforeMs).toISOString()} to ${

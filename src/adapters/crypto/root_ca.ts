@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import { FleetError } from "../../base/errors.ts";
 import { base36 } from "../../base/ids.ts";
 import { DIGEST_LENGTH } from "../../core/pki/join_token.ts";
@@ -10,6 +11,7 @@ import {
   life,
   nameIn,
   nameOf,
+  nameParts,
   newKey,
   parseCertificates,
   parsePrivateKey,
@@ -104,6 +106,38 @@ export function crossSign(options: {
     ...life(fresh),
     extensions: caExtensions(0),
   }, key);
+}
+
+/**
+ * Checks what somebody else says is the new root signed by the old one.
+ * @throws FleetError unavailable, since it is the signer that has to be set right
+ */
+export function checkCrossSigned(answerPem: string, newRootPem: string, oldRootPem: string): void {
+  const [answer, fresh, old] = [answerPem, newRootPem, oldRootPem]
+    .map((pem) => parseCertificates(pem)[0]!) as [
+      X509Certificate,
+      X509Certificate,
+      X509Certificate,
+    ];
+  const same = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0;
+  const subject = (certificate: X509Certificate) => toDer(nameIn(certificate, "subject"));
+  const wrong = !answer.ca
+    ? "a certificate that is no CA's"
+    : !same(spkiOf(answer), spkiOf(fresh))
+    ? "a certificate for another key"
+    : !same(subject(answer), subject(fresh))
+    ? "a certificate with another subject"
+    : !signedBy(answer, old)
+    ? "a certificate that the root in force did not sign"
+    : undefined;
+  if (wrong) {
+    throw new FleetError("unavailable", `the external CA returned ${wrong} for the new root`);
+  }
+}
+
+/** The common name of a CA, or nothing. */
+export function commonName(certPem: string): string {
+  return nameParts(nameIn(parseCertificates(certPem)[0]!, "subject")).commonName ?? "";
 }
 
 /** SHA-256 over the exact PEM bytes, as join tokens carry it. */

@@ -77,11 +77,11 @@ export function signCertificate(contents: CertificateContents, signer: KeyObject
     fromDer(contents.publicKeyDer),
     context(3, true, [sequence(
       ...contents.extensions,
-      extension(SUBJECT_KEY_ID, false, octets(keyId(contents.publicKeyDer))),
+      extension(SUBJECT_KEY_ID, false, octets(subjectKeyId(contents.publicKeyDer))),
       extension(
         AUTHORITY_KEY_ID,
         false,
-        sequence(context(0, false, keyId(contents.issuerKeyDer))),
+        sequence(context(0, false, subjectKeyId(contents.issuerKeyDer))),
       ),
     )]),
   );
@@ -158,9 +158,14 @@ export function nameIn(certificate: X509Certificate, which: keyof typeof TBS): A
 }
 
 /** Key identifier: SHA-1 of the key's bit string (RFC 5280, 4.2.1.2). */
-function keyId(spki: Uint8Array): string {
+function subjectKeyId(spki: Uint8Array): string {
   const bitString = fromBinary(child(fromDer(spki), 1).value as string);
   return toBinary(createHash("sha1").update(bitString.subarray(1)).digest());
+}
+
+/** Names a public key among those of a cluster's nodes: SHA-256 of the SubjectPublicKeyInfo, base64. */
+export function keyId(spki: Uint8Array): string {
+  return createHash("sha256").update(spki).digest("base64");
 }
 
 export function spkiOf(certificate: X509Certificate): Uint8Array {

@@ -1,10 +1,12 @@
 import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
+import { wantedIssuer } from "../../core/pki/root_rotation.ts";
 import type { Cluster } from "../../model/cluster.ts";
 
 /** The cluster without tokens and keys: `/info`'s part. */
 export function clusterInfoJson(cluster: Cluster): Record<string, unknown> {
   const { CAConfig, ...spec } = cluster.Spec;
   const { SigningCACert: _, SigningCAKey: __, ...ca } = CAConfig ?? {};
+  const issuer = wantedIssuer(cluster);
   return {
     ID: cluster.ID,
     Version: cluster.Version,
@@ -20,7 +22,13 @@ export function clusterInfoJson(cluster: Cluster): Record<string, unknown> {
       TaskDefaults: spec.TaskDefaults ?? {},
       EncryptionConfig: { AutoLockManagers: spec.EncryptionConfig?.AutoLockManagers ?? false },
     },
-    TLSInfo: { TrustRoot: cluster.RootCA.CACert },
+    TLSInfo: {
+      TrustRoot: cluster.RootCA.CACert,
+      // During a change of the root that is the new one already, as in Docker.
+      ...(issuer
+        ? { CertIssuerSubject: issuer.Subject, CertIssuerPublicKey: issuer.PublicKey }
+        : {}),
+    },
     RootRotationInProgress: cluster.RootCA.Rotation !== undefined,
     DefaultAddrPool: cluster.DefaultAddrPool ?? CLUSTER_DEFAULTS.addrPool,
     SubnetSize: cluster.SubnetSize ?? CLUSTER_DEFAULTS.subnetSize,

@@ -1,8 +1,20 @@
 import { FleetError } from "../../base/errors.ts";
-import type { Role } from "../../model/node.ts";
+import type { Node, Role } from "../../model/node.ts";
 import { timeText } from "../../model/meta.ts";
 import type { ControlContext } from "./context.ts";
 import { find, findCluster } from "./lookup.ts";
+
+/** A node whose newest certificate was lost on the way still has the key of the one before. */
+const KEPT_KEYS = 2;
+
+/** What is kept of a certificate that was issued. */
+export interface IssuedCertificate {
+  readonly notAfterMs: number;
+  /** Digest of its public key. */
+  readonly keyId: string;
+  /** Public key of the root that signed it. */
+  readonly issuerKey: string;
+}
 
 const UNKNOWN_TOKEN = "a valid join token is necessary to join this cluster";
 
@@ -11,7 +23,7 @@ const UNKNOWN_TOKEN = "a valid join token is necessary to join this cluster";
  * @throws FleetError unauthorized for a token that is unknown, rotated, expired or used up
  */
 export function redeemToken(
-  context: ControlContext,
+  context: Pick<ControlContext, "tx" | "nowMs">,
   token: string,
   equal: (a: string, b: string) => boolean,
 ): { role: Role; labels: Readonly<Record<string, string>> } {
@@ -46,7 +58,7 @@ export function admitNode(
     readonly role: Role;
     readonly labels: Readonly<Record<string, string>>;
     readonly availability: "active" | "pause" | "drain";
-    readonly certificateExpiryMs: number;
+    readonly certificate: IssuedCertificate;
   },
 ): void {
   context.tx.create("node", {
@@ -54,13 +66,26 @@ export function admitNode(
     Spec: { Labels: node.labels, Role: node.role, Availability: node.availability },
     Status: { State: "unknown", Message: "joined, not connected yet" },
     Role: node.role,
-    CertificateExpiry: timeText(node.certificateExpiryMs),
+    ...certificateFields(node.certificate, undefined),
   });
 }
 
 /** Notes a renewed certificate. @throws FleetError not-found when the node was removed meanwhile */
-export function noteRenewal(context: ControlContext, nodeId: string, expiryMs: number): void {
+export function noteRenewal(
+  context: ControlContext,
+  nodeId: string,
+  certificate: IssuedCertificate,
+): void {
   const node = find(context.tx, "node", nodeId);
   const { RenewCertificate: _, ...rest } = node;
-  context.tx.update("node", { ...rest, CertificateExpiry: timeText(expiryMs) });
+  context.tx.update("node", { ...rest, ...certificateFields(certificate, node) });
+}
+
+/** The facts of a certificate as they are kept with its node. */
+export function certificateFields(certificate: IssuedCertificate, before: Node | undefined) {
+  return {
+    CertificateExpiry: timeText(certificate.notAfterMs),
+    CertificateIssuer: certificate.issuerKey,
+    CertificateKeys: [certificate.keyId, ...before?.CertificateKeys ?? []].slice(0, KEPT_KEYS),
+  };
 }

@@ -2,6 +2,8 @@ import type { Cluster, ClusterSpec } from "../../model/cluster.ts";
 import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
 import type { NodeSpec } from "../../model/node.ts";
 import type { Transaction } from "../store/transaction.ts";
+import { certificateFields } from "./admission.ts";
+import type { IssuedCertificate } from "./admission.ts";
 import { initialClusterSpec } from "./cluster.ts";
 import { PREDEFINED_LABEL, PREDEFINED_NETWORKS } from "./networks.ts";
 
@@ -13,6 +15,7 @@ export interface Foundation {
   readonly availability: NonNullable<NodeSpec["Availability"]>;
   readonly spec: ClusterSpec | undefined;
   readonly rootCa: Cluster["RootCA"];
+  readonly certificate: IssuedCertificate;
   readonly unlockKey: string | undefined;
   readonly addrPool: readonly string[] | undefined;
   readonly subnetSize: number | undefined;
@@ -36,6 +39,7 @@ export function bootstrap(tx: Transaction, newId: () => string, foundation: Foun
     Status: { State: "unknown", Message: "not connected yet" },
     Role: "manager",
     ManagerAddr: foundation.managerAddr,
+    ...certificateFields(foundation.certificate, undefined),
   });
   for (const name of PREDEFINED_NETWORKS) {
     tx.create("network", {

@@ -1,14 +1,17 @@
+import { formatDuration, NS_PER_MS } from "../../base/duration.ts";
 import { FleetError } from "../../base/errors.ts";
 import { base36 } from "../../base/ids.ts";
 import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
 import type { Cluster, ClusterSpec } from "../../model/cluster.ts";
+import { MIN_VALIDITY_MS } from "../pki/node_certificate.ts";
+import { changeRoot } from "../pki/root_change.ts";
 import type { ControlContext } from "./context.ts";
 import { findCluster } from "./lookup.ts";
 import type { ControlArgs } from "./methods.ts";
 
 /** One heartbeat that is lost on a slow link must not cost the lead. */
 const MIN_ELECTION_HEARTBEATS = 3;
-const MIN_CERT_EXPIRY_NS = 3600 * 1e9;
+const MIN_CERT_EXPIRY_NS = MIN_VALIDITY_MS * NS_PER_MS;
 
 /** Replaces the settings and rotates what is asked for, in one change. */
 export function updateCluster(context: ControlContext, args: ControlArgs<"cluster.update">): null {
@@ -18,7 +21,14 @@ export function updateCluster(context: ControlContext, args: ControlArgs<"cluste
   }
   const spec = { ...args.spec, Name: args.spec.Name || "default", Labels: args.spec.Labels ?? {} };
   validateClusterSpec(spec);
-  const { Worker, Manager } = cluster.RootCA.JoinTokens;
+  const rootCA = changeRoot({
+    root: cluster.RootCA,
+    config: spec.CAConfig ?? {},
+    tools: context.roots,
+    nowMs: context.nowMs,
+    ...(context.prepared ? { prepared: context.prepared } : {}),
+  });
+  const { Worker, Manager } = rootCA.JoinTokens;
   const locked = spec.EncryptionConfig?.AutoLockManagers ?? false;
   const unlockKey = !locked
     ? undefined
@@ -28,9 +38,9 @@ export function updateCluster(context: ControlContext, args: ControlArgs<"cluste
   const { UnlockKey: _, ...rest } = cluster;
   context.tx.update("cluster", {
     ...rest,
-    Spec: spec,
+    Spec: withoutSigningCa(spec, rootCA.LastForcedRotation),
     RootCA: {
-      ...cluster.RootCA,
+      ...rootCA,
       JoinTokens: {
         Worker: args.rotateWorkerToken ? renewed(Worker, context) : Worker,
         Manager: args.rotateManagerToken ? renewed(Manager, context) : Manager,
@@ -39,6 +49,16 @@ export function updateCluster(context: ControlContext, args: ControlArgs<"cluste
     ...(unlockKey === undefined ? {} : { UnlockKey: unlockKey }),
   });
   return null;
+}
+
+/**
+ * What a spec asks of the root has been done with it; its key must be in one place only. The count of
+ * forced rotations stays even when a client leaves it out: the next one counts on from it.
+ */
+function withoutSigningCa(spec: ClusterSpec, forcedRotations: number | undefined): ClusterSpec {
+  const { SigningCACert: _cert, SigningCAKey: _key, ...CAConfig } = spec.CAConfig ?? {};
+  const ForceRotate = CAConfig.ForceRotate ?? forcedRotations;
+  return { ...spec, CAConfig: { ...CAConfig, ...(ForceRotate ? { ForceRotate } : {}) } };
 }
 
 /** The same token with a fresh secret: the digest of the root stays. */
@@ -59,7 +79,10 @@ export function validateClusterSpec(spec: ClusterSpec): void {
   }
   const expiry = spec.CAConfig?.NodeCertExpiry ?? CLUSTER_DEFAULTS.nodeCertExpiryNs;
   if (expiry !== 0 && expiry < MIN_CERT_EXPIRY_NS) {
-    throw new FleetError("invalid", "minimum certificate expiry time is 1h0m0s");
+    throw new FleetError(
+      "invalid",
+      `minimum certificate expiry time is 1h0m0s; ${formatDuration(expiry)} is too short`,
+    );
   }
   for (const external of spec.CAConfig?.ExternalCAs ?? []) {
     if ((external.Protocol ?? "cfssl") !== "cfssl") {
@@ -90,7 +113,7 @@ export function validateClusterSpec(spec: ClusterSpec): void {
 export function initialClusterSpec(given: ClusterSpec | undefined): ClusterSpec {
   const spec = given ?? {};
   validateClusterSpec(spec);
-  return {
+  return withoutSigningCa({
     Name: "default",
     Labels: spec.Labels ?? {},
     Orchestration: {
@@ -114,7 +137,7 @@ export function initialClusterSpec(given: ClusterSpec | undefined): ClusterSpec 
     },
     TaskDefaults: spec.TaskDefaults ?? {},
     EncryptionConfig: { AutoLockManagers: spec.EncryptionConfig?.AutoLockManagers ?? false },
-  };
+  }, undefined);
 }
 
 /** The two join tokens' texts by role. */

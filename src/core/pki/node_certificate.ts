@@ -17,14 +17,18 @@ const UNITS = { manager: "swarm-manager", worker: "swarm-worker" } as const;
 const ID = /^[0-9A-Za-z_-]{1,64}$/;
 
 /** Everything in a node's certificate that is policy. The key comes from its request, and only that. */
-export interface NodeCertificatePolicy {
+export interface NodeCertificatePolicy extends NodeNames {
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+/** Whom a node's certificate names. */
+export interface NodeNames {
   readonly commonName: string;
   readonly organizationalUnit: string;
   readonly organization: string;
   /** Whom a client may ask for: any manager answers to `swarm-manager`, addresses are not checked. */
   readonly dnsNames: readonly string[];
-  readonly notBeforeMs: number;
-  readonly notAfterMs: number;
 }
 
 /** The organizational unit that names a role. */
@@ -51,12 +55,8 @@ export function nodeCertificatePolicy(options: {
   readonly validityMs: number;
   readonly caNotAfterMs: number;
 }): NodeCertificatePolicy {
-  const { nodeId, role, clusterId, nowMs, validityMs, caNotAfterMs } = options;
-  for (const [what, id] of [["node", nodeId], ["cluster", clusterId]] as const) {
-    if (!ID.test(id)) {
-      throw new FleetError("invalid", `invalid ${what} id ${JSON.stringify(id.slice(0, 80))}`);
-    }
-  }
+  const { nowMs, validityMs, caNotAfterMs } = options;
+  const names = nodeNames(options);
   if (caNotAfterMs <= nowMs) {
     throw new FleetError(
       "invalid",
@@ -65,14 +65,32 @@ export function nodeCertificatePolicy(options: {
       }: replace it with fleet ca --rotate`,
     );
   }
-  const unit = UNITS[role];
   const validMs = validityMs >= MIN_VALIDITY_MS ? validityMs : DEFAULT_VALIDITY_MS;
+  return {
+    ...names,
+    notBeforeMs: nowMs - BACKDATE_MS,
+    notAfterMs: Math.min(nowMs + validMs, caNotAfterMs),
+  };
+}
+
+/** @throws FleetError invalid for an id that is none */
+export function nodeNames(
+  { nodeId, role, clusterId }: {
+    readonly nodeId: string;
+    readonly role: Role;
+    readonly clusterId: string;
+  },
+): NodeNames {
+  for (const [what, id] of [["node", nodeId], ["cluster", clusterId]] as const) {
+    if (!ID.test(id)) {
+      throw new FleetError("invalid", `invalid ${what} id ${JSON.stringify(id.slice(0, 80))}`);
+    }
+  }
+  const unit = UNITS[role];
   return {
     commonName: nodeId,
     organizationalUnit: unit,
     organization: clusterId,
     dnsNames: [unit, nodeId, ...(role === "manager" ? [CA_NAME] : [])],
-    notBeforeMs: nowMs - BACKDATE_MS,
-    notAfterMs: Math.min(nowMs + validMs, caNotAfterMs),
   };
 }

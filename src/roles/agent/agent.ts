@@ -6,6 +6,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { Executor } from "../../core/task/controller.ts";
 import type { Assignments, FromAgent, FromDispatcher } from "../../model/session.ts";
+import type { NodeDescription, TLSInfo } from "../../model/node.ts";
 import { EngineWatch } from "./engine_watch.ts";
 import type { RpcStream } from "../rpc.ts";
 import { Questions } from "./questions.ts";
@@ -56,6 +57,12 @@ export interface AgentOptions {
   /** Reads for managers; without it their questions are refused. */
   readonly reader?: ContainerReader;
   readonly onSession: (session: Extract<FromDispatcher, { type: "session" }>) => void;
+  /** This node's certificate, which goes with its description. */
+  readonly tls?: {
+    info(): TLSInfo;
+    /** Calls `listener` when it has changed; the function returned ends it. */
+    onChange(listener: () => void): () => void;
+  };
 }
 
 /** Reconnecting begins at once and slows down to the limit; jitter keeps a cluster's agents apart. */
@@ -162,7 +169,7 @@ export class Agent {
   async #oneSession(signal: AbortSignal, onOpen: () => void): Promise<void> {
     const { transport, executor, clock } = this.#options;
     // Without an engine nothing can run here: the managers shall not think so.
-    const description = await executor.describe(signal);
+    const description = this.#withTls(await executor.describe(signal));
     const session = await transport.open(signal);
     const group = new Group(signal);
     // Whoever fails first ends the stream too: the one who reads it waits for nothing else.
@@ -196,7 +203,7 @@ export class Agent {
       });
       group.go(
         "description",
-        (inner) => this.#redescribe(session, JSON.stringify(description), inner),
+        (inner) => this.#redescribe(session, description, inner),
       );
       group.go("engine", (inner) => new EngineWatch(executor, clock).untilGone(inner));
       await group.wait();
@@ -271,15 +278,56 @@ export class Agent {
     }
   }
 
-  /** Tells when labels, plug-ins or the engine's version changed. */
-  async #redescribe(session: OpenSession, before: string, signal: AbortSignal): Promise<void> {
-    let known = before;
+  #withTls(description: NodeDescription): NodeDescription {
+    const { tls } = this.#options;
+    return tls ? { ...description, TLSInfo: tls.info() } : description;
+  }
+
+  /** Tells when labels, plug-ins or the engine's version changed, and of another certificate at once. */
+  async #redescribe(
+    session: OpenSession,
+    told: NodeDescription,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let known = told;
     for (;;) {
-      await sleep(this.#options.clock, DESCRIBE_EVERY_MS, signal);
+      const current = this.#withTls(known);
+      if (JSON.stringify(current) !== JSON.stringify(known)) {
+        known = current;
+        await session.send({ type: "hello", description: known });
+      }
+      if (await this.#untilTlsChange(DESCRIBE_EVERY_MS, signal)) continue;
       const description = await this.#options.executor.describe(signal).catch(() => undefined);
-      if (!description || JSON.stringify(description) === known) continue;
-      known = JSON.stringify(description);
-      await session.send({ type: "hello", description });
+      if (!description || JSON.stringify(this.#withTls(description)) === JSON.stringify(known)) {
+        continue;
+      }
+      known = this.#withTls(description);
+      await session.send({ type: "hello", description: known });
     }
+  }
+
+  /** True when the certificate changed within `ms`. @throws the signal's reason */
+  #untilTlsChange(ms: number, signal: AbortSignal): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const end = () => {
+        cancel();
+        unsubscribe();
+        signal.removeEventListener("abort", onAbort);
+      };
+      const onAbort = () => {
+        end();
+        reject(signal.reason);
+      };
+      const cancel = this.#options.clock.after(ms, () => {
+        end();
+        resolve(false);
+      });
+      const unsubscribe = this.#options.tls?.onChange(() => {
+        end();
+        resolve(true);
+      }) ?? (() => {});
+      signal.addEventListener("abort", onAbort, { once: true });
+    });
   }
 }

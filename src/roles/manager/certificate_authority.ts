@@ -1,11 +1,19 @@
 import { FleetError } from "../../base/errors.ts";
 import { admitNode, noteRenewal, redeemToken } from "../../core/control/admission.ts";
+import type { IssuedCertificate } from "../../core/control/admission.ts";
 import type { ControlContext } from "../../core/control/context.ts";
 import { findCluster } from "../../core/control/lookup.ts";
+import { nodeNames } from "../../core/pki/node_certificate.ts";
+import { externalCasFor, signingRoot, trustBundle } from "../../core/pki/roots.ts";
+import { Transaction } from "../../core/store/transaction.ts";
 import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
+import type { Cluster } from "../../model/cluster.ts";
 import type { Role } from "../../model/node.ts";
 import { NS_PER_MS } from "../../base/duration.ts";
+import type { View } from "../../model/view.ts";
 import type { Trust } from "../node/ports.ts";
+import { trustFor } from "./external_ca.ts";
+import type { ExternalCa } from "./external_ca.ts";
 
 /** What a joining or renewing node sends. `token` is absent when its certificate speaks for it. */
 export interface IssueRequest {
@@ -19,6 +27,7 @@ export interface IssueReply {
   readonly role: Role;
   readonly clusterId: string;
   readonly certPem: string;
+  /** Every root that the node shall trust from now on. */
   readonly caPem: string;
 }
 
@@ -45,70 +54,169 @@ export function decodeIssueRequest(body: unknown): IssueRequest {
   };
 }
 
+/** The leader, as the signing of certificates needs it. */
+export interface Issuer {
+  readonly store: View;
+  readonly external: ExternalCa;
+  write<T>(run: (context: ControlContext) => T): Promise<T>;
+}
+
+/** Whose key is to be signed. */
+interface Subject {
+  readonly nodeId: string;
+  readonly role: Role;
+}
+
+/** A certificate for `subject` by the root that signs in this very state of the cluster. */
+type Sign = (context: ControlContext, subject: Subject) => Signed;
+
+interface Signed {
+  readonly certPem: string;
+  readonly facts: IssuedCertificate;
+}
+
+/**
+ * Signs the key of a request: a new node's when it comes with a token, else that of the known `nodeId`.
+ * What is issued and what the cluster notes of it is one change.
+ * @throws FleetError unauthorized (token), forbidden (no member), invalid (request), unavailable
+ */
+export async function issueCertificate(
+  leader: Issuer,
+  trust: Trust,
+  request: IssueRequest,
+  nodeId: string | undefined,
+): Promise<IssueReply> {
+  const cluster = findCluster(leader.store);
+  const root = signingRoot(cluster.RootCA);
+  const { ExternalCAs } = cluster.Spec.CAConfig ?? {};
+  const cas = externalCasFor(ExternalCAs, root.certPem, cluster.RootCA.CACert);
+  if (cas.length === 0) {
+    return await leader.write((context) =>
+      nodeId === undefined
+        ? admit(context, trust, request, context.newId(), localSigner(trust, request.csr))
+        : renew(context, nodeId, localSigner(trust, request.csr))
+    );
+  }
+  // Somebody else signs: that takes time, and cannot be inside of a change. So it is decided twice.
+  const subject = await leader.write((context) =>
+    nodeId === undefined
+      ? { nodeId: context.newId(), role: wouldJoinAs(context, trust, request) }
+      : { nodeId, role: member(context, nodeId).Role }
+  );
+  const names = nodeNames({ ...subject, clusterId: cluster.ID });
+  const keyId = trust.requestKeyId(request.csr);
+  const answer = await leader.external.sign(cas, trustFor(cluster, cas), {
+    csrPem: request.csr,
+    hosts: names.dnsNames,
+    subject: names,
+  });
+  const signed = (context: ControlContext, now: Subject): Signed => {
+    const current = signingRoot(findCluster(context.tx).RootCA);
+    if (current.certPem !== root.certPem || now.role !== subject.role) {
+      throw new FleetError("unavailable", "the cluster changed while the external CA signed");
+    }
+    const facts = trust.verify(answer, root.certPem, context.nowMs);
+    if (
+      facts.keyId !== keyId || facts.nodeId !== now.nodeId || facts.role !== now.role ||
+      facts.clusterId !== cluster.ID
+    ) {
+      throw new FleetError("unavailable", "the external CA signed something else than was asked");
+    }
+    return {
+      certPem: answer + (root.chainPem ?? ""),
+      facts: { notAfterMs: facts.notAfterMs, keyId, issuerKey: facts.issuerKeyDerBase64 },
+    };
+  };
+  return await leader.write((context) =>
+    nodeId === undefined
+      ? admit(context, trust, request, subject.nodeId, signed)
+      : renew(context, nodeId, signed)
+  );
+}
+
+function localSigner(trust: Trust, csrPem: string): Sign {
+  return (context, subject) => {
+    const cluster = findCluster(context.tx);
+    return signLocally(cluster, trust, { ...subject, csrPem, nowMs: context.nowMs });
+  };
+}
+
+/** Signs with the root key that the cluster keeps. @throws FleetError unavailable when it keeps none */
+export function signLocally(
+  cluster: Cluster,
+  trust: Trust,
+  options: Subject & { readonly csrPem: string; readonly nowMs: number },
+): Signed {
+  const root = signingRoot(cluster.RootCA);
+  if (root.keyPem === undefined) {
+    throw new FleetError(
+      "unavailable",
+      "this cluster's root key is kept by an external CA, and none is set: fleet update --external-ca protocol=cfssl,url=…,cacert=FILE",
+    );
+  }
+  const issued = trust.issue({
+    ...options,
+    caCertPem: root.certPem,
+    caKeyPem: root.keyPem,
+    ...(root.chainPem === undefined ? {} : { chainPem: root.chainPem }),
+    clusterId: cluster.ID,
+    validityMs: (cluster.Spec.CAConfig?.NodeCertExpiry || CLUSTER_DEFAULTS.nodeCertExpiryNs) /
+      NS_PER_MS,
+  });
+  return {
+    certPem: issued.certPem,
+    facts: {
+      notAfterMs: issued.notAfterMs,
+      keyId: issued.keyId,
+      issuerKey: issued.issuerKeyDerBase64,
+    },
+  };
+}
+
+/** The role that the token gives, without spending it. */
+function wouldJoinAs(context: ControlContext, trust: Trust, request: IssueRequest): Role {
+  const tx = new Transaction(context.tx, context.nowMs);
+  return redeemToken({ tx, nowMs: context.nowMs }, request.token ?? "", trust.equal).role;
+}
+
 /** Lets a new node in: redeems its token, signs its key, writes its row; all in one change. */
-export function admit(context: ControlContext, trust: Trust, request: IssueRequest): IssueReply {
+function admit(
+  context: ControlContext,
+  trust: Trust,
+  request: IssueRequest,
+  nodeId: string,
+  sign: Sign,
+): IssueReply {
   const { role, labels } = redeemToken(context, request.token ?? "", trust.equal);
-  const nodeId = context.newId();
-  const issued = sign(context, trust, { csrPem: request.csr, nodeId, role });
+  const signed = sign(context, { nodeId, role });
   admitNode(context, {
     id: nodeId,
     role,
     labels,
     availability: (request.availability ?? "active") as "active",
-    certificateExpiryMs: issued.notAfterMs,
+    certificate: signed.facts,
   });
-  return issued.reply;
+  return reply(context, { nodeId, role }, signed);
 }
 
 /** A fresh certificate for a known node, with the role that it has by now. */
-export function renew(
-  context: ControlContext,
-  trust: Trust,
-  nodeId: string,
-  csr: string,
-): IssueReply {
-  const node = context.tx.get("node", nodeId);
-  if (!node) {
-    throw new FleetError(
-      "forbidden",
-      `node ${nodeId} is not a member of this cluster any more; run fleet leave --force and join again`,
-    );
-  }
-  const issued = sign(context, trust, { csrPem: csr, nodeId, role: node.Role });
-  noteRenewal(context, nodeId, issued.notAfterMs);
-  return issued.reply;
+function renew(context: ControlContext, nodeId: string, sign: Sign): IssueReply {
+  const { Role: role } = member(context, nodeId);
+  const signed = sign(context, { nodeId, role });
+  noteRenewal(context, nodeId, signed.facts);
+  return reply(context, { nodeId, role }, signed);
 }
 
-function sign(
-  context: ControlContext,
-  trust: Trust,
-  subject: { csrPem: string; nodeId: string; role: Role },
-): { reply: IssueReply; notAfterMs: number } {
+function member(context: ControlContext, nodeId: string) {
+  const node = context.tx.get("node", nodeId);
+  if (node) return node;
+  throw new FleetError(
+    "forbidden",
+    `node ${nodeId} is not a member of this cluster any more; run fleet leave --force and join again`,
+  );
+}
+
+function reply(context: ControlContext, subject: Subject, { certPem }: Signed): IssueReply {
   const cluster = findCluster(context.tx);
-  const caKeyPem = cluster.RootCA.CAKey;
-  if (!caKeyPem) {
-    throw new FleetError(
-      "unavailable",
-      "this cluster's root key is kept by an external CA, which cannot be asked yet",
-    );
-  }
-  const { certPem, notAfterMs } = trust.issue({
-    ...subject,
-    caCertPem: cluster.RootCA.CACert,
-    caKeyPem,
-    clusterId: cluster.ID,
-    nowMs: context.nowMs,
-    validityMs: (cluster.Spec.CAConfig?.NodeCertExpiry ?? CLUSTER_DEFAULTS.nodeCertExpiryNs) /
-      NS_PER_MS,
-  });
-  return {
-    notAfterMs,
-    reply: {
-      nodeId: subject.nodeId,
-      role: subject.role,
-      clusterId: cluster.ID,
-      certPem,
-      caPem: cluster.RootCA.CACert,
-    },
-  };
+  return { ...subject, clusterId: cluster.ID, certPem, caPem: trustBundle(cluster.RootCA) };
 }

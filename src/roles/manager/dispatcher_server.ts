@@ -11,12 +11,14 @@ import {
 } from "../../core/dispatcher/assignments.ts";
 import { ensureIngress } from "../../core/control/networks.ts";
 import { networksOf } from "../../core/dispatcher/network_assignments.ts";
+import { trustBundle } from "../../core/pki/roots.ts";
 import { Sessions } from "../../core/dispatcher/sessions.ts";
 import type { Now } from "../../core/dispatcher/sessions.ts";
 import { applyStatusUpdates } from "../../core/dispatcher/status_updates.ts";
 import type { MemoryStore } from "../../core/store/memory_store.ts";
 import { decodeFromAgent } from "../../model/from_agent.ts";
 import type { FromAgent, FromDispatcher } from "../../model/session.ts";
+import { clusterOf } from "../../model/view.ts";
 import type { Applied, Change } from "../../model/view.ts";
 import type { RpcContext, RpcStream } from "../rpc.ts";
 import { ingressPorts } from "../../model/service.ts";
@@ -31,6 +33,7 @@ import {
   enforcerReconciler,
   orchestratorReconciler,
   reaperReconciler,
+  rootRotationReconciler,
   schedulerReconciler,
 } from "./reconcilers.ts";
 import { rebalanceReconciler } from "./rebalancer.ts";
@@ -45,6 +48,8 @@ export interface ClusterWorkOptions {
   readonly logger: Logger;
   /** Managers by address, as agents are told. */
   readonly managers: () => readonly { readonly nodeId: string; readonly addr: string }[];
+  /** Digest of a root as join tokens pin it. */
+  readonly caDigest: (caPem: string) => string;
 }
 
 /** Changes of one transaction, as in SwarmKit. */
@@ -67,7 +72,7 @@ export class ClusterWork implements LeaderWork {
   }
 
   start(group: Group): void {
-    const { store, writer, clock, random, logger } = this.#options;
+    const { store, writer, clock, random, logger, caDigest } = this.#options;
     this.#group = group;
     const reconcilers: Reconciler[] = [
       allocatorReconciler(logger),
@@ -77,6 +82,7 @@ export class ClusterWork implements LeaderWork {
       reaperReconciler(random),
       enforcerReconciler(random),
       rebalanceReconciler(random),
+      rootRotationReconciler({ caDigest, randomBytes: (n) => random.bytes(n) }, logger),
     ];
     const commit = (changes: readonly Change[], signal: AbortSignal) =>
       writer.write((tx) => {
@@ -241,6 +247,8 @@ export class ClusterWork implements LeaderWork {
     let everyNetwork = false;
     let everybody = false;
     for (const { table, object, previous } of changes) {
+      // The roots to trust are told with the session.
+      if (table === "cluster") members = true;
       if (table === "network") {
         networks.add(object.ID);
         // Who has the mesh's network is told by the network itself, also those who had none so far.
@@ -332,6 +340,7 @@ class AgentSession {
     const { store, managers } = this.#options;
     const node = store.get("node", this.nodeId);
     if (!node) return this.end("the node was removed from the cluster");
+    const cluster = clusterOf(store);
     const message: FromDispatcher = {
       type: "session",
       sessionId: this.id,
@@ -339,6 +348,7 @@ class AgentSession {
       managers: managers(),
       role: node.Role,
       renewCertificate: node.RenewCertificate ?? false,
+      ...(cluster ? { trustRoot: trustBundle(cluster.RootCA) } : {}),
     };
     const text = JSON.stringify(message);
     if (text === this.#told) return;

@@ -21,6 +21,8 @@ import { clusterOf } from "../../model/view.ts";
 import type { View } from "../../model/view.ts";
 import type { RpcDialer } from "../rpc.ts";
 import type { Trust } from "../node/ports.ts";
+import { prepareRootChange } from "./external_ca.ts";
+import type { ExternalCa } from "./external_ca.ts";
 import { LeaderCalls } from "./leader_calls.ts";
 import type { LeaderWork } from "./leader_work.ts";
 import { MemberMemory } from "./member_memory.ts";
@@ -50,6 +52,7 @@ export interface ManagerOptions {
   readonly openTransport: (inbox: RaftInbox, run: Run) => RaftTransport & { close(): void };
   readonly dialer: RpcDialer;
   readonly trust: Trust;
+  readonly external: ExternalCa;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -254,6 +257,10 @@ export class Manager {
     return this.runner.leading ? this.#leaderWork : undefined;
   }
 
+  get external(): ExternalCa {
+    return this.#options.external;
+  }
+
   get nodeId(): string {
     return this.#options.nodeId;
   }
@@ -328,12 +335,23 @@ export class Manager {
     return await this.onLeader("control.call", { method, args }, here, signal) as ControlResult<M>;
   }
 
-  performHere<M extends ControlMethod>(
+  async performHere<M extends ControlMethod>(
     method: M,
     args: ControlArgs<M>,
     signal?: AbortSignal,
   ): Promise<ControlResult<M>> {
-    return this.write((context) => perform(context, method, args), signal);
+    const prepared = method === "cluster.update"
+      ? await this.#prepareRootChange(args as ControlArgs<"cluster.update">)
+      : undefined;
+    return await this.write(
+      (context) => perform(prepared ? { ...context, prepared } : context, method, args),
+      signal,
+    );
+  }
+
+  #prepareRootChange(args: ControlArgs<"cluster.update">) {
+    const { trust, external, clock } = this.#options;
+    return prepareRootChange(this.store, args, { trust, external, nowMs: clock.now() });
   }
 
   /** Has a call done by the leader: by `here` when that is this manager. */
@@ -354,12 +372,13 @@ export class Manager {
   }
 
   #context(tx: Transaction): ControlContext {
-    const { random } = this.#options;
+    const { random, trust } = this.#options;
     return {
       tx,
       nowMs: tx.nowMs,
       newId: () => newId(random),
       randomBytes: (n) => random.bytes(n),
+      roots: trust,
       managers: this.members(),
     };
   }

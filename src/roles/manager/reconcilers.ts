@@ -6,6 +6,8 @@ import { concernsEnforcer, enforce } from "../../core/orchestrator/enforcer.ts";
 import { orchestrate } from "../../core/orchestrator/orchestrate.ts";
 import { reap } from "../../core/orchestrator/reaper.ts";
 import { Scheduler } from "../../core/scheduler/scheduler.ts";
+import { rotateRoot } from "../../core/pki/root_rotation.ts";
+import type { RotationTools } from "../../core/pki/root_rotation.ts";
 import type { Node } from "../../model/node.ts";
 import { modeOf } from "../../model/service.ts";
 import { isTerminal } from "../../model/task_state.ts";
@@ -148,6 +150,32 @@ export function attachmentReconciler(): Reconciler {
       const over = task !== undefined &&
         (isTerminal(task.Status.State) || view.get("node", task.NodeID ?? "") === undefined);
       return { changes: over ? [{ op: "remove", table: "task", id: task.ID }] : [] };
+    },
+  };
+}
+
+/** Carries a change of the root through, and brings nodes back from one that was given up. */
+export function rootRotationReconciler(tools: RotationTools, logger: Logger): Reconciler {
+  return {
+    name: "root rotation",
+    allKeys: () => [EVERYTHING],
+    *keysOf({ op, table, object, previous }) {
+      if (table === "cluster") yield EVERYTHING;
+      if (table !== "node") return;
+      const [now, before] = [object as Node, previous as Node | undefined];
+      const same = op === "update" && now.Status.State === before?.Status.State &&
+        now.RenewCertificate === before.RenewCertificate &&
+        now.CertificateIssuer === before.CertificateIssuer &&
+        now.Description?.TLSInfo?.CertIssuerPublicKey ===
+          before.Description?.TLSInfo?.CertIssuerPublicKey;
+      if (!same) yield EVERYTHING;
+    },
+    reconcile: (view, _key, nowMs) => {
+      const step = rotateRoot(view, nowMs, tools);
+      if (step.changes.some(({ table }) => table === "cluster")) {
+        logger.log("info", "every node has its certificate from the new root; the old one goes");
+      }
+      return step;
     },
   };
 }

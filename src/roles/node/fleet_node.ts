@@ -27,6 +27,7 @@ import {
 import type { Identity } from "./identity.ts";
 import { checkAvailability, refusal } from "./admission.ts";
 import type { FleetNodeOptions } from "./node_options.ts";
+import type { Credentials } from "./ports.ts";
 
 export type { AgentHost, FleetNodeOptions, RunningAgent } from "./node_options.ts";
 import { dropOtherManagers, forceNewCluster } from "../manager/force_new_cluster.ts";
@@ -35,6 +36,8 @@ import { foundCluster } from "./founding.ts";
 import { joinCluster } from "./joining.ts";
 import { leaveCluster, refuseLeave } from "./leaving.ts";
 import { registerManagerRoutes } from "./manager_routes.ts";
+import { managersState, memberState, outsideState } from "./local_state.ts";
+import { followTrustRoot, tlsInfo } from "./trust_root.ts";
 import { LOCKED, NOT_A_MANAGER, WORKER } from "./sentences.ts";
 import { followUnlockKey, unlockKeys } from "./autolock.ts";
 import type { Running } from "./running.ts";
@@ -92,48 +95,19 @@ export class FleetNode implements Backend {
   }
 
   localState(): LocalState {
-    const running = this.#running;
-    if (!running) {
-      const state = this.#changing
-        ? "pending"
-        : this.#error
-        ? "error"
-        : this.#options.lock.locked
-        ? "locked"
-        : "inactive";
-      return {
-        state,
-        nodeId: "",
-        nodeAddr: "",
-        manager: false,
-        error: this.#error,
-        remoteManagers: [],
-      };
-    }
-    const managers = running.manager
-      ? running.manager.members().map(({ nodeId, addr }) => ({ NodeID: nodeId, Addr: addr }))
-      : running.identity.managers.map(({ nodeId, addr }) => ({ NodeID: nodeId, Addr: addr }));
-    return {
-      state: "active",
-      nodeId: running.identity.nodeId,
-      nodeAddr: parseHostPort(running.identity.advertiseAddr, 0).host,
-      manager: running.manager !== undefined,
-      error: this.#error,
-      remoteManagers: managers,
-    };
+    if (this.#running) return memberState(this.#running, this.#error);
+    const state = this.#changing
+      ? "pending"
+      : this.#error
+      ? "error"
+      : this.#options.lock.locked
+      ? "locked"
+      : "inactive";
+    return outsideState(state, this.#error);
   }
 
   managerState(): ManagerState {
-    const members = this.#manager().members();
-    return {
-      leaderId: members.find((member) => member.leader)?.nodeId ?? "",
-      managers: members.map(({ nodeId, addr, reachable, voter }) => ({
-        nodeId,
-        addr,
-        reachable,
-        voter,
-      })),
-    };
+    return managersState(this.#manager());
   }
 
   async init(request: InitRequest): Promise<string> {
@@ -402,6 +376,7 @@ export class FleetNode implements Backend {
       agent: undefined,
       blocked: new Set(),
       failure: undefined,
+      toldTrustRoot: undefined,
       renewal: new Renewal({
         credentials,
         trust,
@@ -412,6 +387,7 @@ export class FleetNode implements Backend {
         managers: () => this.#managerAddresses(running),
         onRenewed: async (renewed, role) => {
           saveCredentials(files, renewed);
+          this.#followTrustRoot(running);
           await this.#onRole(running, role);
         },
       }),
@@ -463,6 +439,7 @@ export class FleetNode implements Backend {
         this.#options.openTransport({ nodeId, run, dialer: running.dialer, inbox }),
       dialer: running.dialer,
       trust,
+      external: this.#options.externalCa(() => running.credentials.current()),
       clock,
       random,
       logger,
@@ -505,7 +482,14 @@ export class FleetNode implements Backend {
     );
   }
 
+  #followTrustRoot({ toldTrustRoot, credentials }: Running): void {
+    const { trust, clock, logger, files } = this.#options;
+    const save = (next: Credentials) => saveCredentials(files, next);
+    followTrustRoot(toldTrustRoot, credentials, { trust, logger, save, nowMs: clock.now() });
+  }
+
   async #startAgent(running: Running): Promise<void> {
+    const { trust, clock } = this.#options;
     running.renewal.start();
     running.agent = await this.#options.startAgent({
       nodeId: running.identity.nodeId,
@@ -513,9 +497,14 @@ export class FleetNode implements Backend {
       apiPort: parseHostPort(running.identity.advertiseAddr, 0).port,
       dialer: running.dialer,
       managers: () => this.#managerAddresses(running),
-      onSession: ({ managers, role, renewCertificate }) => {
+      tlsInfo: () => tlsInfo(running.credentials.current(), trust, clock.now()),
+      onTlsChange: (listener) => running.credentials.onChange(listener),
+      onSession: ({ managers, role, renewCertificate, trustRoot }) => {
         this.#rememberManagers(running, managers);
-        if (renewCertificate || role !== running.identity.role) running.renewal.renewNow();
+        running.toldTrustRoot = trustRoot;
+        this.#followTrustRoot(running);
+        if (role !== running.identity.role) running.renewal.renewNow();
+        else if (renewCertificate) running.renewal.renewSoon();
       },
     });
     if (running.failure !== undefined) throw running.failure;

@@ -6,6 +6,7 @@ import { newId } from "../../base/ids.ts";
 import type { Random } from "../../base/random.ts";
 import type { Foundation } from "../../core/control/bootstrap.ts";
 import { formatJoinToken } from "../../core/pki/join_token.ts";
+import { issuerOf } from "../../core/pki/roots.ts";
 import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
 import type { Identity } from "./identity.ts";
 import type { Credentials, Trust } from "./ports.ts";
@@ -26,7 +27,7 @@ export function foundCluster(options: {
   const root = trust.createRootCa(nowMs);
   const { keyPem, csrPem } = trust.createKeyAndCsr();
   const expiry = request.Spec?.CAConfig?.NodeCertExpiry || CLUSTER_DEFAULTS.nodeCertExpiryNs;
-  const { certPem } = trust.issue({
+  const issued = trust.issue({
     caCertPem: root.certPem,
     caKeyPem: root.keyPem,
     csrPem,
@@ -36,10 +37,11 @@ export function foundCluster(options: {
     nowMs,
     validityMs: expiry / NS_PER_MS,
   });
+  const forced = request.Spec?.CAConfig?.ForceRotate;
   const digest = trust.caDigest(root.certPem);
   const token = () => formatJoinToken(digest, random.bytes(16));
   return {
-    credentials: { caPem: root.certPem, certPem, keyPem },
+    credentials: { caPem: root.certPem, certPem: issued.certPem, keyPem },
     identity: {
       nodeId,
       clusterId,
@@ -61,6 +63,13 @@ export function foundCluster(options: {
         CACert: root.certPem,
         CAKey: root.keyPem,
         JoinTokens: { Worker: token(), Manager: token() },
+        Issuer: issuerOf(trust.checkRootCa(root.certPem, root.keyPem, nowMs)),
+        ...(forced === undefined ? {} : { LastForcedRotation: forced }),
+      },
+      certificate: {
+        notAfterMs: issued.notAfterMs,
+        keyId: issued.keyId,
+        issuerKey: issued.issuerKeyDerBase64,
       },
       unlockKey: request.AutoLockManagers || request.Spec?.EncryptionConfig?.AutoLockManagers
         ? formatUnlockKey(random.bytes(UNLOCK_KEY_BYTES))

@@ -5,7 +5,7 @@ import type { ControlArgs, ControlMethod } from "../../core/control/methods.ts";
 import { rolesOf } from "../../core/pki/route_roles.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { Logger } from "../../base/log.ts";
-import { admit, decodeIssueRequest, renew } from "../manager/certificate_authority.ts";
+import { decodeIssueRequest, issueCertificate } from "../manager/certificate_authority.ts";
 import type { IssueRequest } from "../manager/certificate_authority.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RouteTable, RpcContext } from "../rpc.ts";
@@ -44,7 +44,7 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
     if (nodeId === undefined && request.token === undefined) {
       throw new FleetError("unauthorized", "a valid join token is necessary to join this cluster");
     }
-    const here = () => issue(manager(), trust, request, nodeId);
+    const here = () => issueCertificate(manager(), trust, request, nodeId);
     const ask = () => manager().onLeader("ca.issueFor", { request, nodeId }, here, context.signal);
     return nodeId === undefined ? await door.pass(context.remoteAddress, ask) : await ask();
   });
@@ -53,7 +53,7 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
   table.route("ca.issueFor", rolesOf("ca.issueFor"), (body, context) => {
     assertManager(manager(), context.peer);
     const { request, nodeId } = (body ?? {}) as { request: IssueRequest; nodeId?: string };
-    return issue(manager(), trust, decodeIssueRequest(request), nodeId);
+    return issueCertificate(manager(), trust, decodeIssueRequest(request), nodeId);
   });
 
   table.route("cluster.leader", rolesOf("cluster.leader"), () => {
@@ -93,19 +93,6 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
     await leaveRaft(manager(), context.peer.nodeId);
     return null;
   });
-}
-
-function issue(
-  manager: Manager,
-  trust: Trust,
-  request: IssueRequest,
-  nodeId: string | undefined,
-): Promise<unknown> {
-  return manager.write((context) =>
-    nodeId === undefined
-      ? admit(context, trust, request)
-      : renew(context, trust, nodeId, request.csr)
-  );
 }
 
 /** Makes a node with a manager certificate a learner; the role manager makes it a voter once it caught up. */

@@ -2,13 +2,14 @@ import type { Backend } from "../../api/backend.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
-import type { Role } from "../../model/node.ts";
+import type { Role, TLSInfo } from "../../model/node.ts";
+import type { ExternalCa } from "../manager/external_ca.ts";
 import type { LeaderWork } from "../manager/leader_work.ts";
 import type { Manager, RaftInbox } from "../manager/manager.ts";
 import type { MemoryStorage, Run } from "../manager/member_memory.ts";
 import type { RaftLog, RaftTransport } from "../manager/raft_runner.ts";
 import type { RouteTable, RpcDialer } from "../rpc.ts";
-import type { Interfaces, KeyLock, NodeNetwork, StateFiles, Trust } from "./ports.ts";
+import type { Credentials, Interfaces, KeyLock, NodeNetwork, StateFiles, Trust } from "./ports.ts";
 
 /** The running agent of this node, as the node needs it. */
 export interface RunningAgent {
@@ -31,7 +32,12 @@ export interface AgentHost {
     managers: readonly { nodeId: string; addr: string }[];
     role: Role;
     renewCertificate: boolean;
+    trustRoot?: string;
   }): void;
+  /** What managers and users are told of this node's certificate. */
+  tlsInfo(): TLSInfo;
+  /** Calls `listener` when that has changed; the function returned ends it. */
+  onTlsChange(listener: () => void): () => void;
 }
 
 export interface FleetNodeOptions {
@@ -40,6 +46,8 @@ export interface FleetNodeOptions {
   /** The same files, as far as they can be sealed. */
   readonly lock: KeyLock;
   readonly trust: Trust;
+  /** CAs outside of the cluster, which are shown the given certificate. */
+  readonly externalCa: (credentials: () => Credentials) => ExternalCa;
   readonly network: NodeNetwork;
   readonly interfaces: Interfaces;
   readonly clock: Clock;

@@ -31,20 +31,38 @@ export interface Credentials {
 /** Certificates: structures, keys and signatures. PEM texts in and out. */
 export interface Trust {
   createRootCa(nowMs: number): { certPem: string; keyPem: string };
+  /** @throws FleetError invalid with the rule that is broken */
+  checkRootCa(certPem: string, keyPem: string | undefined, nowMs: number): {
+    readonly subjectDerBase64: string;
+    readonly keyDerBase64: string;
+  };
+  crossSign(options: { newRootPem: string; oldRootPem: string; oldKeyPem: string }): string;
+  /** @throws FleetError unavailable unless the old root signed the new one's key and subject there */
+  checkCrossSigned(answerPem: string, newRootPem: string, oldRootPem: string): void;
+  commonName(certPem: string): string;
   createKeyAndCsr(): { keyPem: string; csrPem: string };
+  /** A request for another certificate of a CA. */
+  createCaCsr(caPem: string, caKeyPem: string): string;
+  /** Names the key of a request, once it has proven that the sender holds it. @throws FleetError invalid */
+  requestKeyId(csrPem: string): string;
   /** @throws FleetError invalid for a malformed CSR or one that its own key did not sign */
   issue(options: {
     caCertPem: string;
     caKeyPem: string;
+    /** Goes along with the certificate. */
+    chainPem?: string;
     csrPem: string;
     nodeId: string;
     role: Role;
     clusterId: string;
     nowMs: number;
     validityMs: number;
-  }): { certPem: string; notAfterMs: number };
-  /** @throws FleetError unauthorized unless `rootPem` signed it and it is in force */
-  verify(certPem: string, rootPem: string, nowMs: number): CertificateFacts;
+  }): { certPem: string; notAfterMs: number; keyId: string; issuerKeyDerBase64: string };
+  /**
+   * @throws FleetError unauthorized unless `rootPem` signed it and it is in force, or has not ended longer
+   *   ago than `graceMs`
+   */
+  verify(certPem: string, rootPem: string, nowMs: number, graceMs?: number): CertificateFacts;
   inspect(certPem: string): CertificateFacts;
   /** Digest of the root as join tokens pin it: 50 base-36 characters. */
   caDigest(caPem: string): string;
@@ -60,6 +78,8 @@ export interface CertificateFacts {
   readonly notAfterMs: number;
   readonly issuerDerBase64: string;
   readonly issuerKeyDerBase64: string;
+  /** Names its public key. */
+  readonly keyId: string;
 }
 
 /** Addresses of this machine. */

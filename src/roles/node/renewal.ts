@@ -12,6 +12,9 @@ import type { Credentials, Trust } from "./ports.ts";
 /** Timers longer than this are cut into pieces. */
 const MAX_TIMER_MS = 24 * 3_600_000;
 
+/** Nodes that are asked to renew together come within this, so that the leader signs for one after the other. */
+const SOON_MS = 1_000;
+
 export interface RenewalOptions {
   readonly credentials: HeldCredentials;
   readonly trust: Trust;
@@ -47,7 +50,13 @@ export class Renewal {
     this.#cancel();
   }
 
-  /** Renews at once: the role changed, or the root is being rotated. */
+  /** Renews within a moment that differs from node to node: the root is being rotated. */
+  renewSoon(): void {
+    if (this.#running) this.#again = true;
+    else if (!this.#stopped) this.#wait(this.#options.random.float() * SOON_MS);
+  }
+
+  /** Renews at once: the role changed. */
   renewNow(): void {
     if (this.#running) this.#again = true;
     else void this.#renew();

@@ -18,4 +18,6 @@ export interface Running {
   /** Why the manager gave up, if it did. */
   failure: unknown;
   readonly renewal: Renewal;
+  /** The roots to trust, as the last session told them. */
+  toldTrustRoot: string | undefined;
 }
