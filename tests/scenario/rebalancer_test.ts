@@ -5,6 +5,7 @@ import { updatePolicy } from "../../src/core/control/policy.ts";
 import { rebalanceReconciler, SETTLE_MS } from "../../src/roles/manager/rebalancer.ts";
 import { clusterOf } from "../../src/model/view.ts";
 import type { Policy } from "../../src/model/cluster.ts";
+import * as roots from "../../src/adapters/crypto/root_ca.ts";
 import { TestCluster } from "../support/test_cluster.ts";
 
 /** A cluster whose leader also runs the rebalancer. */
@@ -50,6 +51,7 @@ class World {
         nowMs: cluster.nowMs,
         newId: () => cluster.newId("r"),
         randomBytes: (n) => new Uint8Array(n),
+        roots,
         managers: [],
       })
     );
