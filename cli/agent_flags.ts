@@ -1,3 +1,4 @@
+import { formatHostPort, parseHostPort } from "../src/base/addresses.ts";
 import { NS_PER_MS, parseDuration } from "../src/base/duration.ts";
 import { FleetError } from "../src/base/errors.ts";
 import { DEFAULT_SOCKET } from "./client.ts";
@@ -18,7 +19,15 @@ export interface AgentFlags {
   readonly metricsAddr?: string;
   readonly uiAddr?: string;
   readonly raftTick?: string;
+  readonly tcpAddr?: string;
+  readonly tlscacert?: string;
+  readonly tlscert?: string;
+  readonly tlskey?: string;
+  readonly allowLooseModes?: boolean;
 }
+
+/** Docker's port for the API with TLS. */
+const DEFAULT_TCP_PORT = 2376;
 
 const DEFAULTS = {
   dataDir: "/var/lib/fleet",
@@ -37,13 +46,18 @@ export function addAgentFlags(command: FleetCommand): FleetCommand {
     .value("--socket <path>", `Socket of the API (default ${DEFAULTS.socket})`)
     .value("--docker-host <address>", `The Docker engine (default ${DEFAULTS.dockerHost})`)
     .value("--listen-addr <address>", `For other nodes (default ${DEFAULTS.listenAddr})`)
+    .value("--tcp-addr <address>", "The API on host:port too, with mutual TLS only (default off)")
+    .value("--tlscacert <path>", "For --tcp-addr: who signs the certificates of clients (PEM)")
+    .value("--tlscert <path>", "For --tcp-addr: the server's certificate (PEM)")
+    .value("--tlskey <path>", "For --tcp-addr: the key of that certificate (PEM)")
     .value("--hostname <name>", "Name of this node (default the machine's)")
     .value("--log-level <word>", `debug, info, warn or error (default ${DEFAULTS.logLevel})`)
     .value("--log-format <word>", `text or json (default ${DEFAULTS.logFormat})`)
     .value("--settings-file <path>", `Read on SIGHUP (default ${DEFAULTS.settingsFile})`)
     .value("--metrics-addr <address>", "Serve metrics on host:port (default off)")
     .value("--ui-addr <address>", "Serve the dashboard on host:port (default off)")
-    .value("--raft-tick <duration>", `The managers' unit of time (default ${DEFAULTS.raftTick})`);
+    .value("--raft-tick <duration>", `The managers' unit of time (default ${DEFAULTS.raftTick})`)
+    .flag("--allow-loose-modes", "Start although others may read the data directory");
 }
 
 /** Flags over environment (`FLEET_DATA_DIR` …) over defaults. @throws FleetError invalid */
@@ -51,8 +65,12 @@ export function agentOptions(
   flags: AgentFlags,
   variable: (name: string) => string | undefined,
 ): AgentOptions {
-  const value = (name: keyof AgentFlags): string | undefined =>
-    flags[name] ?? (variable(`FLEET_${name.replace(/[A-Z]/g, "_$&").toUpperCase()}`) || undefined);
+  const fromEnvironment = (name: keyof AgentFlags): string | undefined =>
+    variable(`FLEET_${name.replace(/[A-Z]/g, "_$&").toUpperCase()}`) || undefined;
+  const value = (name: Exclude<keyof AgentFlags, "allowLooseModes">): string | undefined =>
+    flags[name] ?? fromEnvironment(name);
+  const loose = flags.allowLooseModes ??
+    /^(1|t|true)$/i.test(fromEnvironment("allowLooseModes") ?? "");
   const optional = (name: "hostname" | "metricsAddr" | "uiAddr") => {
     const given = value(name);
     return given === undefined ? {} : { [name]: given };
@@ -67,10 +85,32 @@ export function agentOptions(
     logFormat: word("--log-format", value("logFormat"), "text", "json") ?? DEFAULTS.logFormat,
     settingsFile: value("settingsFile") ?? DEFAULTS.settingsFile,
     raftTickMs: tickMs(value("raftTick") ?? DEFAULTS.raftTick),
+    ...tcpOptions(value),
+    ...(loose ? { allowLooseModes: true as const } : {}),
     ...optional("hostname"),
     ...optional("metricsAddr"),
     ...optional("uiAddr"),
   };
+}
+
+/** Without all three files there is no TCP: whoever reached the port would be root here. */
+function tcpOptions(
+  value: (name: "tcpAddr" | "tlscacert" | "tlscert" | "tlskey") => string | undefined,
+): Pick<AgentOptions, "tcp"> {
+  const given = value("tcpAddr");
+  const [ca, cert, key] = [value("tlscacert"), value("tlscert"), value("tlskey")];
+  if (given === undefined) {
+    if (ca === undefined && cert === undefined && key === undefined) return {};
+    throw new FleetError("invalid", "--tlscacert, --tlscert and --tlskey go with --tcp-addr");
+  }
+  if (ca === undefined || cert === undefined || key === undefined) {
+    throw new FleetError(
+      "invalid",
+      "--tcp-addr needs --tlscacert, --tlscert and --tlskey: the API is never served without TLS and a client's certificate, since whoever can use it is root on this machine",
+    );
+  }
+  const { host, port } = parseHostPort(given.replace(/^tcp:\/\//, ""), DEFAULT_TCP_PORT);
+  return { tcp: { address: formatHostPort({ host: host || "0.0.0.0", port }), ca, cert, key } };
 }
 
 /** Shorter ones keep the processor awake, longer ones a dead leader in office. */

@@ -44,12 +44,22 @@ export interface ApiClient {
   close(): void;
 }
 
-/** Connects (lazily) to `unix:///path` or `tcp://host:port`. @throws FleetError invalid */
-export function connect(host: string): ApiClient {
+/** What a client shows and trusts on TCP, PEM texts. */
+export interface ClientTls {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/**
+ * Connects (lazily) to `unix:///path` or `tcp://host:port`. `tls` is asked for TCP only.
+ * @throws FleetError invalid
+ */
+export function connect(host: string, tls?: () => ClientTls): ApiClient {
   const target = parseHost(host);
   // Deno calls fetch's `client` option and the unix transport unstable only in its types.
   const http = target.socket === undefined
-    ? undefined
+    ? tlsClient(tls)
     : Deno.createHttpClient({ proxy: { transport: "unix", path: target.socket } });
 
   async function request(method: string, path: string, options: RequestOptions = {}) {
@@ -106,14 +116,20 @@ export function connect(host: string): ApiClient {
   };
 }
 
+function tlsClient(tls: (() => ClientTls) | undefined): Deno.HttpClient {
+  if (!tls) throw new FleetError("invalid", "TCP hosts need FLEET_CERT_PATH");
+  const { ca, cert, key } = tls();
+  return Deno.createHttpClient({ caCerts: [ca], cert, key });
+}
+
 /** What a `--host` value means. @throws FleetError invalid */
 export function parseHost(host: string): { base: string; socket?: string } {
   const unix = /^unix:\/\/(\/.+)$/.exec(host)?.[1] ?? (host.startsWith("/") ? host : undefined);
   // Deno's fetch looks the name up even for a unix socket, and a slow DNS server would hold every
   // command up by its time-out: an address needs no look-up.
   if (unix !== undefined) return { base: "http://127.0.0.1", socket: unix };
-  const tcp = /^(?:tcp|http):\/\/([^/]+)\/?$/.exec(host)?.[1];
-  if (tcp !== undefined) return { base: `http://${tcp}` };
+  const tcp = /^(?:tcp|https):\/\/([^/]+)\/?$/.exec(host)?.[1];
+  if (tcp !== undefined) return { base: `https://${tcp}` };
   throw new FleetError(
     "invalid",
     `invalid host "${host}": write it as unix:///path/to/fleet.sock or tcp://address:port`,

@@ -41,6 +41,15 @@ export interface AgentOptions {
   readonly settingsFile: string;
   /** Unit of the managers' heartbeats and election timeouts; the same on all of them. */
   readonly raftTickMs: number;
+  /** The API on TCP, for clients with a certificate; absent is off. */
+  readonly tcp?: {
+    readonly address: string;
+    readonly ca: string;
+    readonly cert: string;
+    readonly key: string;
+  };
+  /** Starts although others may read the data directory. */
+  readonly allowLooseModes?: true;
   /** `host:port`; absent is off. */
   readonly metricsAddr?: string;
   /** `host:port`; absent is off. */

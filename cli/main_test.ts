@@ -127,6 +127,23 @@ Deno.test("agent flags come over the environment, which comes over the defaults"
   }]);
 });
 
+Deno.test("the API is on TCP only with all that TLS needs", async () => {
+  const files = ["--tlscacert", "/ca", "--tlscert", "/cert", "--tlskey", "/key"];
+  const { env } = await runFleet(["agent", "--tcp-addr", "tcp://10.0.0.7", ...files]);
+  const tcp = { address: "10.0.0.7:2376", ca: "/ca", cert: "/cert", key: "/key" };
+  assert.deepEqual((env.agents[0] as { tcp?: unknown }).tcp, tcp);
+  for (let left = 0; left < files.length; left += 2) {
+    const some = files.filter((_, i) => i !== left && i !== left + 1);
+    const refused = await runFleet(["agent", "--tcp-addr", "0.0.0.0:2376", ...some]);
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.err, /never served without TLS/);
+    assert.deepEqual(refused.env.agents, []);
+  }
+  assert.match((await runFleet(["agent", "--tlskey", "/key"])).err, /go with --tcp-addr/);
+  const { err } = await runFleet(["info"], { host: "tcp://10.0.0.7:2376" });
+  assert.match(err, /tcp:\/\/10\.0\.0\.7:2376 needs TLS: set FLEET_CERT_PATH to a folder/);
+});
+
 Deno.test("lab verbs get plain options", async () => {
   const calls: unknown[] = [];
   for (

@@ -5,6 +5,7 @@ import { COMMANDS } from "./commands.ts";
 import type { CliEnvironment } from "./environment.ts";
 import { EXIT, EXIT_CODES_HELP, exitCodeOf } from "./exit_codes.ts";
 import { FleetCommand } from "./fleet_command.ts";
+import { clientTls } from "./client_tls.ts";
 import type { Entry, Verb, VerbContext } from "./verb.ts";
 import { versionText } from "./version_text.ts";
 
@@ -30,7 +31,7 @@ export async function runProgram(argv: readonly string[], env: CliEnvironment): 
     .addHelpText("after", `\n${EXIT_CODES_HELP}`);
   addEntries(program, COMMANDS, async (verb, command) => {
     const given = (program.opts()["host"] as string | undefined) ?? env.variable("FLEET_HOST");
-    const client = connect(given || DEFAULT_HOST);
+    const client = connect(given || DEFAULT_HOST, await clientTls(given, env));
     const context: VerbContext = {
       env,
       client,

@@ -7,6 +7,7 @@ import type { Logger } from "../base/log.ts";
 import { settingsLogLevel } from "./settings_file.ts";
 import { probe, signExternally } from "../adapters/cfssl/external_ca.ts";
 import * as certificates from "../adapters/crypto/certificates.ts";
+import { serveTls } from "../adapters/api_tls/server.ts";
 import { DnsServer } from "../adapters/dns/server.ts";
 import { HostResolvers } from "../adapters/dns/host_resolvers.ts";
 import { containerReader } from "../adapters/docker/container_reader.ts";
@@ -35,6 +36,7 @@ import { WorkerTaskStore } from "../adapters/sqlite/worker_task_store.ts";
 import { createApp } from "../api/app.ts";
 import { isRemoteContainer } from "../api/routes/remote_containers.ts";
 import type { EngineFetch } from "../api/engine_fetch.ts";
+import type { Duplex } from "../api/front/duplex.ts";
 import { serveConnection } from "../api/front/front.ts";
 import { Agent } from "../roles/agent/agent.ts";
 import { NetworkSync } from "../roles/agent/network_sync.ts";
@@ -59,7 +61,7 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
     logger,
   });
   refuseUnserved(options);
-  ensurePrivateDirectory(options.dataDir);
+  ensurePrivateDirectory(options.dataDir, options);
   const lock = lockDirectory(options.dataDir);
   const engine = new Engine(socketPath(options.dockerHost));
   const stopped = Promise.withResolvers<number>();
@@ -70,18 +72,28 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   const app = createApp(node, (target, init) => engineFetch(engine, target, init));
   const dialEngine = () => dial(engine.socket);
   const isRemote = (container: string) => isRemoteContainer(node, container);
-  const server = await serveUnixSocket(
-    options.socket,
-    (connection) => serveConnection(connection, { app, dialEngine, logger, isRemote }),
-  );
+  const serve = (connection: Duplex) =>
+    serveConnection(connection, { app, dialEngine, logger, isRemote });
+  const server = await serveUnixSocket(options.socket, serve);
+  const tcp = options.tcp && serveTls({
+    address: options.tcp.address,
+    files: options.tcp,
+    clock: realClock,
+    logger,
+  }, serve);
   logger.log("info", "fleet agent is up", {
     socket: options.socket,
     engine: engine.socket,
+    ...(tcp ? { tcp: tcp.address } : {}),
     version: build.version,
   });
   const onSignal = () => stopped.resolve(0);
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, onSignal);
-  Deno.addSignalListener("SIGHUP", () => void reload(options, node, logger, serviceManager));
+  const reloads = () => {
+    node.reloadCredentials();
+    tcp?.reload();
+  };
+  Deno.addSignalListener("SIGHUP", () => void reload(options, reloads, logger, serviceManager));
   if (await startNode(node, logger) === "later") void keepStarting(node, logger);
   await serviceManager.ready(`API on ${options.socket}`);
   const code = await stopped.promise;
@@ -92,6 +104,7 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
     logger.log("warn", "not everything stopped cleanly", { error: messageOf(error) })
   );
   server.close();
+  tcp?.close();
   engine.close();
   lock.release();
   clearTimeout(hard);
@@ -114,10 +127,10 @@ async function keepStarting(node: FleetNode, logger: Logger): Promise<void> {
   do await sleep(realClock, START_RETRY_MS); while (await startNode(node, logger) === "later");
 }
 
-/** SIGHUP: takes the log level from the settings file and the certificates from the data directory. */
+/** SIGHUP: takes the log level from the settings file, and all certificates from their files. */
 async function reload(
   { settingsFile, logLevel }: AgentOptions,
-  node: FleetNode,
+  certificates: () => void,
   logger: ProcessLogger,
   serviceManager: ServiceManager,
 ): Promise<void> {
@@ -125,7 +138,7 @@ async function reload(
   try {
     const level = settingsLogLevel(readIfThere(settingsFile), settingsFile) ?? logLevel;
     logger.setLevel(level);
-    node.reloadCredentials();
+    certificates();
     logger.log("info", "settings reloaded", { logLevel: level });
   } catch (error) {
     logger.log("error", `not reloaded: ${messageOf(error)}`);
@@ -161,7 +174,7 @@ function createNode(
   logger: Logger,
   onFatal: (error: unknown) => void,
 ): FleetNode {
-  const files = new SealableFiles(stateFiles(options.dataDir));
+  const files = new SealableFiles(stateFiles(options.dataDir, options));
   const raft = new RaftEndpoint({ clock: realClock, random: realRandom, logger });
   const logPath = raftPath(options.dataDir);
   return new FleetNode({

@@ -163,9 +163,14 @@ async function startAgentInBackground(options: AgentOptions): Promise<Background
     ["--log-format", options.logFormat],
     ["--settings-file", options.settingsFile],
     ["--raft-tick", `${options.raftTickMs}ms`],
+    ["--tcp-addr", options.tcp?.address],
+    ["--tlscacert", options.tcp?.ca],
+    ["--tlscert", options.tcp?.cert],
+    ["--tlskey", options.tcp?.key],
+    ["--allow-loose-modes", options.allowLooseModes && "true"],
     ["--metrics-addr", options.metricsAddr],
     ["--ui-addr", options.uiAddr],
-  ].flatMap(([flag, value]) => value === undefined ? [] : [flag!, value]);
+  ].flatMap(([flag, value]) => value === undefined ? [] : [`${flag}=${value}`]);
   // Deno cannot hand a file to a child as its output; the shell can, and then becomes the agent.
   const child = new Deno.Command("/bin/sh", {
     args: ["-c", 'exec "$@" >>"$0" 2>&1', logFile, command, ...args, "agent", ...flags],

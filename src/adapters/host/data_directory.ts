@@ -6,9 +6,13 @@ const OTHERS = 0o077;
 
 /**
  * Creates the folder for this user alone, or checks that an existing one is.
+ * Modes that let others in are borne when `allowLooseModes` says so.
  * @throws FleetError forbidden with the command that helps, invalid when it is no folder
  */
-export function ensurePrivateDirectory(path: string): void {
+export function ensurePrivateDirectory(
+  path: string,
+  options: { allowLooseModes?: boolean } = {},
+): void {
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -24,10 +28,12 @@ export function ensurePrivateDirectory(path: string): void {
       `${path} belongs to user ${info.uid}, but fleet runs as user ${Deno.uid()}: chown ${Deno.uid()} ${path}, or choose another --data-dir`,
     );
   }
-  if (((info.mode ?? 0) & OTHERS) !== 0) {
+  if (((info.mode ?? 0) & OTHERS) !== 0 && !options.allowLooseModes) {
     throw new FleetError(
       "forbidden",
-      `${path} is open to others (mode ${octal(info.mode)}): chmod 700 ${path}`,
+      `${path} is open to others (mode ${
+        octal(info.mode)
+      }): chmod 700 ${path}, or start with --allow-loose-modes`,
     );
   }
 }
@@ -80,12 +86,15 @@ export interface StateFiles {
 }
 
 /** Files with mode 0600, written to the disk, renamed into place, and the rename written, too. */
-export function stateFiles(folder: string): StateFiles {
+export function stateFiles(
+  folder: string,
+  options: { allowLooseModes?: boolean } = {},
+): StateFiles {
   return {
     read(name) {
       const path = `${folder}/${name}`;
       try {
-        if (name.endsWith(".key")) refuseOpenKey(path);
+        if (name.endsWith(".key") && !options.allowLooseModes) refuseOpenKey(path);
         return Deno.readTextFileSync(path);
       } catch (error) {
         if (error instanceof Deno.errors.NotFound) return undefined;

@@ -21,8 +21,11 @@ Deno.test("a data directory is made for its user alone, and a looser one is refu
       Deno.chmodSync(path, mode);
       assert.throws(() => ensurePrivateDirectory(path), {
         kind: "forbidden",
-        message: `${path} is open to others (mode ${mode.toString(8)}): chmod 700 ${path}`,
+        message: `${path} is open to others (mode ${
+          mode.toString(8)
+        }): chmod 700 ${path}, or start with --allow-loose-modes`,
       });
+      ensurePrivateDirectory(path, { allowLooseModes: true });
     }
     Deno.writeTextFileSync(`${folder}/file`, "");
     assert.throws(() => ensurePrivateDirectory(`${folder}/file`), { kind: "invalid" });

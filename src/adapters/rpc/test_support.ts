@@ -93,6 +93,8 @@ export interface CertificateWish {
   readonly o?: string;
   /** openssl's -not_after, such as `20200102000000Z`. */
   readonly expired?: boolean;
+  /** An address beside the names. */
+  readonly ip?: string;
 }
 
 async function openssl(dir: string, ...args: string[]): Promise<void> {
@@ -126,13 +128,15 @@ export function makeCa(): Promise<TestCa> {
 }
 
 export function issue(ca: TestCa, wish: CertificateWish): Promise<TlsCredentials> {
-  const { cn, ou, o = CLUSTER, expired = false } = wish;
+  const { cn, ou, o = CLUSTER, expired = false, ip } = wish;
   return inTempDir(async (dir) => {
     await Deno.writeTextFile(`${dir}/ca.pem`, ca.pem);
     await Deno.writeTextFile(`${dir}/ca.key`, ca.keyPem);
     await Deno.writeTextFile(
       `${dir}/ext`,
-      `subjectAltName=DNS:${ou},DNS:${cn}\nextendedKeyUsage=serverAuth,clientAuth\n` +
+      `subjectAltName=DNS:${ou},DNS:${cn}${
+        ip ? `,IP:${ip}` : ""
+      }\nextendedKeyUsage=serverAuth,clientAuth\n` +
         "keyUsage=critical,digitalSignature\nbasicConstraints=critical,CA:FALSE\n",
     );
     await openssl(dir, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "key");
