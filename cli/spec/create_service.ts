@@ -6,7 +6,7 @@ import type {
   ServiceSpec,
   TaskSpec,
 } from "../../src/model/service_spec.ts";
-import { createCapabilities } from "./capabilities.ts";
+import { createCapabilities } from "../../src/model/capabilities.ts";
 import { taggedImage } from "./image.ts";
 import { configReference, parseFileReference, secretReference } from "./file_reference.ts";
 import type { Ids } from "./file_reference.ts";
@@ -17,7 +17,7 @@ import { parsePair, toRecord } from "./pairs.ts";
 import * as parts from "./parts.ts";
 import { parsePublish } from "./publish.ts";
 import type { CreateFlags } from "./service_flags.ts";
-import { shellWords } from "./shell_words.ts";
+import { shellWords } from "../../src/base/shell_words.ts";
 import { parseUlimit } from "./ulimit.ts";
 
 /** What has to be looked up in the cluster before a spec can be complete. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { updateCapabilities } from "./capabilities.ts";
+import { updateCapabilities } from "../../src/model/capabilities.ts";
 import { parseFileReference } from "./file_reference.ts";
 import { parseMount } from "./mount.ts";
 import { networkRequest } from "./network.ts";
@@ -8,7 +8,7 @@ import { parseNetworkAttachment } from "./network_attachment.ts";
 import { parseFields } from "./pairs.ts";
 import { genericResources, healthcheck, hostEntry } from "./parts.ts";
 import { parsePublish } from "./publish.ts";
-import { shellWords } from "./shell_words.ts";
+import { shellWords } from "../../src/base/shell_words.ts";
 import { parseUlimit } from "./ulimit.ts";
 import {
   parseBytes,

@@ -3,7 +3,7 @@ import type {
   ContainerSpec,
   SecretReference,
 } from "../../src/model/container_spec.ts";
-import { updateCapabilities } from "./capabilities.ts";
+import { updateCapabilities } from "../../src/model/capabilities.ts";
 import type { ResolvedReferences } from "./create_service.ts";
 import { configReference, parseFileReference, secretReference } from "./file_reference.ts";
 import { taggedImage } from "./image.ts";
@@ -13,7 +13,7 @@ import { parseMount } from "./mount.ts";
 import { parsePair, toRecord } from "./pairs.ts";
 import * as parts from "./parts.ts";
 import type { UpdateFlags } from "./service_flags.ts";
-import { shellWords } from "./shell_words.ts";
+import { shellWords } from "../../src/base/shell_words.ts";
 import { parseUlimit } from "./ulimit.ts";
 
 /** The container part of `service update`. @throws FleetError invalid */

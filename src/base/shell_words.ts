@@ -1,4 +1,4 @@
-import { FleetError } from "../../src/base/errors.ts";
+import { FleetError } from "./errors.ts";
 
 /** Splits a command line as a POSIX shell does, without any expansion. @throws FleetError invalid */
 export function shellWords(line: string): string[] {
