@@ -58,6 +58,24 @@ const SERVICE: Entries = {
   rm: { summary: "Remove services", aliases: ["remove"], load: () => import("./service/rm.ts") },
 };
 
+const STACK: Entries = {
+  deploy: {
+    summary: "Deploy a stack, or change it",
+    aliases: ["up"],
+    load: () => import("./stack/deploy.ts"),
+  },
+  diff: { summary: "Show what a deployment would change", load: () => import("./stack/diff.ts") },
+  ls: { summary: "List stacks", aliases: ["list"], load: () => import("./stack/ls.ts") },
+  ps: { summary: "List the tasks of a stack", load: () => import("./stack/ps.ts") },
+  services: { summary: "List the services of a stack", load: () => import("./stack/services.ts") },
+  config: { summary: "Show the merged compose files", load: () => import("./stack/config.ts") },
+  rm: {
+    summary: "Remove stacks",
+    aliases: ["remove", "down"],
+    load: () => import("./stack/rm.ts"),
+  },
+};
+
 const SECRET: Entries = {
   create: { summary: "Create a secret", load: () => import("./secret/create.ts") },
   ls: { summary: "List secrets", aliases: ["list"], load: () => import("./secret/ls.ts") },
@@ -135,6 +153,7 @@ export const COMMANDS: Entries = {
   ...EVERYDAY,
   node: { summary: "Manage nodes", verbs: NODE },
   service: { summary: "Manage services", verbs: SERVICE },
+  stack: { summary: "Manage stacks", verbs: STACK },
   secret: { summary: "Manage secrets", verbs: SECRET },
   config: { summary: "Manage configs", verbs: CONFIG },
   network: { summary: "Manage networks", verbs: NETWORK },

@@ -86,6 +86,8 @@ export interface CliEnvironment {
   readonly stdin: InputStream;
   /** An environment variable. */
   variable(name: string): string | undefined;
+  /** The working directory, absolute. */
+  cwd(): string;
   /** @throws when the file cannot be read */
   readFile(path: string): Promise<Uint8Array>;
   readonly build: BuildInfo;

@@ -168,7 +168,7 @@ export function removeVerb(kind: FileKind): Verb {
 }
 
 /** In pieces: a call takes only so many arguments. */
-function toBase64(bytes: Uint8Array): string {
+export function toBase64(bytes: Uint8Array): string {
   const PIECE = 8192;
   let binary = "";
   for (let i = 0; i < bytes.length; i += PIECE) {

@@ -1,6 +1,6 @@
 import type { Platform, ServiceSpec } from "../../src/model/service_spec.ts";
 import { registryAuth } from "../registry_auth.ts";
-import { taggedImage } from "../spec/image.ts";
+import { taggedImage } from "../../src/model/tagged_image.ts";
 import type { VerbContext } from "../verb.ts";
 
 /** A registry that has not answered by then does not hold the service up. */

@@ -7,7 +7,7 @@ import type {
   TaskSpec,
 } from "../../src/model/service_spec.ts";
 import { createCapabilities } from "../../src/model/capabilities.ts";
-import { taggedImage } from "./image.ts";
+import { taggedImage } from "../../src/model/tagged_image.ts";
 import { configReference, parseFileReference, secretReference } from "./file_reference.ts";
 import type { Ids } from "./file_reference.ts";
 import { withHostAccess } from "./host_access.ts";

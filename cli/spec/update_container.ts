@@ -6,7 +6,7 @@ import type {
 import { updateCapabilities } from "../../src/model/capabilities.ts";
 import type { ResolvedReferences } from "./create_service.ts";
 import { configReference, parseFileReference, secretReference } from "./file_reference.ts";
-import { taggedImage } from "./image.ts";
+import { taggedImage } from "../../src/model/tagged_image.ts";
 import { changedList, changedRecord, changedStrings } from "./lists.ts";
 import { withHostAccess } from "./host_access.ts";
 import { parseMount } from "./mount.ts";

@@ -57,6 +57,10 @@ export class FakeEnvironment implements CliEnvironment {
     return this.options.variables?.[name];
   }
 
+  cwd(): string {
+    return "/work";
+  }
+
   readFile(path: string): Promise<Uint8Array> {
     const text = this.options.files?.[path];
     if (text === undefined) {

@@ -17,6 +17,7 @@ export function cliEnvironment(build: BuildInfo): CliEnvironment {
     stderr: output(Deno.stderr),
     stdin: input(),
     variable: (name) => Deno.env.get(name),
+    cwd: () => Deno.cwd(),
     readFile: (path) => Deno.readFile(path),
     now: () => Date.now(),
     sleep,

@@ -1,4 +1,6 @@
 import type { Hono } from "hono";
+import { FleetError } from "../../base/errors.ts";
+import { labels, list, obj, opt, str } from "../../model/json.ts";
 import { ConfigSpec } from "../../model/config.ts";
 import { SecretSpec } from "../../model/secret.ts";
 import type { Objects } from "../../model/objects.ts";
@@ -25,6 +27,9 @@ function shown(kind: Kind, object: Objects[Kind]): Record<string, unknown> {
     },
   };
 }
+
+const RotateBody = obj({ Data: str, Labels: opt(labels), Except: opt(list(str)) });
+const CompareBody = obj({ Data: str });
 
 /** `/secrets` and `/configs`: the same routes over two tables. */
 export function fileObjectRoutes(app: Hono, backend: Backend, kind: Kind): void {
@@ -56,6 +61,33 @@ export function fileObjectRoutes(app: Hono, backend: Backend, kind: Kind): void 
     const { value: object } = await backend.read((view) => lookUp(view, kind, c.req.param("id")));
     await backend.call(`${kind}.update`, { id: object.ID, version, spec }, c.req.raw.signal);
     return c.body(null, 200);
+  });
+  // Beyond Docker, whose secrets and configs never change.
+  app.post(`/fleet${base}/:id/rotate`, async (c) => {
+    const version = versionOf(c, kind);
+    const { Data, Labels, Except = [] } = await bodyOf(c, RotateBody, `${kind} version`);
+    const { value: object } = await backend.read((view) => lookUp(view, kind, c.req.param("id")));
+    const { id, services } = await backend.call(`${kind}.rotate`, {
+      id: object.ID,
+      version,
+      data: Data,
+      ...(Labels ? { labels: Labels } : {}),
+      except: Except,
+    }, c.req.raw.signal);
+    return c.json({ ID: id, Services: services });
+  });
+  app.post(`/fleet${base}/:id/compare`, async (c) => {
+    const { Data } = await bodyOf(c, CompareBody, `${kind} data`);
+    const { value: object, stale } = await backend.read((view) =>
+      lookUp(view, kind, c.req.param("id"))
+    );
+    if (stale) {
+      throw new FleetError(
+        "unavailable",
+        "this manager may not know the newest version; try again",
+      );
+    }
+    return c.json({ Same: object.Spec.Data === Data });
   });
   app.delete(`${base}/:id`, async (c) => {
     const { value: object } = await backend.read((view) => lookUp(view, kind, c.req.param("id")));

@@ -35,7 +35,8 @@ export function createFileObject(
   return { id };
 }
 
-function checkData(kind: Kind, data: string): void {
+/** @throws FleetError invalid */
+export function checkData(kind: Kind, data: string): void {
   const bytes = Math.floor(data.length * 3 / 4) -
     (data.endsWith("==") ? 2 : data.endsWith("=") ? 1 : 0);
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(data)) {

@@ -50,6 +50,22 @@ export interface ControlMethods {
   "secret.create": { args: { spec: SecretSpec }; result: { id: string } };
   "secret.update": { args: { id: string; version: number; spec: SecretSpec }; result: null };
   "secret.remove": { args: { id: string }; result: null };
+  /** A new version under the same name; the services that use it roll to it. */
+  "secret.rotate": {
+    args: {
+      id: string;
+      version: number;
+      /** Base64. */
+      data: string;
+      /** Those of the old version when absent. */
+      labels?: Readonly<Record<string, string>>;
+      /** Ids of services that keep the old version. */
+      except: readonly string[];
+    };
+    /** The new version's id, and the names of the services that were updated. */
+    result: { id: string; services: string[] };
+  };
+  "config.rotate": ControlMethods["secret.rotate"];
   "config.create": { args: { spec: ConfigSpec }; result: { id: string } };
   "config.update": { args: { id: string; version: number; spec: ConfigSpec }; result: null };
   "config.remove": { args: { id: string }; result: null };

@@ -1,6 +1,7 @@
 import type { ControlContext } from "./context.ts";
 import { updateCluster } from "./cluster.ts";
 import { createFileObject, removeFileObject, updateFileObject } from "./file_objects.ts";
+import { rotateFileObject } from "./file_versions.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "./methods.ts";
 import { attachContainer, createNetwork, detachContainer, removeNetwork } from "./networks.ts";
 import { removeNode, updateNode } from "./nodes.ts";
@@ -23,6 +24,8 @@ const HANDLERS: Handlers = {
   "secret.create": (context, args) => createFileObject(context, "secret", args.spec),
   "secret.update": (context, args) => updateFileObject(context, "secret", args),
   "secret.remove": (context, args) => removeFileObject(context, "secret", args.id),
+  "secret.rotate": (context, args) => rotateFileObject(context, "secret", args),
+  "config.rotate": (context, args) => rotateFileObject(context, "config", args),
   "config.create": (context, args) => createFileObject(context, "config", args.spec),
   "config.update": (context, args) => updateFileObject(context, "config", args),
   "config.remove": (context, args) => removeFileObject(context, "config", args.id),

@@ -59,6 +59,16 @@ export function updateService(
   }
   check(tx, spec, service.ID);
   if (ingressPorts(spec).length > 0) ensureIngress(tx, newId);
+  storeNewSpec({ tx, nowMs }, service, spec);
+  return { warnings: warningsOf(spec) };
+}
+
+/** Puts a checked spec in the place of the current one, which stays to be rolled back to. */
+export function storeNewSpec(
+  { tx, nowMs }: Pick<ControlContext, "tx" | "nowMs">,
+  service: Service,
+  spec: ServiceSpec,
+): void {
   const { UpdateStatus: _, ...rest } = service;
   tx.update("service", {
     ...rest,
@@ -76,7 +86,6 @@ export function updateService(
       }
       : {}),
   });
-  return { warnings: warningsOf(spec) };
 }
 
 /** Swaps the spec with the previous one, so that a second manual rollback undoes the first. */

@@ -1,7 +1,8 @@
 import { matches, parseConstraints } from "../../model/constraint.ts";
 import type { Node } from "../../model/node.ts";
 import type { Service } from "../../model/service.ts";
-import type { EndpointSpec, TaskSpec } from "../../model/service_spec.ts";
+import type { TaskSpec } from "../../model/service_spec.ts";
+import { endpointText, significant } from "../../model/significant_spec.ts";
 import type { Task } from "../../model/task.ts";
 import { compareStates, isTerminal } from "../../model/task_state.ts";
 
@@ -42,66 +43,4 @@ function textOf(spec: TaskSpec, pulled: boolean): string {
   const text = JSON.stringify(significant(spec, pulled)) ?? "";
   kept.set(spec, text);
   return text;
-}
-
-/** The parts of a task's spec that it depends on once it is placed. */
-function significant(spec: TaskSpec, pulled: boolean): unknown {
-  const { RestartPolicy: _, Placement, ContainerSpec, Runtime, ...rest } = spec;
-  const { Constraints: __, ...placement } = Placement ?? {};
-  const { PullOptions, Isolation, ...container } = ContainerSpec ?? {};
-  return trimmed({
-    ...rest,
-    Placement: placement,
-    ContainerSpec: {
-      ...container,
-      ...(Isolation === "default" ? {} : { Isolation }),
-      ...(pulled ? {} : { PullOptions }),
-    },
-    ...(Runtime === "container" ? {} : { Runtime }),
-  });
-}
-
-function endpointText(endpoint: EndpointSpec | undefined): string {
-  const ports = (endpoint?.Ports ?? []).map((port) =>
-    [
-      port.Protocol ?? "tcp",
-      port.TargetPort ?? 0,
-      port.PublishedPort ?? 0,
-      port.PublishMode ?? "ingress",
-      port.Name ?? "",
-    ].join("/")
-  );
-  return `${endpoint?.Mode ?? "vip"} ${ports.sort().join(" ")}`;
-}
-
-/** Fields whose absence means something else than their zero. */
-const ZERO_MATTERS: ReadonlySet<string> = new Set(["Init", "StopGracePeriod", "MemorySwappiness"]);
-/** Maps of the user's own keys: there an empty text is a value. */
-const OWN_KEYS: ReadonlySet<string> = new Set(["Labels", "Sysctls", "Options", "DriverOpts"]);
-
-/** Without what says nothing: empty texts, lists and objects, zeros and false. Keys sorted. */
-function trimmed(value: unknown): unknown {
-  if (Array.isArray(value)) {
-    return value.map((item) => typeof item === "object" ? trimmed(item) ?? {} : item);
-  }
-  if (typeof value !== "object" || value === null) return value;
-  const out: Record<string, unknown> = {};
-  for (const key of Object.keys(value).sort()) {
-    const field = (value as Record<string, unknown>)[key];
-    const kept = OWN_KEYS.has(key) && !Array.isArray(field) ? sorted(field) : trimmed(field);
-    if (ZERO_MATTERS.has(key) ? kept !== undefined : !isNothing(kept)) out[key] = kept;
-  }
-  return out;
-}
-
-function sorted(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1));
-}
-
-function isNothing(value: unknown): boolean {
-  if (value === undefined || value === null || value === "" || value === 0 || value === false) {
-    return true;
-  }
-  return typeof value === "object" && Object.keys(value).length === 0;
 }

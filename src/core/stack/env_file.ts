@@ -58,7 +58,9 @@ export function parseDotEnv(name: string, text: string, lookup: Lookup): Map<str
     const key = match[1]!;
     if (!/^[\w.\-]+$/.test(key)) throw fail(`"${key}" is no variable name`);
     if (!/[=:]/.test(match[0])) {
-      if (whole.slice(match[0].length).trim() !== "") throw fail(`"${whole.trim()}" is no NAME=value`);
+      if (whole.slice(match[0].length).trim() !== "") {
+        throw fail(`"${whole.trim()}" is no NAME=value`);
+      }
       const value = lookup(key);
       if (value !== undefined) out.set(key, value);
       at = end + 1;
@@ -94,7 +96,13 @@ function closingQuote(text: string, from: number, quote: string): number {
   return -1;
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", '"': '"', "\\": "\\" };
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  '"': '"',
+  "\\": "\\",
+};
 
 /** Escapes of a double-quoted value; `\$` becomes the template's `$$`. */
 function unescape(text: string): string {

@@ -14,10 +14,16 @@ const MAX_NESTING = 32;
  * `${A:?message}`, `${A?message}`, `${A:+other}`, `${A+other}`, `$$` for a dollar sign. The form with a
  * colon takes an empty variable for an unset one. @throws FleetError invalid, with file and line
  */
-export function interpolateFile(source: Source, lookup: Lookup): Values {
+export function interpolateFile(
+  source: Source,
+  lookup: Lookup,
+  onUnset: (name: string) => void = () => {},
+): Values {
   const walk = (value: Value, path: Path): Value => {
     if (typeof value === "string") {
-      return value.includes("$") ? located(source, path, () => substitute(value, lookup)) : value;
+      return value.includes("$")
+        ? located(source, path, () => substitute(value, lookup, onUnset))
+        : value;
     }
     if (Array.isArray(value)) return value.map((item, i) => walk(item, [...path, i]));
     if (value === null || typeof value !== "object") return value;
@@ -41,19 +47,28 @@ function located(source: Source, path: Path, run: () => string): string {
   }
 }
 
-/** One text with its variables replaced. @throws FleetError invalid */
-export function substitute(text: string, lookup: Lookup): string {
-  return new Template(text, lookup).all();
+/**
+ * One text with its variables replaced. `onUnset` hears of variables that are unset and have no default.
+ * @throws FleetError invalid
+ */
+export function substitute(
+  text: string,
+  lookup: Lookup,
+  onUnset: (name: string) => void = () => {},
+): string {
+  return new Template(text, lookup, onUnset).all();
 }
 
 class Template {
   readonly #text: string;
   readonly #lookup: Lookup;
+  readonly #onUnset: (name: string) => void;
   #at = 0;
 
-  constructor(text: string, lookup: Lookup) {
+  constructor(text: string, lookup: Lookup, onUnset: (name: string) => void) {
     this.#text = text;
     this.#lookup = lookup;
+    this.#onUnset = onUnset;
   }
 
   all(): string {
@@ -86,7 +101,7 @@ class Template {
     if (name === undefined) throw this.#bad();
     this.#at += name.length;
     const value = this.#lookup(name);
-    if (!braced) return value ?? "";
+    if (!braced) return this.#plain(name, value, live);
     const operator = /^:?[-?+]/.exec(this.#text.slice(this.#at))?.[0] ?? "";
     this.#at += operator.length;
     const set = value !== undefined && (value !== "" || !operator.startsWith(":"));
@@ -102,7 +117,13 @@ class Template {
       return value ?? "";
     }
     if (operator.endsWith("+")) return set ? word : "";
-    return operator !== "" && !set ? word : value ?? "";
+    if (operator === "") return this.#plain(name, value, live);
+    return set ? value ?? "" : word;
+  }
+
+  #plain(name: string, value: string | undefined, live: boolean): string {
+    if (value === undefined && live) this.#onUnset(name);
+    return value ?? "";
   }
 
   #bad(): FleetError {

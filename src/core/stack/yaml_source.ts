@@ -15,7 +15,7 @@ export type Path = readonly (string | number)[];
 export interface Source {
   readonly name: string;
   readonly root: Values;
-  /** `name:line` of the deepest part of `path` that is in the file. */
+  /** `name:line:column` of the deepest part of `path` that is in the file. */
   at(path: Path): string;
 }
 
@@ -32,7 +32,7 @@ const MERGE_TAGS = new Set(["!reset", "!override"]);
 /**
  * Parses one YAML file. Anchors, aliases and merge keys are written out; an alias inside its own anchor
  * and a file that grows beyond all measure are refused.
- * @throws FleetError invalid, beginning with `name:line`
+ * @throws FleetError invalid, beginning with `name:line:column`
  */
 export function parseYaml(name: string, text: string): Source {
   if (text.length > MAX_BYTES) {
@@ -49,7 +49,7 @@ export function parseYaml(name: string, text: string): Source {
   }
   const [error] = document.errors;
   if (error) {
-    const where = `${name}:${lineCounter.linePos(error.pos[0]).line}`;
+    const where = `${name}:${placeText(lineCounter, error.pos[0])}`;
     const deep = /call stack/.test(error.message);
     throw new FleetError("invalid", `${where}: ${deep ? TOO_DEEP : error.message}`);
   }
@@ -61,13 +61,18 @@ export function parseYaml(name: string, text: string): Source {
   return { name, root, at: (path) => reader.at(path) };
 }
 
+function placeText(counter: LineCounter, offset: number): string {
+  const { line, col } = counter.linePos(offset);
+  return `${line}:${col}`;
+}
+
 const key = (path: Path) => path.join("\0");
 
 class Reader {
   readonly #name: string;
   readonly #document: Document.Parsed;
   readonly #lineCounter: LineCounter;
-  readonly #lines = new Map<string, number>();
+  readonly #places = new Map<string, string>();
   /** The anchored nodes that are being read: an alias to one of them has no end. */
   readonly #open = new Set<Node>();
   #values = 0;
@@ -80,8 +85,8 @@ class Reader {
 
   at(path: Path): string {
     for (let length = path.length; length >= 0; length--) {
-      const line = this.#lines.get(key(path.slice(0, length)));
-      if (line !== undefined) return `${this.#name}:${line}`;
+      const place = this.#places.get(key(path.slice(0, length)));
+      if (place !== undefined) return `${this.#name}:${place}`;
     }
     return this.#name;
   }
@@ -97,7 +102,7 @@ class Reader {
     if (tag !== undefined && MERGE_TAGS.has(tag)) {
       this.#fail(node, `the tag ${tag} is not supported; leave the part out of the file instead`);
     }
-    if (!this.#lines.has(key(path))) this.#note(path, node);
+    if (!this.#places.has(key(path))) this.#note(path, node);
     if (isScalar(node)) return this.#scalar(node);
     this.#open.add(node as Node);
     try {
@@ -165,13 +170,13 @@ class Reader {
 
   #note(path: Path, node: unknown): void {
     const range = (node as { range?: readonly number[] } | null)?.range;
-    if (range) this.#lines.set(key(path), this.#lineCounter.linePos(range[0] ?? 0).line);
+    if (range) this.#places.set(key(path), placeText(this.#lineCounter, range[0] ?? 0));
   }
 
   #fail(node: unknown, message: string): never {
     const range = (node as { range?: readonly number[] } | null)?.range;
-    const line = range ? `:${this.#lineCounter.linePos(range[0] ?? 0).line}` : "";
-    throw new FleetError("invalid", `${this.#name}${line}: ${message}`);
+    const place = range ? `:${placeText(this.#lineCounter, range[0] ?? 0)}` : "";
+    throw new FleetError("invalid", `${this.#name}${place}: ${message}`);
   }
 }
 

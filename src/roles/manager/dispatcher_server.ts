@@ -35,6 +35,7 @@ import {
   reaperReconciler,
   rootRotationReconciler,
   schedulerReconciler,
+  supersededReconciler,
 } from "./reconcilers.ts";
 import { rebalanceReconciler } from "./rebalancer.ts";
 import { inParts } from "./in_parts.ts";
@@ -80,6 +81,7 @@ export class ClusterWork implements LeaderWork {
       orchestratorReconciler(random),
       schedulerReconciler(),
       reaperReconciler(random),
+      supersededReconciler(),
       enforcerReconciler(random),
       rebalanceReconciler(random),
       rootRotationReconciler({ caDigest, randomBytes: (n) => random.bytes(n) }, logger),

@@ -5,10 +5,15 @@ import { Allocator } from "../../core/allocator/allocator.ts";
 import { concernsEnforcer, enforce } from "../../core/orchestrator/enforcer.ts";
 import { orchestrate } from "../../core/orchestrator/orchestrate.ts";
 import { reap } from "../../core/orchestrator/reaper.ts";
+import { forgetSuperseded } from "../../core/orchestrator/superseded.ts";
 import { Scheduler } from "../../core/scheduler/scheduler.ts";
 import { rotateRoot } from "../../core/pki/root_rotation.ts";
 import type { RotationTools } from "../../core/pki/root_rotation.ts";
+import type { Config } from "../../model/config.ts";
+import { fileIds, isSuperseded } from "../../model/file_versions.ts";
+import type { FileKind } from "../../model/file_versions.ts";
 import type { Node } from "../../model/node.ts";
+import type { Secret } from "../../model/secret.ts";
 import { modeOf } from "../../model/service.ts";
 import { isTerminal } from "../../model/task_state.ts";
 import type { Task } from "../../model/task.ts";
@@ -130,6 +135,42 @@ export function allocatorReconciler(logger: Logger): Reconciler {
         });
       }
       return { changes: allocator.allocate(view, nowMs) };
+    },
+  };
+}
+
+/** Old versions of secrets and configs. Costs nothing while there are none. */
+export function supersededReconciler(): Reconciler {
+  const waiting = new Map<string, { kind: FileKind; id: string }>();
+  const note = (kind: FileKind, object: Secret | Config) => {
+    if (isSuperseded(object)) waiting.set(`${kind} ${object.ID}`, { kind, id: object.ID });
+  };
+  return {
+    name: "old versions",
+    allKeys(view) {
+      waiting.clear();
+      for (const kind of ["secret", "config"] as const) {
+        for (const object of view.all(kind)) note(kind, object);
+      }
+      return waiting.keys();
+    },
+    *keysOf({ op, table, object }) {
+      if (table === "secret" || table === "config") {
+        if (op === "remove") waiting.delete(`${table} ${object.ID}`);
+        else note(table, object as Secret | Config);
+      }
+      if (waiting.size === 0) return;
+      if (table === "task") {
+        const task = object as Task;
+        if (op !== "remove" && !isTerminal(task.Status.State)) return;
+        for (const [key, { kind, id }] of waiting) {
+          if (fileIds(task.Spec.ContainerSpec, kind).includes(id)) yield key;
+        }
+      } else if (table !== "node") yield* waiting.keys();
+    },
+    reconcile(view, key) {
+      const found = waiting.get(key);
+      return { changes: found ? forgetSuperseded(view, found.kind, found.id) : [] };
     },
   };
 }

@@ -1,0 +1,257 @@
+import { FleetError } from "../../src/base/errors.ts";
+import { desiredStack } from "../../src/core/stack/desired.ts";
+import { checkStackName } from "../../src/core/stack/naming.ts";
+import { planStack } from "../../src/core/stack/plan.ts";
+import type { ResolveImage, ServicePlan, StackPlan } from "../../src/core/stack/plan.ts";
+import { planLines } from "../../src/core/stack/plan_text.ts";
+import type { ServiceSpec } from "../../src/model/service_spec.ts";
+import { parseDuration } from "../../src/base/duration.ts";
+import { segment } from "../query.ts";
+import { registryAuth } from "../registry_auth.ts";
+import { pinImage } from "../service/image_digest.ts";
+import { resolveReferences } from "../service/references.ts";
+import { choice } from "../spec/values.ts";
+import type { Verb, VerbContext } from "../verb.ts";
+import { observeStack, prepareFiles, requireManager } from "./observe.ts";
+import type { PreparedFile } from "./observe.ts";
+import { addComposeFlags, readCompose } from "./read_compose.ts";
+import type { ComposeFlags } from "./read_compose.ts";
+import { waitForStack } from "./wait.ts";
+
+export interface DeployFlags extends ComposeFlags {
+  readonly detach?: boolean;
+  readonly dryRun?: boolean;
+  readonly prune?: boolean;
+  readonly quiet?: boolean;
+  readonly resolveImage?: ResolveImage;
+  readonly timeout?: number;
+  readonly withRegistryAuth?: boolean;
+}
+
+/** A deployment that has not settled by then is told as failed, unless --timeout says otherwise. */
+const DEFAULT_TIMEOUT_NS = 600 * 1e9;
+
+export const verb: Verb<DeployFlags> = {
+  define(command) {
+    command.usage("[options] [STACK]").argument("[stack]", "Name (default the file's own name)");
+    addComposeFlags(command)
+      .flag("-d, --detach", "Do not wait until the services have settled")
+      .flag("--dry-run", "Show what would change, and change nothing")
+      .flag("--prune", "Remove services that are not in the file any more")
+      .flag("-q, --quiet", "Print nothing but problems")
+      .value(
+        "--resolve-image <word>",
+        "When to ask the registry for digests: always, changed or never (default always)",
+        choice("always", "changed", "never"),
+      )
+      .value("--timeout <duration>", "Time to wait for the services (default 10m)", parseDuration)
+      .flag("--with-registry-auth", "Send the registry's login to the nodes")
+      .examples(
+        "fleet stack deploy -c compose.yaml shop",
+        "fleet stack deploy -c compose.yaml -c production.yaml --prune shop",
+        "fleet stack deploy --dry-run -c compose.yaml shop",
+      );
+  },
+  run: (context, [name], flags) => deployStack(context, name, flags),
+};
+
+/** Deploys, or with `dryRun` only says what would be done. */
+export async function deployStack(
+  context: VerbContext,
+  name: string | undefined,
+  flags: DeployFlags,
+): Promise<number | void> {
+  const { file, lookup } = await readCompose(context, flags);
+  const stack = name ?? file.name;
+  if (stack === undefined) {
+    throw new FleetError("invalid", "name the stack, or write name: at the top of the file");
+  }
+  checkStackName(stack);
+  const desired = desiredStack(stack, file);
+  await requireManager(context.client);
+  const files = await prepareFiles(context, desired, lookup);
+  const observed = await observeStack(context, desired, files);
+  const plan = planStack(desired, observed, flags.resolveImage ?? "always");
+  if (flags.dryRun) {
+    const lines = planLines(await withImages(context, plan), flags.prune === true);
+    for (const line of lines) context.print(line);
+    return;
+  }
+  const ids = await apply(context, plan, files, flags);
+  if (flags.detach) return;
+  return await waitForStack(context, stack, ids, {
+    quiet: flags.quiet === true,
+    timeoutMs: (flags.timeout ?? DEFAULT_TIMEOUT_NS) / 1e6,
+  });
+}
+
+/** Docker's order: prune, networks, secrets, configs, services. @returns the services' ids by name */
+async function apply(
+  context: VerbContext,
+  plan: StackPlan,
+  files: readonly PreparedFile[],
+  flags: DeployFlags,
+): Promise<Map<string, string>> {
+  const { client } = context;
+  const say = (line: string) => flags.quiet ? undefined : context.print(line);
+  for (const { ID, Spec } of flags.prune ? plan.gone : []) {
+    say(`Removing service ${Spec.Name}`);
+    await client.remove(`/services/${segment(ID)}`);
+  }
+  for (const network of plan.createNetworks) {
+    say(`Creating network ${network.Name}`);
+    await client.post("/networks/create", { body: network });
+  }
+  const own = plan.services.flatMap(({ current }) => current ? [current.ID] : []);
+  for (const file of files) await applyFile(context, file, own, say);
+  const ids = new Map<string, string>();
+  for (const service of plan.services) {
+    ids.set(service.name, await applyService(context, service, flags, say));
+  }
+  return ids;
+}
+
+async function applyFile(
+  { client }: VerbContext,
+  { kind, name, step, data, labels, current, entry }: PreparedFile,
+  own: readonly string[],
+  say: (line: string) => void,
+): Promise<void> {
+  const spec = {
+    Name: name,
+    Labels: labels,
+    ...(data === undefined ? {} : { Data: data }),
+    ...(entry.driver === undefined
+      ? {}
+      : { Driver: { Name: entry.driver, Options: entry.driver_opts ?? {} } }),
+    ...(entry.template_driver === undefined ? {} : { Templating: { Name: entry.template_driver } }),
+  };
+  if (step === "create") {
+    say(`Creating ${kind} ${name}`);
+    await client.post(`/${kind}s/create`, { body: spec });
+  } else if (step === "labels") {
+    await client.post(`/${kind}s/${segment(current!.ID)}/update`, {
+      query: { version: current!.Version.Index },
+      body: { ...current!.Spec, ...spec },
+    });
+  } else if (step === "rotate") {
+    say(`Updating ${kind} ${name} (new version)`);
+    // The stack's own services get the new version with the rest of their update.
+    await client.post(`/fleet/${kind}s/${segment(current!.ID)}/rotate`, {
+      query: { version: current!.Version.Index },
+      body: { Data: data, Labels: labels, Except: own },
+    });
+  }
+}
+
+async function applyService(
+  context: VerbContext,
+  plan: ServicePlan,
+  flags: DeployFlags,
+  say: (line: string) => void,
+): Promise<string> {
+  const { client, env } = context;
+  const { current } = plan;
+  const pinned = plan.resolveImage ? await pinImage(context, plan.spec) : plan.spec;
+  const spec = await withFileIds(context, pinned);
+  const image = spec.TaskTemplate?.ContainerSpec?.Image ?? "";
+  const headers: Record<string, string> = flags.withRegistryAuth
+    ? { "X-Registry-Auth": await registryAuth(env, image) }
+    : {};
+  if (!current) {
+    say(`Creating service ${plan.name}`);
+    const created = await client.post<{ ID: string; Warnings?: readonly string[] | null }>(
+      "/services/create",
+      { body: spec, headers },
+    );
+    for (const warning of created.Warnings ?? []) context.warn(warning);
+    return created.ID;
+  }
+  const moved = image !== current.Spec.TaskTemplate?.ContainerSpec?.Image;
+  if (plan.step === "none" && !moved && !flags.withRegistryAuth) {
+    say(`Service ${plan.name} is unchanged`);
+    return current.ID;
+  }
+  say(`Updating service ${plan.name} (id: ${current.ID})`);
+  const updated = await client.post<{ Warnings?: readonly string[] | null } | undefined>(
+    `/services/${segment(current.ID)}/update`,
+    {
+      query: {
+        version: current.Version.Index,
+        ...(flags.withRegistryAuth ? {} : { registryAuthFrom: "spec" }),
+      },
+      headers,
+      body: spec,
+    },
+  );
+  for (const warning of updated?.Warnings ?? []) context.warn(warning);
+  return current.ID;
+}
+
+/** Puts the ids of secrets and configs to their names. @throws FleetError not-found */
+async function withFileIds(context: VerbContext, spec: ServiceSpec): Promise<ServiceSpec> {
+  const container = spec.TaskTemplate?.ContainerSpec ?? {};
+  const { Secrets = [], Configs = [] } = container;
+  if (Secrets.length === 0 && Configs.length === 0) return spec;
+  const ids = await resolveReferences(context.client, {
+    networks: [],
+    secrets: Secrets.map((use) => use.SecretName ?? ""),
+    configs: Configs.map((use) => use.ConfigName ?? ""),
+  });
+  const credentials = container.Privileges?.CredentialSpec;
+  const runtime = Configs.find((use) => use.Runtime);
+  return {
+    ...spec,
+    TaskTemplate: {
+      ...spec.TaskTemplate,
+      ContainerSpec: {
+        ...container,
+        Secrets: Secrets.map((use) => ({
+          ...use,
+          SecretID: ids.secrets[use.SecretName ?? ""] ?? "",
+        })),
+        Configs: Configs.map((use) => ({
+          ...use,
+          ConfigID: ids.configs[use.ConfigName ?? ""] ?? "",
+        })),
+        ...(credentials && runtime
+          ? {
+            Privileges: {
+              ...container.Privileges,
+              CredentialSpec: {
+                ...credentials,
+                Config: ids.configs[runtime.ConfigName ?? ""] ?? "",
+              },
+            },
+          }
+          : {}),
+      },
+    },
+  };
+}
+
+/** The plan as it stands once registries have been asked: a moved tag replaces tasks too. */
+async function withImages(context: VerbContext, plan: StackPlan): Promise<StackPlan> {
+  const services: ServicePlan[] = [];
+  for (const service of plan.services) {
+    if (!service.current || !service.resolveImage) {
+      services.push(service);
+      continue;
+    }
+    const spec = await pinImage(context, service.spec);
+    const before = service.current.Spec.TaskTemplate?.ContainerSpec?.Image ?? "";
+    const after = spec.TaskTemplate?.ContainerSpec?.Image ?? "";
+    const others = service.changes.filter((change) => change.field !== "Image");
+    const changes = before === after
+      ? others
+      : [...others, { field: "Image", before, after, replaces: true }];
+    services.push({
+      ...service,
+      spec,
+      changes,
+      step: changes.length > 0 ? "update" : "none",
+      replaces: changes.some((change) => change.replaces) ? service.current.tasks : 0,
+    });
+  }
+  return { ...plan, services };
+}

@@ -1,0 +1,88 @@
+import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import type { Service } from "../../model/service.ts";
+import { forgetSuperseded } from "../orchestrator/superseded.ts";
+import { MemoryStore } from "../store/memory_store.ts";
+import { Transaction } from "../store/transaction.ts";
+import type { ControlContext } from "./context.ts";
+import { createFileObject, removeFileObject } from "./file_objects.ts";
+import { rotateFileObject } from "./file_versions.ts";
+import { createService } from "./services.ts";
+
+const NOW = Date.UTC(2026, 0, 1);
+let ids = 0;
+
+function world() {
+  const tx = new Transaction(new MemoryStore(), NOW);
+  const context: ControlContext = {
+    tx,
+    nowMs: NOW,
+    newId: () => `id${++ids}`,
+    randomBytes: (n) => new Uint8Array(n),
+    managers: [],
+  };
+  const { id: secret } = createFileObject(context, "secret", {
+    Name: "pw",
+    Data: "YQ==",
+    Labels: { a: "b" },
+  });
+  const create = (name: string) =>
+    createService(context, {
+      spec: {
+        Name: name,
+        TaskTemplate: {
+          ContainerSpec: {
+            Image: "x",
+            Secrets: [{ SecretID: secret, SecretName: "pw", File: { Name: "pw" } }],
+          },
+        },
+      },
+    }).id;
+  return { tx, context, secret, create };
+}
+
+const secretOf = (service: Service | undefined) =>
+  service?.Spec.TaskTemplate?.ContainerSpec?.Secrets?.[0]?.SecretID;
+
+Deno.test("a new version takes the name, its users roll to it, and the old one stays while it is used", () => {
+  const { tx, context, secret, create } = world();
+  const [web, own] = [create("web"), create("own")];
+  const rotated = rotateFileObject(context, "secret", {
+    id: secret,
+    version: 0,
+    data: "Yg==",
+    except: [own],
+  });
+  deepStrictEqual(rotated.services, ["web"]);
+  strictEqual(tx.byName("secret", "pw")?.ID, rotated.id);
+  deepStrictEqual(tx.get("secret", rotated.id)?.Spec.Labels, { a: "b" });
+  strictEqual(tx.get("secret", secret)?.Spec.Name, "pw.v1");
+  strictEqual(secretOf(tx.get("service", web)), rotated.id);
+  strictEqual(secretOf(tx.get("service", own)), secret, "the caller updates that one itself");
+  strictEqual(
+    tx.get("service", web)?.PreviousSpec?.TaskTemplate?.ContainerSpec?.Secrets?.[0]?.SecretID,
+    secret,
+    "a roll-back finds the old version",
+  );
+  throws(() => removeFileObject(context, "secret", secret), /'pw\.v1' is in use by .* own/);
+  deepStrictEqual(forgetSuperseded(tx, "secret", secret), []);
+  for (const id of [web, own]) tx.remove("service", id);
+  deepStrictEqual(forgetSuperseded(tx, "secret", secret), [
+    { op: "remove", table: "secret", id: secret },
+  ]);
+  deepStrictEqual(forgetSuperseded(tx, "secret", rotated.id), [], "never the current one");
+});
+
+Deno.test("the same data is no new version; an old version has none after it", () => {
+  const { context, secret, tx } = world();
+  const rotate = (id: string, data: string) =>
+    rotateFileObject(context, "secret", { id, version: 0, data, except: [] });
+  strictEqual(rotate(secret, "YQ==").id, secret);
+  const second = rotate(secret, "Yg==").id;
+  throws(() => rotate(secret, "Yw=="), /old version/);
+  rotate(second, "Yw==");
+  deepStrictEqual(
+    [...tx.all("secret")].map(({ Spec }) => Spec.Name).sort(),
+    ["pw", "pw.v1", "pw.v2"],
+  );
+  throws(() => rotate(tx.byName("secret", "pw")!.ID, "no base64!"), /base64/);
+});

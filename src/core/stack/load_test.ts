@@ -1,0 +1,240 @@
+import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
+import { kindOf, messageOf } from "../../base/errors.ts";
+import { configText } from "./config_text.ts";
+import { loadStack } from "./load.ts";
+
+const PLACES = { folder: "/work", home: "/root" };
+
+async function load(
+  text: string | readonly string[],
+  options: {
+    variables?: Record<string, string>;
+    files?: Record<string, string>;
+    profiles?: string[];
+  } = {},
+) {
+  const texts = typeof text === "string" ? [text] : text;
+  return await loadStack(
+    texts.map((each, i) => ({ name: i === 0 ? "a.yml" : `a${i + 1}.yml`, text: each })),
+    {
+      places: PLACES,
+      lookup: (name) => options.variables?.[name],
+      readText: (path) => {
+        const found = options.files?.[path];
+        return found === undefined
+          ? Promise.reject(new Error(`no such file: ${path}`))
+          : Promise.resolve(found);
+      },
+      ...(options.profiles ? { profiles: options.profiles } : {}),
+    },
+  );
+}
+
+/** The sentence with which a file is refused. */
+async function refusal(text: string | readonly string[], files = {}): Promise<string> {
+  try {
+    await load(text, { files });
+  } catch (error) {
+    strictEqual(kindOf(error), "invalid", messageOf(error));
+    return messageOf(error);
+  }
+  throw new Error("the file was taken");
+}
+
+const web = (lines: string) => `services:\n  web:\n    image: x\n${lines}`;
+
+Deno.test("what is wrong is told with file, line, column and the way out", async () => {
+  const cases: [string, RegExp][] = [
+    [
+      web("    imagee: y"),
+      /^a\.yml:4:5: services\.web\.imagee: unknown key; did you mean image\?$/,
+    ],
+    [web("    mem_limit: 1g"), /^a\.yml:4:5: .*deploy\.resources\.limits$/],
+    [web("    volumes_from: [y]"), /a\.yml:4:5: services\.web\.volumes_from: /],
+    [
+      web("    ports: ['80:80', nope]"),
+      /^a\.yml:4:22: services\.web\.ports\[1\]: "nope" is no port/,
+    ],
+    [web("    ports: ['70000:80']"), /70000 is no port/],
+    [web("    ports: ['8000-8002:80-81']"), /same number of ports/],
+    [
+      web("    networks: [frnt]\nnetworks:\n  front:"),
+      /a\.yml:4:\d+: .*"frnt" is not declared: did you mean front\?/,
+    ],
+    [web("    secrets: [s]"), /"s" is not declared: declare it under the top-level secrets/],
+    [web("    secrets: [{source: s, uid: bob}]"), /uid: must be a number/],
+    [web("    stop_grace_period: 5 years"), /invalid duration "5 years"/],
+    [web("    deploy: {mode: globl}"), /mode: "globl" is none of replicated, global/],
+    [web("    deploy: {mode: global, replicas: 2}"), /replicas: cannot be set with mode global/],
+    [web("    deploy: {replicas: many}"), /replicas: must be a number, not many/],
+    [web("    deploy: {resources: {limits: {memory: lots}}}"), /"lots" is no size/],
+    [web("    environment: {A: [1]}"), /environment\.A: must be a text, not a list/],
+    [web("    environment: {A: '${'}"), /services\.web\.environment\.A: .*no valid template/],
+    [web('    command: "a \'b"'), /a\.yml:4:5: services\.web\.command: /],
+    [web("    restart: sometimes"), /"sometimes" is none of no, always/],
+    [web("    healthcheck: {test: [curl]}"), /must begin with NONE, CMD or CMD-SHELL/],
+    [web("    extra_hosts: ['a:host-gateway']"), /host-gateway differs from node to node/],
+    [
+      web("    depends_on: {db: {condition: service_happy}}"),
+      /condition: "service_happy" is none of/,
+    ],
+    [web("    depends_on: [db]"), /"db" is not declared/],
+    [
+      "services: {a: {image: x, depends_on: [b]}, b: {image: x, depends_on: [a]}}",
+      /waits for itself: a -> b -> a/,
+    ],
+    ["services:\n  web: x", /^a\.yml:2:3: services\.web: must be a mapping with an image/],
+    ["secrets: {s: {}}", /says nowhere what it holds/],
+    ["secrets: {s: {file: a, environment: B}}", /gives file and environment/],
+    ["networks: {n: {external: true, driver: x}}", /driver: does not go with external: true/],
+    ["version: '2.4'", /^a\.yml:1:1: version: version "2\.4" is not supported/],
+    ["include: [b.yml]", /further -c flags/],
+    ["[1]", /top-level object must be a mapping/],
+    ["a: [", /^a\.yml:1:\d+: /],
+    ["services: &a {x: *a}", /anchor &a contains itself/],
+  ];
+  for (const [text, pattern] of cases) match(await refusal(text), pattern, text);
+});
+
+Deno.test("a bomb of aliases and deep nesting are refused at once", async () => {
+  const bomb = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"];
+  for (let i = 1; i < 12; i++) {
+    bomb.push(`a${i}: &a${i} [${Array(9).fill(`*a${i - 1}`).join(", ")}]`);
+  }
+  match(await refusal(bomb.join("\n")), /more than 100000 values/);
+  match(await refusal(`x-a: ${"[".repeat(5000)}${"]".repeat(5000)}`), /nested too deeply/);
+});
+
+Deno.test("variables: every form, and what is missing is told", async () => {
+  const text = web(`    environment:
+      A: $ONE-\${ONE}
+      B: \${EMPTY:-none}\${EMPTY-kept}
+      C: \${UNSET-d1}\${UNSET:-d2}
+      D: \${ONE:+set}\${EMPTY:+set}\${EMPTY+set}
+      E: \${UNSET:-\${ONE}}
+      F: $$ONE
+      G: \${UNSET}`);
+  const { file, remarks } = await load(text, { variables: { ONE: "1", EMPTY: "" } });
+  deepStrictEqual(file.services["web"]!.environment, {
+    A: "1-1",
+    B: "none",
+    C: "d1d2",
+    D: "setset",
+    E: "1",
+    F: "$ONE",
+    G: "",
+  });
+  deepStrictEqual(remarks.notes, ["not set, so an empty text stands for: UNSET"]);
+  for (const form of ["${X:?say X}", "${X?say X}"]) {
+    match(
+      await refusal(`services:\n  web:\n    image: ${form}`),
+      /^a\.yml:3:5: services\.web\.image: required variable X is missing a value: say X$/,
+    );
+  }
+});
+
+Deno.test("numbers and booleans may come out of variables", async () => {
+  const { file } = await load(
+    web("    init: ${I}\n    deploy: {replicas: '${N}'}\n    ports: [{target: '${P}'}]"),
+    { variables: { I: "true", N: "3", P: "80" } },
+  );
+  const service = file.services["web"]!;
+  strictEqual(service.init, true);
+  strictEqual(service.deploy?.replicas, 3);
+  strictEqual(service.ports?.[0]?.target, 80);
+});
+
+Deno.test("anchors, merge keys and x- fields", async () => {
+  const { file } = await load(`x-base: &base
+  image: x
+  labels: {a: "1", b: "1"}
+services:
+  web:
+    <<: *base
+    labels: {a: "2"}
+  two:
+    <<: [*base, {image: y, user: u}]`);
+  deepStrictEqual(file.services["web"]!.labels, { a: "2" });
+  deepStrictEqual(
+    [file.services["two"]!.image, file.services["two"]!.user],
+    ["x", "u"],
+  );
+  deepStrictEqual(Object.keys(file.extensions), ["x-base"]);
+});
+
+Deno.test("environment: files first, then the file's own, names alone take the value here", async () => {
+  const { file } = await load(
+    web(
+      "    env_file:\n      - a.env\n      - {path: none.env, required: false}\n" +
+        "    environment: [B=own, HERE, NOWHERE]",
+    ),
+    {
+      variables: { HERE: "h" },
+      files: { "/work/a.env": "A=1\nB=file\n# no\nHERE\n" },
+    },
+  );
+  deepStrictEqual(file.services["web"]!.environment, {
+    A: "1",
+    B: "own",
+    HERE: "h",
+    NOWHERE: null,
+  });
+  match(await refusal(web("    env_file: b.env")), /env_file: \/work\/b\.env cannot be read/);
+});
+
+Deno.test("extends: from the same file and from another, relative to that one; circles are refused", async () => {
+  const { file } = await load(
+    `services:
+  base: {image: x, environment: {A: "1", B: "1"}}
+  web: {extends: base, environment: {B: "2"}}
+  far: {extends: {file: sub/b.yml, service: it}, user: u}`,
+    { files: { "/work/sub/b.yml": "services: {it: {image: y, volumes: ['./d:/d']}}" } },
+  );
+  deepStrictEqual(file.services["web"]!.environment, { A: "1", B: "2" });
+  deepStrictEqual(file.services["far"], {
+    image: "y",
+    user: "u",
+    volumes: [{ type: "bind", source: "/work/sub/d", target: "/d" }],
+  });
+  match(
+    await refusal("services: {a: {extends: b}, b: {extends: a}}"),
+    /extend one another without end/,
+  );
+  match(await refusal("services: {a: {extends: c}}"), /there is no service c in a\.yml/);
+});
+
+Deno.test("profiles leave services out until they are asked for", async () => {
+  const text = "services: {a: {image: x}, b: {image: x, profiles: [debug]}}";
+  deepStrictEqual(Object.keys((await load(text)).file.services), ["a"]);
+  deepStrictEqual(Object.keys((await load(text, { profiles: ["debug"] })).file.services), [
+    "a",
+    "b",
+  ]);
+});
+
+Deno.test("what means nothing on a cluster is remarked on, with its place", async () => {
+  const { remarks } = await load(
+    web("    build: .\n    container_name: w\n    privileged: true\n    x-own: 1"),
+  );
+  deepStrictEqual([...remarks.unsupported], [
+    ["build", ["a.yml:4:5"]],
+    ["privileged", ["a.yml:6:5"]],
+  ]);
+  match(remarks.notes.join(), /^a\.yml:5:5: services\.web\.container_name: ignored: /);
+});
+
+Deno.test("stack config reads back as the same stack", async () => {
+  const text = Deno.readTextFileSync(
+    new URL("../../../cli/testdata/stack/full.yaml", import.meta.url),
+  );
+  const files = { "/work/a.env": "FROMFILE=1\n" };
+  const { file } = await load(text, { files });
+  const again = await load(configText(file).replaceAll("$", "$$$$"), { files });
+  deepStrictEqual(again.file.services, file.services);
+  deepStrictEqual(again.file.networks, file.networks);
+  deepStrictEqual(again.file.secrets, file.secrets);
+});
+
+Deno.test("a key named __proto__ stays a key", async () => {
+  await rejects(load(web("    __proto__: {image: y}")), /__proto__: unknown key/);
+});
