@@ -19,6 +19,7 @@ function world() {
     newId: () => `id${++ids}`,
     randomBytes: (n) => new Uint8Array(n),
     managers: [],
+    roots: undefined as never,
   };
   const { id: secret } = createFileObject(context, "secret", {
     Name: "pw",
