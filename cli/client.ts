@@ -26,6 +26,8 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 export interface RequestOptions {
   readonly query?: Query;
   readonly body?: unknown;
+  /** A body that is no JSON. */
+  readonly bytes?: Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
@@ -71,6 +73,7 @@ export function connect(host: string, tls?: () => ClientTls): ApiClient {
         method,
         headers,
         ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+        ...(options.bytes === undefined ? {} : { body: options.bytes.slice() }),
         ...(options.signal ? { signal: options.signal } : {}),
         ...(http ? { client: http } : {}),
       });

@@ -134,6 +134,22 @@ const EVERYDAY: Entries = {
   promote: { summary: "Make nodes managers", load: () => import("./node/promote.ts") },
 };
 
+/** For the day when something is lost. */
+const RECOVERY: Entries = {
+  backup: {
+    summary: "Write the cluster's state to a sealed file",
+    load: () => import("./recovery/backup.ts"),
+  },
+  restore: {
+    summary: "Make a cluster again from a backup",
+    load: () => import("./recovery/restore.ts"),
+  },
+  recover: {
+    summary: "Find out what a cluster without a majority needs, and do it",
+    load: () => import("./recovery/recover.ts"),
+  },
+};
+
 const LAB: Entries = {
   up: { summary: "Start Docker hosts on this machine", load: () => import("./lab/up.ts") },
   status: { summary: "List the hosts of a lab", load: () => import("./lab/status.ts") },
@@ -161,6 +177,7 @@ export const COMMANDS: Entries = {
   policy: { summary: "What the cluster allows and does by itself", verbs: POLICY },
   task: { summary: "Look at tasks", verbs: TASK },
   swarm: { summary: "Manage the cluster, in Docker's spelling", verbs: CLUSTER },
+  ...RECOVERY,
   agent: { summary: "Run this node's agent", load: () => import("./agent.ts") },
   lab: { summary: "Docker hosts on this machine, for trying out", verbs: LAB },
   version: { summary: "Show the version", load: () => import("./version.ts") },

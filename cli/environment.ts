@@ -90,6 +90,8 @@ export interface CliEnvironment {
   cwd(): string;
   /** @throws when the file cannot be read */
   readFile(path: string): Promise<Uint8Array>;
+  /** Replaces a file whole, on the disk, readable for its owner alone. @throws when it cannot be written */
+  replaceFile(path: string, bytes: Uint8Array): Promise<void>;
   readonly build: BuildInfo;
   /** Milliseconds since 1970. */
   now(): number;

@@ -62,11 +62,20 @@ export class FakeEnvironment implements CliEnvironment {
   }
 
   readFile(path: string): Promise<Uint8Array> {
+    const written = this.written[path];
+    if (written) return Promise.resolve(written);
     const text = this.options.files?.[path];
     if (text === undefined) {
       return Promise.reject(new FleetError("not-found", `no such file: ${path}`));
     }
     return Promise.resolve(new TextEncoder().encode(text));
+  }
+
+  readonly written: Record<string, Uint8Array> = {};
+
+  replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+    this.written[path] = bytes;
+    return Promise.resolve();
   }
 
   now(): number {

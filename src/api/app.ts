@@ -4,6 +4,7 @@ import { FleetError } from "../base/errors.ts";
 import type { Backend } from "./backend.ts";
 import { errorResponse } from "./error_status.ts";
 import { apiPath } from "./front/route_choice.ts";
+import { backupRoutes } from "./routes/backup.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { fileObjectRoutes } from "./routes/file_objects.ts";
 import { attachmentRoutes } from "./routes/attachments.ts";
@@ -43,6 +44,7 @@ export function createApp(
   remoteContainerRoutes(app, backend);
   tokenRoutes(app, backend);
   policyRoutes(app, backend);
+  backupRoutes(app, backend);
   nodeRoutes(app, backend);
   serviceRoutes(app, backend);
   fileObjectRoutes(app, backend, "secret");

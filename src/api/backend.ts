@@ -48,6 +48,33 @@ export interface JoinRequest {
   readonly Availability?: string;
 }
 
+/** What is in a backup. */
+export interface BackupFacts {
+  readonly CreatedAt: string;
+  /** Of the fleet that made it. */
+  readonly Version: string;
+  readonly ClusterID: string;
+  /** The manager it was made on. */
+  readonly NodeID: string;
+  readonly AdvertiseAddr: string;
+  readonly Index: number;
+  readonly Nodes: number;
+  readonly Managers: number;
+  readonly Services: number;
+  readonly Tasks: number;
+  readonly Secrets: number;
+  readonly Configs: number;
+  readonly Networks: number;
+  readonly Autolock: boolean;
+}
+
+export interface RestoreRequest {
+  readonly passphrase: string;
+  readonly listenAddr?: string | undefined;
+  readonly advertiseAddr?: string | undefined;
+  readonly dataPathAddr?: string | undefined;
+}
+
 /**
  * The node as the API sees it; `src/roles/node/` implements it. Every method may throw a FleetError;
  * manager calls on a node that is none throw `unavailable` with the sentence of `localState`.
@@ -62,6 +89,13 @@ export interface Backend {
   unlock(key: string): Promise<void>;
   /** Empty when autolock is off. */
   unlockKey(): Promise<string>;
+
+  /** The cluster's state in one sealed file. @throws FleetError unavailable on a node that is no manager */
+  backup(passphrase: string): Promise<Uint8Array>;
+  /** What a backup holds; changes nothing. */
+  backupFacts(file: Uint8Array, passphrase: string): Promise<BackupFacts>;
+  /** Makes this node the one manager of the backup's cluster. @throws FleetError unavailable inside of one */
+  restore(file: Uint8Array, request: RestoreRequest): Promise<BackupFacts>;
 
   /**
    * Runs `read` on a linearizable view (read index); without a quorum on this node's last known state,

@@ -6,6 +6,7 @@ import { FleetError, kindOf, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { settingsLogLevel } from "./settings_file.ts";
 import { probe, signExternally } from "../adapters/cfssl/external_ca.ts";
+import { openBackup, sealBackup } from "../adapters/crypto/backup_file.ts";
 import * as certificates from "../adapters/crypto/certificates.ts";
 import { serveTls } from "../adapters/api_tls/server.ts";
 import { DnsServer } from "../adapters/dns/server.ts";
@@ -186,6 +187,7 @@ function createNode(
       sign: (cas, trustPem, request) => signExternally(cas, trustPem, credentials(), request),
       probe: (ca, trustPem) => probe(ca, trustPem, credentials()),
     }),
+    archive: { seal: sealBackup, open: openBackup },
     network: nodeNetwork(logger),
     interfaces: realInterfaces,
     clock: realClock,

@@ -19,6 +19,7 @@ export function cliEnvironment(build: BuildInfo): CliEnvironment {
     variable: (name) => Deno.env.get(name),
     cwd: () => Deno.cwd(),
     readFile: (path) => Deno.readFile(path),
+    replaceFile,
     now: () => Date.now(),
     sleep,
     onInterrupt,
@@ -53,6 +54,16 @@ function output(stream: typeof Deno.stdout | typeof Deno.stderr): OutputStream {
       }
     },
   };
+}
+
+async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  const part = `${path}.new`;
+  {
+    using file = await Deno.open(part, { write: true, create: true, truncate: true, mode: 0o600 });
+    for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+    await file.sync();
+  }
+  await Deno.rename(part, path);
 }
 
 function input(): InputStream {

@@ -7,7 +7,7 @@ import type { Duplex } from "./duplex.ts";
 import { FrontRequest } from "./front_request.ts";
 import { engineHead, headEnd, header, MAX_HEAD_BYTES, parseHead } from "./request_head.ts";
 import type { RequestHead } from "./request_head.ts";
-import { isFleetRoute, readContainer } from "./route_choice.ts";
+import { apiPath, isFleetRoute, readContainer } from "./route_choice.ts";
 
 export interface FrontOptions {
   /** fleet's own routes. */
@@ -21,6 +21,8 @@ export interface FrontOptions {
 
 /** A body that fleet's routes take at most; the largest real one is a config of 1,000 KiB in base64. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
+/** Backups come whole; one of 100,000 tasks has about 20 MB. */
+const MAX_BACKUP_BYTES = 512 * 1024 * 1024;
 /** Read from a client at a time; most requests are smaller. */
 const READ_BYTES = 16 * 1024;
 const encoder = new TextEncoder();
@@ -45,7 +47,7 @@ export async function serveConnection(client: Duplex, options: FrontOptions): Pr
       if (!remote && !isFleetRoute(head.method, head.target)) {
         return await toEngine(client, head, after, options);
       }
-      const body = new BodyReader(client, head, after, MAX_BODY_BYTES);
+      const body = new BodyReader(client, head, after, maxBodyBytes(head.target));
       if (header(head, "expect")?.toLowerCase() === "100-continue") {
         await writeAll(client, encoder.encode("HTTP/1.1 100 Continue\r\n\r\n"));
       }
@@ -61,6 +63,10 @@ export async function serveConnection(client: Duplex, options: FrontOptions): Pr
   } finally {
     close(client);
   }
+}
+
+function maxBodyBytes(target: string): number {
+  return apiPath(target).startsWith("/fleet/backup/") ? MAX_BACKUP_BYTES : MAX_BODY_BYTES;
 }
 
 async function readHead(

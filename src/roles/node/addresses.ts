@@ -95,3 +95,17 @@ function addressOfInterface(name: string, interfaces: Interfaces): string {
     `"${name}" is neither an IP address nor an interface of this machine with an IPv4 address`,
   );
 }
+
+/** What a node that joins advertises. */
+export function joinersAddress(
+  options: Parameters<typeof resolveAdvertiseAddress>[0],
+  manager: boolean,
+): string {
+  try {
+    return resolveAdvertiseAddress(options);
+  } catch (error) {
+    // Nobody dials a worker: without a choice its address is only what the manager sees.
+    if (manager || options.given) throw error;
+    return options.listen;
+  }
+}

@@ -1,9 +1,11 @@
 import type {
   Backend,
+  BackupFacts,
   InitRequest,
   JoinRequest,
   LocalState,
   ManagerState,
+  RestoreRequest,
 } from "../../api/backend.ts";
 import { parseHostPort } from "../../base/addresses.ts";
 import { FleetError, kindOf, messageOf } from "../../base/errors.ts";
@@ -16,7 +18,7 @@ import type { Applied, View } from "../../model/view.ts";
 import { Manager } from "../manager/manager.ts";
 import type { MemoryStorage } from "../manager/member_memory.ts";
 import type { RaftLog } from "../manager/raft_runner.ts";
-import { resolveAdvertiseAddress, resolveListenAddress } from "./addresses.ts";
+import { joinersAddress, resolveAdvertiseAddress, resolveListenAddress } from "./addresses.ts";
 import {
   forgetIdentity,
   HeldCredentials,
@@ -30,7 +32,9 @@ import type { FleetNodeOptions } from "./node_options.ts";
 import type { Credentials } from "./ports.ts";
 
 export type { AgentHost, FleetNodeOptions, RunningAgent } from "./node_options.ts";
-import { dropOtherManagers, forceNewCluster } from "../manager/force_new_cluster.ts";
+import { forceNewCluster } from "../manager/force_new_cluster.ts";
+import * as backups from "./backup.ts";
+import { createManager } from "./create_manager.ts";
 import { callLeader } from "./leader_dial.ts";
 import { foundCluster } from "./founding.ts";
 import { joinCluster } from "./joining.ts";
@@ -38,7 +42,7 @@ import { leaveCluster, refuseLeave } from "./leaving.ts";
 import { registerManagerRoutes } from "./manager_routes.ts";
 import { managersState, memberState, outsideState } from "./local_state.ts";
 import { followTrustRoot, tlsInfo } from "./trust_root.ts";
-import { LOCKED, NOT_A_MANAGER, WORKER } from "./sentences.ts";
+import { ALREADY_IN, LOCKED, NOT_A_MANAGER, WORKER } from "./sentences.ts";
 import { followUnlockKey, unlockKeys } from "./autolock.ts";
 import type { Running } from "./running.ts";
 import type { TaskAnswer } from "../task_answer.ts";
@@ -113,7 +117,7 @@ export class FleetNode implements Backend {
   async init(request: InitRequest): Promise<string> {
     if (request.ForceNewCluster) return await this.#forceNewCluster(request);
     this.#assertOutside();
-    const { trust, clock, random, files, interfaces } = this.#options;
+    const { trust, clock, random, interfaces } = this.#options;
     const listenAddr = resolveListenAddress(
       request.ListenAddr || this.#options.listenAddr,
       interfaces,
@@ -136,28 +140,74 @@ export class FleetNode implements Backend {
         random,
         nowMs: clock.now(),
       });
-      const { nodeId } = identity;
-      const running = this.#prepare(identity, new HeldCredentials(credentials));
-      try {
-        await this.#listen(running);
-        this.#options.wipeLog();
-        const log = this.#options.openLog(true);
-        running.log = log;
-        await Manager.found(log, nodeId);
-        this.#startManager(running, log);
-        await running.manager!.bootstrap(foundation);
-        saveCredentials(files, credentials);
-        saveIdentity(files, identity);
-        await this.#startAgent(running);
-      } catch (error) {
-        await this.#halt(running);
-        forgetIdentity(files);
-        this.#options.wipeLog();
-        throw error;
-      }
-      this.#running = running;
-      return nodeId;
+      return await this.#found(
+        identity,
+        credentials,
+        (log) => Manager.found(log, identity.nodeId),
+        (manager) => manager.bootstrap(foundation),
+      );
     });
+  }
+
+  /** Becomes the only manager of a cluster whose log `fill` begins; a failure leaves nothing behind. */
+  async #found(
+    identity: Identity,
+    credentials: Credentials,
+    fill: (log: RaftLog) => Promise<void>,
+    write: (manager: Manager) => Promise<void>,
+  ): Promise<string> {
+    const { files } = this.#options;
+    const running = this.#prepare(identity, new HeldCredentials(credentials));
+    try {
+      await this.#listen(running);
+      this.#options.wipeLog();
+      const log = this.#options.openLog(true);
+      running.log = log;
+      await fill(log);
+      this.#startManager(running, log);
+      await write(running.manager!);
+      saveCredentials(files, credentials);
+      saveIdentity(files, identity);
+      await this.#startAgent(running);
+    } catch (error) {
+      await this.#halt(running);
+      forgetIdentity(files);
+      this.#options.wipeLog();
+      throw error;
+    }
+    this.#running = running;
+    return identity.nodeId;
+  }
+
+  async backup(passphrase: string): Promise<Uint8Array> {
+    const { archive, clock } = this.#options;
+    const manager = this.#manager();
+    const facts = { version: this.build.version, nowMs: clock.now() };
+    const content = await backups.backupContent(manager, this.#running!.identity, facts);
+    return await archive.seal(content, passphrase);
+  }
+
+  async backupFacts(file: Uint8Array, passphrase: string): Promise<BackupFacts> {
+    return backups.backupFacts(
+      backups.readBackup(await this.#options.archive.open(file, passphrase)),
+    );
+  }
+
+  async restore(file: Uint8Array, request: RestoreRequest): Promise<BackupFacts> {
+    this.#assertOutside();
+    const { archive, trust, clock, checkEngine } = this.#options;
+    const backup = backups.readBackup(await archive.open(file, request.passphrase));
+    const identity = backups.restoredIdentity(backup, request, this.#options);
+    await checkEngine();
+    await this.#exclusively(() =>
+      this.#found(
+        identity,
+        backups.restoredCredentials(backup, trust, clock.now()),
+        (log) => Promise.resolve(backups.fillRestoredLog(log, backup)),
+        (manager) => manager.reorganise((tx) => backups.beginAgain(tx, identity)),
+      )
+    );
+    return backups.backupFacts(backup);
   }
 
   /** A cluster of one manager from this manager's data; services, tokens and CA stay. */
@@ -194,13 +244,7 @@ export class FleetNode implements Backend {
       };
       saveIdentity(files, identity);
       await this.#resume(identity, before.credentials);
-      await this.#running!.manager!.reorganise((tx) => {
-        dropOtherManagers(tx, nodeId);
-        const own = tx.get("node", nodeId);
-        if (own && own.ManagerAddr !== advertiseAddr) {
-          tx.update("node", { ...own, ManagerAddr: advertiseAddr });
-        }
-      });
+      await this.#running!.manager!.reorganise((tx) => backups.beginAgain(tx, identity));
       return nodeId;
     });
   }
@@ -213,19 +257,8 @@ export class FleetNode implements Backend {
       interfaces,
     );
     const availability = checkAvailability(request.Availability);
-    const advertise = (manager: boolean) => {
-      try {
-        return resolveAdvertiseAddress({
-          given: request.AdvertiseAddr,
-          listen: listenAddr,
-          interfaces,
-        });
-      } catch (error) {
-        // Nobody dials a worker: without a choice its address is only what the manager sees.
-        if (manager || request.AdvertiseAddr) throw error;
-        return listenAddr;
-      }
-    };
+    const advertise = (manager: boolean) =>
+      joinersAddress({ given: request.AdvertiseAddr, listen: listenAddr, interfaces }, manager);
     if (request.AdvertiseAddr) advertise(true);
     await this.#options.checkEngine();
     await this.#exclusively(async () => {
@@ -340,10 +373,7 @@ export class FleetNode implements Backend {
   #assertOutside(): void {
     if (this.#options.lock.locked) throw new FleetError("unavailable", LOCKED);
     if (this.#running || this.#error) {
-      throw new FleetError(
-        "unavailable",
-        'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.',
-      );
+      throw new FleetError("unavailable", ALREADY_IN);
     }
   }
 
@@ -429,40 +459,18 @@ export class FleetNode implements Backend {
   }
 
   #startManager(running: Running, log: RaftLog & MemoryStorage): void {
-    const { trust, clock, random, logger, defer, tickMs } = this.#options;
-    const { nodeId, advertiseAddr } = running.identity;
-    const manager = new Manager({
-      nodeId,
-      addr: advertiseAddr,
+    const manager = createManager(
+      this.#options,
+      running,
       log,
-      openTransport: (inbox, run) =>
-        this.#options.openTransport({ nodeId, run, dialer: running.dialer, inbox }),
-      dialer: running.dialer,
-      trust,
-      external: this.#options.externalCa(() => running.credentials.current()),
-      clock,
-      random,
-      logger,
-      defer,
-      tickMs,
-      knownManagers: running.identity.managers,
-      joinedIndex: running.identity.joinedIndex ?? 0,
-      createLeaderWork: this.#options.createLeaderWork,
-      onBlocked: (nodeIds) => {
-        for (const id of nodeIds) {
-          if (!running.blocked.has(id)) running.listener?.closeConnectionsOf(id);
-        }
-        running.blocked = new Set(nodeIds);
-      },
-      onFailure: (error) => this.#onFailure(running, error),
-      onRemoved: () => logger.log("info", "this node is no manager any more", { node: nodeId }),
-    });
+      (error) => this.#onFailure(running, error),
+    );
     manager.store.onApply((changes) => {
       for (const watcher of this.#watchers) watcher(changes);
     });
     running.manager = manager;
     manager.start();
-    followUnlockKey(manager, this.#options.lock, logger);
+    followUnlockKey(manager, this.#options.lock, this.#options.logger);
   }
 
   /**

@@ -9,7 +9,15 @@ import type { Manager, RaftInbox } from "../manager/manager.ts";
 import type { MemoryStorage, Run } from "../manager/member_memory.ts";
 import type { RaftLog, RaftTransport } from "../manager/raft_runner.ts";
 import type { RouteTable, RpcDialer } from "../rpc.ts";
-import type { Credentials, Interfaces, KeyLock, NodeNetwork, StateFiles, Trust } from "./ports.ts";
+import type {
+  Archive,
+  Credentials,
+  Interfaces,
+  KeyLock,
+  NodeNetwork,
+  StateFiles,
+  Trust,
+} from "./ports.ts";
 
 /** The running agent of this node, as the node needs it. */
 export interface RunningAgent {
@@ -48,6 +56,7 @@ export interface FleetNodeOptions {
   readonly trust: Trust;
   /** CAs outside of the cluster, which are shown the given certificate. */
   readonly externalCa: (credentials: () => Credentials) => ExternalCa;
+  readonly archive: Archive;
   readonly network: NodeNetwork;
   readonly interfaces: Interfaces;
   readonly clock: Clock;

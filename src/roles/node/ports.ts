@@ -114,3 +114,10 @@ export interface NodeNetwork {
   /** Without a certificate; `unverified` only to fetch the root. */
   dialAnonymously(address: string, caPem: string | "unverified"): Promise<RpcCaller>;
 }
+
+/** Files of backups: compressed, and sealed under a passphrase. */
+export interface Archive {
+  seal(content: Uint8Array, passphrase: string): Promise<Uint8Array>;
+  /** @throws FleetError invalid (no backup), unauthorized (another passphrase, or damaged) */
+  open(file: Uint8Array, passphrase: string): Promise<Uint8Array>;
+}

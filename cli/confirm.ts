@@ -1,0 +1,21 @@
+import { FleetError } from "../src/base/errors.ts";
+import type { CliEnvironment } from "./environment.ts";
+
+/**
+ * Asks on a terminal whether to go on; `--yes` answers it. Without a terminal nobody can be asked, and
+ * the verb refuses. @throws FleetError invalid (nobody to ask), canceled (the answer is no)
+ */
+export async function confirm(
+  env: CliEnvironment,
+  question: string,
+  yes: boolean | undefined,
+): Promise<void> {
+  if (yes) return;
+  if (!env.stdin.isTTY) {
+    throw new FleetError("invalid", `${question} Nobody can be asked here: give --yes to go on`);
+  }
+  const answer = await env.stdin.readLine({ prompt: `${question} [y/N] ` });
+  if (!/^y(es)?$/i.test((answer ?? "").trim())) {
+    throw new FleetError("canceled", "nothing was changed");
+  }
+}
