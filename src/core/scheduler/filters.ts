@@ -2,7 +2,7 @@ import { explainMismatch, matches, parseConstraints } from "../../model/constrai
 import type { Constraint } from "../../model/constraint.ts";
 import type { Platform } from "../../model/service_spec.ts";
 import type { Task } from "../../model/task.ts";
-import { hostPortsOf } from "./node_info.ts";
+import { bindSources, hostPortsOf } from "./node_info.ts";
 import type { NodeInfo } from "./node_info.ts";
 
 /** Decides whether a node can take a task, and says in words why not. */
@@ -27,13 +27,14 @@ const MIB = 1024 * 1024;
 const BUILTIN_LOG_DRIVERS: ReadonlySet<string> = new Set(["", "none"]);
 
 /** All filters that a task needs, in SwarmKit's order: the first that says no is the one told. */
-export function filtersFor(task: Task): Filter[] {
+export function filtersFor(task: Task, nowMs: number): Filter[] {
   const placement = task.Spec.Placement;
   const filters = [ready, ...resourceFilters(task)];
   for (const plugin of pluginsOf(task)) filters.push(pluginFilter(plugin));
   for (const constraint of parseConstraints(placement?.Constraints ?? [])) {
     filters.push(constraintFilter(constraint));
   }
+  for (const path of bindSources(task)) filters.push(pathFilter(path, nowMs));
   if (placement?.Platforms?.length) filters.push(platformFilter(placement.Platforms));
   for (const port of hostPortsOf(task)) filters.push(hostPortFilter(port));
   if (placement?.MaxReplicas) filters.push(maxReplicasFilter(task, placement.MaxReplicas));
@@ -137,6 +138,21 @@ function constraintFilter(constraint: Constraint): Filter {
     refusal: () => ({
       what: `${constraint.key}${constraint.equal}${constraint.value}`,
       say: (count) => `${nodes(count)} ${explainMismatch(constraint, count)}`,
+    }),
+  };
+}
+
+/**
+ * Nobody tells the managers what paths a host has; a task that was refused for want of one does, and
+ * keeps others away for a while.
+ */
+function pathFilter(path: string, nowMs: number): Filter {
+  return {
+    dynamic: false,
+    passes: (info) => !info.lacksPath(path, nowMs),
+    refusal: () => ({
+      what: `path ${path}`,
+      say: (count) => `${nodes(count)} ${count === 1 ? "lacks" : "lack"} the path ${path}`,
     }),
   };
 }

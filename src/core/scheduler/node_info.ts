@@ -10,6 +10,8 @@ export const MANY_FAILURES = 5;
 export const FAILURE_WINDOW_MS = 5 * 60_000;
 /** More failures of one service than this need not be told apart. */
 const MAX_FAILURES_KEPT = 4 * MANY_FAILURES;
+/** Paths that a node lacks, which need not be told apart beyond this. */
+const MAX_MISSING_PATHS = 256;
 /** Services whose failures are remembered per node; beyond it outdated ones are dropped. */
 const MAX_FAILING_SERVICES = 64;
 
@@ -31,6 +33,9 @@ export class NodeInfo {
   readonly #generic = new Map<string, number>();
   /** Times of failures by service and spec version, oldest first. */
   readonly #failures = new Map<string, number[]>();
+
+  /** Until when a host path counts as missing here, by path. */
+  readonly #missing = new Map<string, number>();
 
   constructor(node: Node) {
     this.node = node;
@@ -142,11 +147,21 @@ export class NodeInfo {
   }
 
   noteFailure(task: Task): void {
+    const atMs = timeMs(task.Status.AppliedAt ?? task.Status.Timestamp);
+    for (const path of missingPaths(task)) {
+      if (this.#missing.size >= MAX_MISSING_PATHS) this.#missing.clear();
+      this.#missing.set(path, Math.max(this.#missing.get(path) ?? 0, atMs + FAILURE_WINDOW_MS));
+    }
     const key = versionKey(task);
     const times = this.#failures.get(key) ?? [];
-    times.push(timeMs(task.Status.AppliedAt ?? task.Status.Timestamp));
+    times.push(atMs);
     if (times.length > MAX_FAILURES_KEPT) times.shift();
     this.#failures.set(key, times);
+  }
+
+  /** Whether a task failed lately because the node does not have this path of its host. */
+  lacksPath(path: string, nowMs: number): boolean {
+    return (this.#missing.get(path) ?? 0) > nowMs;
   }
 
   /** Failures of a service's spec version within the window. */
@@ -176,6 +191,30 @@ export function isBooked(task: Task): boolean {
 /** Whether a task ended in a way that speaks against its node. */
 export function isNodeFailure(task: Task): boolean {
   return (task.Status.State === "failed" || task.Status.State === "rejected") && !isEvicted(task);
+}
+
+/** Host paths that a task is bound to, as its spec has them, templates included. */
+export function bindSources(task: Task): string[] {
+  return (task.Spec.ContainerSpec?.Mounts ?? NONE).flatMap(({ Type, Source, BindOptions }) =>
+    (Type ?? "bind") === "bind" && Source !== undefined && !BindOptions?.CreateMountpoint
+      ? [Source]
+      : []
+  );
+}
+
+/** Which of them the node turned out not to have, in the engine's words. */
+function missingPaths(task: Task): string[] {
+  const path = /bind source path does not exist: (\/.*)/.exec(task.Status.Err ?? "")?.[1]?.trim();
+  if (path === undefined) return [];
+  return bindSources(task).filter((source) => source === path || templateMatches(source, path));
+}
+
+function templateMatches(source: string, path: string): boolean {
+  if (!source.includes("{{")) return false;
+  const parts = source.split(/\{\{.*?\}\}/).map((part) =>
+    part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+  );
+  return new RegExp(`^${parts.join(".*")}$`).test(path);
 }
 
 /** Service and spec version: failures of an older spec say nothing about a newer one. */

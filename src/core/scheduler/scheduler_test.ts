@@ -122,6 +122,32 @@ Deno.test("a node where the service fails again and again comes last", () => {
   assert.deepEqual(decisions(schedule(store, NOW + 10 * 60_000).changes), ["new>a"]);
 });
 
+Deno.test("a node that lacks a bound path is passed by for a while, and told so", () => {
+  const bound = { ContainerSpec: { Mounts: [{ Type: "bind", Source: "/srv/a", Target: "/a" }] } };
+  const refused = (id: string, NodeID: string) =>
+    task(id, bound, {
+      NodeID,
+      DesiredState: "shutdown",
+      Status: {
+        State: "rejected",
+        AppliedAt: timeText(NOW - 1_000),
+        Err: 'invalid mount config for type "bind": bind source path does not exist: /srv/a',
+      },
+    });
+  const two = storeOf(node("a"), node("b"), refused("t1", "a"), task("new", bound));
+  assert.deepEqual(decisions(schedule(two, NOW).changes), ["new>b"]);
+  const none = storeOf(
+    ...[node("a"), node("b"), refused("t1", "a"), refused("t2", "b"), task("new", bound)],
+  );
+  assert.deepEqual(decisions(schedule(none, NOW).changes), [
+    "new: no suitable node (2 nodes lack the path /srv/a)",
+  ]);
+  assert.deepEqual(decisions(schedule(none, NOW + 5 * 60_000).changes), ["new>a"]);
+  const other = { ContainerSpec: { Mounts: [{ Type: "bind", Source: "/srv/b", Target: "/a" }] } };
+  const unconcerned = storeOf(node("a"), refused("t1", "a"), task("new", other));
+  assert.deepEqual(decisions(schedule(unconcerned, NOW).changes), ["new>a"]);
+});
+
 Deno.test("a reason is told at once, and told anew at most every ten seconds", () => {
   const waiting = (Err: string, at: number) =>
     storeOf(
