@@ -46,7 +46,7 @@ export function createApp(
   policyRoutes(app, backend);
   backupRoutes(app, backend);
   nodeRoutes(app, backend);
-  serviceRoutes(app, backend);
+  serviceRoutes(app, backend, engine);
   fileObjectRoutes(app, backend, "secret");
   fileObjectRoutes(app, backend, "config");
   return async (request) => {

@@ -10,11 +10,13 @@ import type { View } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
 import { serviceJson, serviceStatus } from "../projection/service.ts";
 import { taskJson } from "../projection/task.ts";
+import type { EngineFetch } from "../engine_fetch.ts";
+import { pinImage } from "./image_digest.ts";
 import { lookUp } from "./lookup.ts";
 import { bodyOf, filtersOf, labelMatches, passes, strictBoolean, versionOf } from "./query.ts";
 import { read } from "./read.ts";
 
-export function serviceRoutes(app: Hono, backend: Backend): void {
+export function serviceRoutes(app: Hono, backend: Backend, engine: EngineFetch): void {
   app.get("/services", (c) =>
     read(c, backend, (view) => {
       const filters = filtersOf(c, ["id", "name", "label", "mode", "runtime"]);
@@ -34,12 +36,12 @@ export function serviceRoutes(app: Hono, backend: Backend): void {
     }));
 
   app.post("/services/create", async (c) => {
-    const spec = withAuth(
-      await bodyOf(c, ServiceSpec, "service spec"),
-      c.req.header("x-registry-auth"),
-    );
-    const { id, warnings } = await backend.call("service.create", { spec }, c.req.raw.signal);
-    return c.json({ ID: id, ...(warnings.length > 0 ? { Warnings: warnings } : {}) }, 201);
+    const auth = c.req.header("x-registry-auth");
+    const given = withAuth(await bodyOf(c, ServiceSpec, "service spec"), auth);
+    const { spec, warnings } = await pinImage(c, engine, given, auth);
+    const created = await backend.call("service.create", { spec }, c.req.raw.signal);
+    warnings.push(...created.warnings);
+    return c.json({ ID: created.id, ...(warnings.length > 0 ? { Warnings: warnings } : {}) }, 201);
   });
 
   app.get("/services/:id", (c) =>
@@ -53,10 +55,8 @@ export function serviceRoutes(app: Hono, backend: Backend): void {
 
   app.post("/services/:id/update", async (c) => {
     const version = versionOf(c, "service");
-    const spec = withAuth(
-      await bodyOf(c, ServiceSpec, "service spec"),
-      c.req.header("x-registry-auth"),
-    );
+    const auth = c.req.header("x-registry-auth");
+    const given = withAuth(await bodyOf(c, ServiceSpec, "service spec"), auth);
     const from = c.req.query("registryAuthFrom") || "spec";
     if (from !== "spec" && from !== "previous-spec") {
       throw new FleetError(
@@ -71,13 +71,18 @@ export function serviceRoutes(app: Hono, backend: Backend): void {
     const { value: service } = await backend.read((view) =>
       lookUp(view, "service", c.req.param("id"))
     );
-    const { warnings } = await backend.call("service.update", {
+    const stored = from === "spec" ? service.Spec : service.PreviousSpec;
+    const { spec, warnings } = rollback === "previous"
+      ? { spec: given, warnings: [] }
+      : await pinImage(c, engine, given, auth ?? authOf(stored));
+    const updated = await backend.call("service.update", {
       id: service.ID,
       version,
       spec: spec.Name ? spec : { ...spec, Name: service.Spec.Name! },
       registryAuthFrom: from,
       ...(rollback === "previous" ? { rollback } : {}),
     }, c.req.raw.signal);
+    warnings.push(...updated.warnings);
     return c.json(warnings.length > 0 ? { Warnings: warnings } : {});
   });
 
@@ -142,6 +147,10 @@ function resolved(view: View, table: "service" | "node", reference: string): str
 function isUpToDate(view: View, task: Task): boolean {
   const service = view.get("service", task.ServiceID ?? "");
   return service !== undefined && !isDirty(service, task, view.get("node", task.NodeID ?? ""));
+}
+
+function authOf(spec: ServiceSpec | undefined): string | undefined {
+  return spec?.TaskTemplate?.ContainerSpec?.PullOptions?.RegistryAuth;
 }
 
 /** Pull credentials travel with the spec to the workers and are never shown again. */
