@@ -31,6 +31,8 @@ const NEEDED: readonly Need[] = [
   need("shellcheck", "shellcheck"),
   need("debootstrap", "debootstrap"),
   need("faketime", "faketime"),
+  need("docker-registry", "docker-registry"),
+  need("htpasswd", "apache2-utils"),
 ];
 /** Only the virtual machines of `deno task vm` are made with these. */
 const VM_NEEDED: readonly Need[] = [

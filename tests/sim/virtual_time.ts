@@ -50,6 +50,12 @@ export class VirtualTime implements Clock {
     this.#now = Math.max(this.#now, until);
   }
 
+  /** When the next event is due; Infinity when there is none. */
+  nextAt(): number {
+    while (this.#heap[0]?.cancelled) this.#pop();
+    return this.#heap[0]?.at ?? Infinity;
+  }
+
   #push(event: Event): void {
     const heap = this.#heap;
     let i = heap.length;

@@ -23,6 +23,8 @@ export class FakeExecutor implements AgentExecutor {
   /** Awaited in `prepare`; throws what makes a task be rejected. */
   beforePrepare: (task: Task, signal: AbortSignal) => Promise<void> | void = () => {};
   beforeStart: (task: Task, signal: AbortSignal) => Promise<void> | void = () => {};
+  /** Awaited before a program is ended on request. */
+  beforeStop: (task: Task, signal: AbortSignal) => Promise<void> | void = () => {};
   #up = true;
   readonly #comesUp: (() => void)[] = [];
 
@@ -127,8 +129,9 @@ class FakeController implements Controller {
     });
   }
 
-  async shutdown(_signal: AbortSignal): Promise<void> {
+  async shutdown(signal: AbortSignal): Promise<void> {
     this.node.mustBeUp();
+    await this.node.beforeStop(this.task, signal);
     this.node.end(this.task.ID, { code: 143 });
   }
 

@@ -31,7 +31,7 @@ export class FleetLab {
   static async up(
     name: string,
     hosts: number,
-    options: { agentArgs?: string[] } = {},
+    options: { agentArgs?: string[]; engineSettings?: Record<string, unknown> } = {},
   ): Promise<FleetLab> {
     await Lab.remove(name);
     return new FleetLab(await Lab.up({ name, hosts, binary: [BINARY], ...options }));
@@ -90,6 +90,32 @@ export class FleetLab {
       const response = await fetch(`http://fleet${path}`, init);
       if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
       return await response.json() as T;
+    } finally {
+      client.close();
+    }
+  }
+
+  /** POST on a host's agent, as JSON. */
+  async post<T>(
+    host: string,
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<T> {
+    const client = Deno.createHttpClient({
+      proxy: { transport: "unix", path: this.host(host).layout.fleetSocket },
+    });
+    try {
+      const init: RequestInit & { client: Deno.HttpClient } = {
+        client,
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: JSON.stringify(body),
+      };
+      const response = await fetch(`http://fleet${path}`, init);
+      const text = await response.text();
+      if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${text}`);
+      return (text === "" ? {} : JSON.parse(text)) as T;
     } finally {
       client.close();
     }
@@ -175,8 +201,9 @@ export async function withFleetLab(
   name: string,
   hosts: number,
   body: (lab: FleetLab) => Promise<void>,
+  options: Parameters<typeof FleetLab.up>[2] = {},
 ): Promise<void> {
-  const lab = await FleetLab.up(name, hosts);
+  const lab = await FleetLab.up(name, hosts, options);
   try {
     await body(lab);
   } catch (error) {
