@@ -13,6 +13,12 @@ const STEPS: readonly Step[] = [
     tests: true,
   },
   {
+    name: "simulation of the control plane under faults",
+    args: ["run", "-A", "--no-check", "tests/sim/control/main.ts", "--seeds", "200", "--jobs", "2"],
+    deadlineSeconds: 600,
+    tests: true,
+  },
+  {
     name: "compile",
     args: ["run", "-A", "scripts/compile.ts"],
     deadlineSeconds: 240,

@@ -13,14 +13,13 @@ import { perform } from "../../../src/core/control/perform.ts";
 import { decodeChanges } from "../../../src/core/store/codec.ts";
 import { MemoryStore } from "../../../src/core/store/memory_store.ts";
 import type { Transaction } from "../../../src/core/store/transaction.ts";
+import type { Change } from "../../../src/model/view.ts";
 import { ClusterWork } from "../../../src/roles/manager/dispatcher_server.ts";
 import { Writer } from "../../../src/roles/manager/writer.ts";
 import type { Proposer } from "../../../src/roles/manager/writer.ts";
 
 /** An entry is committed within this. */
 const MAX_COMMIT_MS = 15;
-/** A follower applies it within this. */
-const MAX_LAG_MS = 50;
 
 /**
  * The managers: real stores, writers, control loops and dispatchers over a log that keeps raft's promises
@@ -30,7 +29,7 @@ const MAX_LAG_MS = 50;
 export class Managers {
   readonly #clock: Clock;
   readonly #random: SeededRandom;
-  readonly #log: Uint8Array[] = [];
+  readonly #log: Change[][] = [];
   readonly #members: Member[];
   /** Applies every committed entry in order, for whoever checks. */
   readonly truth = new MemoryStore();
@@ -80,17 +79,14 @@ export class Managers {
   }
 
   append(data: Uint8Array): number {
-    this.#log.push(data);
-    this.truth.apply(this.#log.length, decodeChanges(data));
-    for (const member of this.#members) {
-      if (!member.leading) {
-        this.#clock.after(this.#random.float() * MAX_LAG_MS, () => member.catchUp());
-      }
-    }
+    // Objects are never changed in place, so the replicas may share what was decoded once.
+    const changes = decodeChanges(data);
+    this.#log.push(changes);
+    this.truth.apply(this.#log.length, changes);
     return this.#log.length;
   }
 
-  entry(index: number): Uint8Array | undefined {
+  entry(index: number): readonly Change[] | undefined {
     return this.#log[index - 1];
   }
 
@@ -158,12 +154,12 @@ export class Member implements Proposer {
     return this.#work;
   }
 
-  /** Applies what is committed. */
+  /** Applies what is committed. Only whoever leads needs to: followers decide nothing. */
   catchUp(): void {
     for (let at = this.#store.index + 1;; at++) {
-      const data = this.#all.entry(at);
-      if (!data) return;
-      this.#store.apply(at, decodeChanges(data));
+      const changes = this.#all.entry(at);
+      if (!changes) return;
+      this.#store.apply(at, changes);
     }
   }
 
@@ -205,7 +201,7 @@ export class Member implements Proposer {
       reject(new FleetError("unavailable", "the lead was lost before the change was committed"));
     }
     await group.stop();
-    if (!crashed) return this.catchUp();
+    if (!crashed) return;
     this.#store = new MemoryStore();
     this.#writer = this.#newWriter();
   }

@@ -50,10 +50,10 @@ export function drawService(random: SeededRandom, name: string, nodes: number): 
 
 function drawMode(random: SeededRandom, nodes: number): NonNullable<ServiceSpec["Mode"]> {
   const at = random.float();
-  if (at < 0.6) return { Replicated: { Replicas: randomInt(random, nodes) } };
+  if (at < 0.6) return { Replicated: { Replicas: randomInt(random, nodes / 2) } };
   if (at < 0.75) return { Global: {} };
   if (at < 0.93) {
-    const total = 1 + randomInt(random, nodes);
+    const total = 1 + randomInt(random, nodes / 2);
     return { ReplicatedJob: { TotalCompletions: total, MaxConcurrent: 1 + randomInt(random, 8) } };
   }
   return { GlobalJob: {} };
@@ -80,7 +80,7 @@ export async function change(
   } else if (at < 0.7 && modeOf(service.Spec) === "replicated") {
     await update(managers, service, (spec) => ({
       ...spec,
-      Mode: { Replicated: { Replicas: randomInt(random, nodes) } },
+      Mode: { Replicated: { Replicas: randomInt(random, nodes / 2) } },
     }));
   } else if (at < 0.8) {
     await managers.call("service.update", {

@@ -1,0 +1,18 @@
+import { until } from "../../src/adapters/lab_hosts/process.ts";
+import { withFleetLab } from "../support/fleet_lab.ts";
+import { createMatrix, EVENTS, playEvent } from "../support/update_matrix.ts";
+
+/** `FLEET_MATRIX=all` plays every event (`deno task matrix`); one shows that the matrix holds. */
+const events = Deno.env.get("FLEET_MATRIX") === "all" ? Object.keys(EVENTS) : ["leader killed"];
+
+Deno.test("updates that fail, by mode, order and failure action, when something else fails too", async (t) => {
+  await withFleetLab("matrix", 3, async (lab) => {
+    await lab.form({ managers: 3 });
+    await until(
+      "three managers",
+      async () => /3 managers, 3 reachable/.test(await lab.fleet("h1", "info")),
+    );
+    await createMatrix(lab);
+    for (const event of events) await t.step(event, () => playEvent(lab, event));
+  });
+});
