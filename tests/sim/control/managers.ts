@@ -4,6 +4,7 @@ import { Group } from "../../../src/base/group.ts";
 import { newId } from "../../../src/base/ids.ts";
 import { silentLogger } from "../../../src/base/log.ts";
 import { SeededRandom } from "../../../src/base/random.ts";
+import type { ControlContext } from "../../../src/core/control/context.ts";
 import type {
   ControlArgs,
   ControlMethod,
@@ -18,6 +19,8 @@ import { ClusterWork } from "../../../src/roles/manager/dispatcher_server.ts";
 import { Writer } from "../../../src/roles/manager/writer.ts";
 import type { Proposer } from "../../../src/roles/manager/writer.ts";
 
+/** Nobody here asks for certificates. */
+const NO_ROOTS = {} as ControlContext["roots"];
 /** An entry is committed within this. */
 const MAX_COMMIT_MS = 15;
 
@@ -109,6 +112,7 @@ export class Managers {
           newId: () => newId(this.#random),
           randomBytes: (n) => this.#random.bytes(n),
           managers: [],
+          roots: NO_ROOTS,
         },
         method,
         args,
@@ -176,6 +180,7 @@ export class Member implements Proposer {
       random: new SeededRandom(random.uint32()),
       logger: silentLogger,
       managers: () => this.#all.addresses(),
+      caDigest: () => "",
     });
     this.#work.start(group);
     group.wait().catch((error: unknown) => {

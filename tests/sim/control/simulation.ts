@@ -1,7 +1,7 @@
 import { FleetError, messageOf } from "../../../src/base/errors.ts";
 import { randomInt, SeededRandom } from "../../../src/base/random.ts";
-import { bootstrap } from "../../../src/core/control/bootstrap.ts";
-import { newId } from "../../../src/base/ids.ts";
+import { initialClusterSpec } from "../../../src/core/control/cluster.ts";
+import { CLUSTER_DEFAULTS } from "../../../src/model/cluster.ts";
 import { isTerminal } from "../../../src/model/task_state.ts";
 import { deviations, OrchestrationChecker } from "../../support/orchestration_checker.ts";
 import { AsyncTime } from "./async_time.ts";
@@ -17,6 +17,8 @@ const LOOK_EVERY_MS = 1_000;
 /** A change is tried again while nobody leads. */
 const MAX_ATTEMPTS = 50;
 const MAX_DEVIATIONS_TOLD = 5;
+/** What waits longer than this waits for ever. */
+const LONGEST_WAIT_MS = 120_000;
 
 export interface ControlResult {
   readonly failure: string | undefined;
@@ -102,19 +104,13 @@ class Run {
     const { nodes, services } = this.#options;
     this.#managers.start();
     const founding = this.#managers.write((tx) => {
-      bootstrap(tx, () => newId(this.#random), {
-        clusterId: "cluster",
-        nodeId: "m1",
-        managerAddr: "m1:2377",
-        availability: "drain",
-        spec: undefined,
-        rootCa: { CACert: "", JoinTokens: { Worker: "", Manager: "" } },
-        unlockKey: undefined,
-        addrPool: undefined,
-        subnetSize: undefined,
-        dataPathPort: undefined,
+      tx.create("cluster", {
+        ID: "cluster",
+        Spec: initialClusterSpec(undefined),
+        RootCA: { CACert: "", JoinTokens: { Worker: "", Manager: "" } },
+        DefaultAddrPool: [...CLUSTER_DEFAULTS.addrPool],
+        SubnetSize: CLUSTER_DEFAULTS.subnetSize,
       });
-      tx.remove("node", "m1");
       for (const [i, { id }] of this.#nodes.entries()) {
         tx.create("node", {
           ID: id,
@@ -124,7 +120,7 @@ class Run {
         });
       }
     });
-    await this.#passWhile(founding);
+    await this.#passWhile("the first write", founding);
     for (const node of this.#nodes) node.start();
     for (let i = 0; i < services; i++) {
       await this.#ask(() =>
@@ -135,11 +131,12 @@ class Run {
   }
 
   /** Lets time pass until `work` is done. */
-  async #passWhile<T>(work: Promise<T>): Promise<T> {
+  async #passWhile<T>(what: string, work: Promise<T>): Promise<T> {
     let over = false;
     const done = work.finally(() => over = true);
     done.catch(() => {});
-    for (let i = 0; !over && i < 10_000; i++) await this.#time.pass(10);
+    for (let ms = 0; !over && ms < LONGEST_WAIT_MS; ms += 10) await this.#time.pass(10);
+    if (!over) throw new Error(`${what} does not end`);
     return await done;
   }
 
@@ -147,7 +144,7 @@ class Run {
   async #ask(run: () => Promise<unknown>): Promise<void> {
     for (let i = 0; i < MAX_ATTEMPTS; i++) {
       try {
-        await this.#passWhile(run());
+        await this.#passWhile("a change", run());
         return;
       } catch (error) {
         if (!(error instanceof FleetError)) throw error;
@@ -195,7 +192,7 @@ class Run {
     switch (fault) {
       case "leader crash":
       case "leader change":
-        await this.#passWhile(this.#managers.elect(fault === "leader crash"));
+        await this.#passWhile("an election", this.#managers.elect(fault === "leader crash"));
         return;
       case "agent restart":
         node.stop();
@@ -287,6 +284,8 @@ class Run {
       ...this.#nodes.map((node) => node.settled()),
       this.#managers.stop(),
     ]);
-    await this.#passWhile(ended);
+    await this.#passWhile("the end", ended).catch((error: unknown) => {
+      this.#failure ??= messageOf(error);
+    });
   }
 }
