@@ -83,6 +83,10 @@ const SECRET: Entries = {
     summary: "Show secrets in full, without their data",
     load: () => import("./secret/inspect.ts"),
   },
+  update: {
+    summary: "Give a secret a new version, or other labels",
+    load: () => import("./secret/update.ts"),
+  },
   rm: { summary: "Remove secrets", aliases: ["remove"], load: () => import("./secret/rm.ts") },
 };
 
@@ -90,6 +94,10 @@ const CONFIG: Entries = {
   create: { summary: "Create a config", load: () => import("./config/create.ts") },
   ls: { summary: "List configs", aliases: ["list"], load: () => import("./config/ls.ts") },
   inspect: { summary: "Show configs in full", load: () => import("./config/inspect.ts") },
+  update: {
+    summary: "Give a config a new version, or other labels",
+    load: () => import("./config/update.ts"),
+  },
   rm: { summary: "Remove configs", aliases: ["remove"], load: () => import("./config/rm.ts") },
 };
 

@@ -1,5 +1,5 @@
 import { filtersText } from "./query.ts";
-import { compileTemplate } from "./render/template.ts";
+import { compileTemplate } from "../src/base/template/template.ts";
 import { sinceText } from "./since.ts";
 import type { Verb } from "./verb.ts";
 

@@ -1,5 +1,9 @@
 import { FleetError } from "../src/base/errors.ts";
+import { fileIds } from "../src/model/file_versions.ts";
+import type { FileKind } from "../src/model/file_versions.ts";
 import { checkFileObjectName } from "../src/model/names.ts";
+import type { ApiService } from "./api_types.ts";
+import type { CliEnvironment } from "./environment.ts";
 import { filtersText, segment } from "./query.ts";
 import { addInspectFlags, addListFlags } from "./list_flags.ts";
 import type { InspectFlags, ListFlags } from "./list_flags.ts";
@@ -13,10 +17,11 @@ import { toRecord } from "./spec/pairs.ts";
 import type { Verb } from "./verb.ts";
 
 /** Secrets and configs: the same verbs but for a few words. */
-export type FileKind = "secret" | "config";
+export type { FileKind };
 
 interface FileObject {
   readonly ID: string;
+  readonly Version: { readonly Index: number };
   readonly CreatedAt?: string;
   readonly UpdatedAt?: string;
   readonly Spec: {
@@ -54,11 +59,7 @@ export function createVerb(kind: FileKind): Verb<CreateFlags> {
       if (file !== undefined && flags.driver) {
         throw new FleetError("invalid", "the driver holds the data: name no file");
       }
-      const data = file === undefined
-        ? undefined
-        : file === "-"
-        ? await env.stdin.readAll()
-        : await env.readFile(file);
+      const data = file === undefined ? undefined : await readData(env, file);
       const created = await client.post<{ ID: string }>(`/${kind}s/create`, {
         body: {
           Name: name,
@@ -73,18 +74,87 @@ export function createVerb(kind: FileKind): Verb<CreateFlags> {
   };
 }
 
+interface UpdateFlags {
+  readonly labelAdd?: readonly string[];
+  readonly labelRm?: readonly string[];
+  readonly detach?: boolean;
+}
+
+/** Labels alone, or a new version of the data, to which the services that use it roll. */
+export function updateVerb(kind: FileKind): Verb<UpdateFlags> {
+  return {
+    define(command) {
+      command.usage("[options] NAME [FILE|-]").argument("<name>", "Name or id")
+        .argument("[file]", "File with the new data, - for standard input")
+        .list("--label-add <label>", "Add or change a label (key=value)")
+        .list("--label-rm <key>", "Remove a label")
+        .flag("-d, --detach", "Do not wait until the services have settled")
+        .examples(
+          `fleet ${kind} update site site.conf`,
+          `fleet ${kind} update --label-add stage=live site`,
+        );
+    },
+    async run(context, [reference = "", file], flags) {
+      const { client, print } = context;
+      const object = await client.get<FileObject>(`/${kind}s/${segment(reference)}`);
+      const labels = { ...object.Spec.Labels, ...toRecord(flags.labelAdd) };
+      for (const key of flags.labelRm ?? []) delete labels[key];
+      const query = { version: object.Version.Index };
+      if (file === undefined) {
+        if (!flags.labelAdd && !flags.labelRm) {
+          throw new FleetError("invalid", `name the file with the new data, or labels to change`);
+        }
+        await client.post(`/${kind}s/${segment(object.ID)}/update`, {
+          query,
+          body: { ...object.Spec, Labels: labels },
+        });
+        return print(reference);
+      }
+      const { Services, ID } = await client.post<{ ID: string; Services: readonly string[] }>(
+        `/fleet/${kind}s/${segment(object.ID)}/rotate`,
+        { query, body: { Data: toBase64(await readData(context.env, file)), Labels: labels } },
+      );
+      print(ID);
+      const { waitForService } = await import("./service/wait.ts");
+      for (const name of Services) {
+        print(`Updating service ${name}`);
+        if (flags.detach) continue;
+        const service = await client.get<ApiService>(`/services/${segment(name)}`);
+        await waitForService(context, service.ID, {});
+      }
+    },
+  };
+}
+
+function readData(env: CliEnvironment, file: string): Promise<Uint8Array> {
+  return file === "-" ? env.stdin.readAll() : env.readFile(file);
+}
+
 export function listVerb(kind: FileKind): Verb<ListFlags> {
   return {
     define(command) {
       addListFlags(command).examples(`fleet ${kind} ls --filter name=site`);
     },
     async run({ client, env }, _args, flags) {
-      const objects = await client.get<FileObject[]>(`/${kind}s`, {
-        query: { filters: filtersText(flags.filter) },
-      });
-      env.stdout.write(renderFileObjects(kind, objects, env.now(), flags));
+      const [objects, services] = await Promise.all([
+        client.get<FileObject[]>(`/${kind}s`, { query: { filters: filtersText(flags.filter) } }),
+        flags.quiet ? [] : client.get<ApiService[]>("/services"),
+      ]);
+      const users = usersById(kind, services);
+      env.stdout.write(renderFileObjects(kind, objects, env.now(), flags, users));
     },
   };
+}
+
+/** Names of the services that use each secret or config, by its id. */
+function usersById(kind: FileKind, services: readonly ApiService[]): Map<string, string[]> {
+  const users = new Map<string, string[]>();
+  for (const { Spec } of services) {
+    for (const id of new Set(fileIds(Spec.TaskTemplate?.ContainerSpec, kind))) {
+      users.set(id, [...users.get(id) ?? [], Spec.Name ?? ""].sort());
+    }
+  }
+  return users;
 }
 
 /** The list in the asked form, by name. */
@@ -93,6 +163,7 @@ export function renderFileObjects(
   objects: readonly FileObject[],
   nowMs: number,
   flags: ListFlags,
+  users: ReadonlyMap<string, readonly string[]> = new Map(),
 ): string {
   const shape: ListShape = {
     headers: {
@@ -101,11 +172,12 @@ export function renderFileObjects(
       ...(kind === "secret" ? { Driver: "DRIVER" } : {}),
       CreatedAt: "CREATED",
       UpdatedAt: "UPDATED",
+      UsedBy: "USED BY",
       Labels: "LABELS",
     },
     columns: kind === "secret"
-      ? ["ID", "Name", "Driver", "CreatedAt", "UpdatedAt"]
-      : ["ID", "Name", "CreatedAt", "UpdatedAt"],
+      ? ["ID", "Name", "Driver", "CreatedAt", "UpdatedAt", "UsedBy"]
+      : ["ID", "Name", "CreatedAt", "UpdatedAt", "UsedBy"],
   };
   const rows = [...objects]
     .sort((a, b) => naturalCompare(a.Spec.Name ?? "", b.Spec.Name ?? ""))
@@ -115,6 +187,7 @@ export function renderFileObjects(
       ...(kind === "secret" ? { Driver: object.Spec.Driver?.Name ?? "" } : {}),
       CreatedAt: ago(object.CreatedAt, nowMs),
       UpdatedAt: ago(object.UpdatedAt, nowMs),
+      UsedBy: (users.get(object.ID) ?? []).join(","),
       Labels: labelsText(object.Spec.Labels),
       Label: (key: unknown) => object.Spec.Labels?.[String(key)] ?? "",
     }));

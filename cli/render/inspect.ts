@@ -1,4 +1,4 @@
-import { compileTemplate } from "./template.ts";
+import { compileTemplate } from "../../src/base/template/template.ts";
 
 /** Inspected objects: a JSON array, or each through a `--format` template. @throws FleetError invalid */
 export function renderInspect(objects: readonly unknown[], format: string | undefined): string {

@@ -1,7 +1,7 @@
 import { FleetError } from "../../src/base/errors.ts";
 import { renderTable } from "./table.ts";
-import { compileTemplate } from "./template.ts";
-import { TemplateRow } from "./template_row.ts";
+import { compileTemplate } from "../../src/base/template/template.ts";
+import { TemplateRow } from "../../src/base/template/row.ts";
 
 /** How a kind of object is listed: what `--format` may name, and the default table. */
 export interface ListShape {

@@ -1,3 +1,4 @@
+export { ellipsis } from "../../src/base/template/functions.ts";
 import { humanDuration } from "../../src/base/duration.ts";
 
 /** Ids are shown this long unless asked for in full. */
@@ -5,13 +6,6 @@ export const SHORT_ID = 12;
 
 export function shortId(id: string): string {
   return id.slice(0, SHORT_ID);
-}
-
-/** At most `max` characters, the last being an ellipsis when something was cut. */
-export function ellipsis(text: string, max: number): string {
-  const characters = [...text];
-  if (characters.length <= max) return text;
-  return max <= 1 ? characters.slice(0, max).join("") : characters.slice(0, max - 1).join("") + "…";
 }
 
 /** `running` as `Running`. */

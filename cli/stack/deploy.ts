@@ -17,6 +17,7 @@ import type { PreparedFile } from "./observe.ts";
 import { addComposeFlags, readCompose } from "./read_compose.ts";
 import type { ComposeFlags } from "./read_compose.ts";
 import { waitForStack } from "./wait.ts";
+import type { AwaitedService } from "./wait.ts";
 
 export interface DeployFlags extends ComposeFlags {
   readonly detach?: boolean;
@@ -77,21 +78,21 @@ export async function deployStack(
     for (const line of lines) context.print(line);
     return;
   }
-  const ids = await apply(context, plan, files, flags);
+  const services = await apply(context, plan, files, flags);
   if (flags.detach) return;
-  return await waitForStack(context, stack, ids, {
+  return await waitForStack(context, stack, services, {
     quiet: flags.quiet === true,
     timeoutMs: (flags.timeout ?? DEFAULT_TIMEOUT_NS) / 1e6,
   });
 }
 
-/** Docker's order: prune, networks, secrets, configs, services. @returns the services' ids by name */
+/** Docker's order: prune, networks, secrets, configs, services. @returns the services by name */
 async function apply(
   context: VerbContext,
   plan: StackPlan,
   files: readonly PreparedFile[],
   flags: DeployFlags,
-): Promise<Map<string, string>> {
+): Promise<Map<string, AwaitedService>> {
   const { client } = context;
   const say = (line: string) => flags.quiet ? undefined : context.print(line);
   for (const { ID, Spec } of flags.prune ? plan.gone : []) {
@@ -104,11 +105,11 @@ async function apply(
   }
   const own = plan.services.flatMap(({ current }) => current ? [current.ID] : []);
   for (const file of files) await applyFile(context, file, own, say);
-  const ids = new Map<string, string>();
+  const services = new Map<string, AwaitedService>();
   for (const service of plan.services) {
-    ids.set(service.name, await applyService(context, service, flags, say));
+    services.set(service.name, await applyService(context, service, flags, say));
   }
-  return ids;
+  return services;
 }
 
 async function applyFile(
@@ -149,7 +150,7 @@ async function applyService(
   plan: ServicePlan,
   flags: DeployFlags,
   say: (line: string) => void,
-): Promise<string> {
+): Promise<AwaitedService> {
   const { client, env } = context;
   const { current } = plan;
   const pinned = plan.resolveImage ? await pinImage(context, plan.spec) : plan.spec;
@@ -165,12 +166,12 @@ async function applyService(
       { body: spec, headers },
     );
     for (const warning of created.Warnings ?? []) context.warn(warning);
-    return created.ID;
+    return { id: created.ID, changed: true };
   }
   const moved = image !== current.Spec.TaskTemplate?.ContainerSpec?.Image;
   if (plan.step === "none" && !moved && !flags.withRegistryAuth) {
     say(`Service ${plan.name} is unchanged`);
-    return current.ID;
+    return { id: current.ID, changed: false };
   }
   say(`Updating service ${plan.name} (id: ${current.ID})`);
   const updated = await client.post<{ Warnings?: readonly string[] | null } | undefined>(
@@ -185,7 +186,7 @@ async function applyService(
     },
   );
   for (const warning of updated?.Warnings ?? []) context.warn(warning);
-  return current.ID;
+  return { id: current.ID, changed: true };
 }
 
 /** Puts the ids of secrets and configs to their names. @throws FleetError not-found */

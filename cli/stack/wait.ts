@@ -16,6 +16,12 @@ const MAX_FAILURES = 60;
 /** Lines of a failing task's log that are shown. */
 const LOG_LINES = 10;
 
+/** A service to wait for. How an earlier update of one that is not `changed` ended says nothing. */
+export interface AwaitedService {
+  readonly id: string;
+  readonly changed: boolean;
+}
+
 export interface StackWaitOptions {
   readonly quiet: boolean;
   readonly timeoutMs: number;
@@ -28,13 +34,16 @@ export interface StackWaitOptions {
 export async function waitForStack(
   context: VerbContext,
   stack: string,
-  ids: ReadonlyMap<string, string>,
+  services: ReadonlyMap<string, AwaitedService>,
   { quiet, timeoutMs }: StackWaitOptions,
 ): Promise<number> {
   const { env } = context;
   const until = env.now() + timeoutMs;
   const states = new Map<string, ProgressState>(
-    [...ids.values()].map((id) => [id, INITIAL_PROGRESS]),
+    [...services.values()].map(({ id }) => [id, INITIAL_PROGRESS]),
+  );
+  const unchanged = new Set(
+    [...services.values()].filter(({ changed }) => !changed).map(({ id }) => id),
   );
   const said = new Map<string, string>();
   const controller = new AbortController();
@@ -44,7 +53,7 @@ export async function waitForStack(
   try {
     while (open().length > 0 && env.now() < until) {
       try {
-        const look = await lookAt(context, stack, controller.signal);
+        const look = await lookAt(context, stack, unchanged, controller.signal);
         for (const id of open()) step(context, id, look, states, said, quiet);
         failures = 0;
       } catch (error) {
@@ -61,7 +70,7 @@ export async function waitForStack(
   } finally {
     stopListening();
   }
-  return await conclude(context, ids, states, quiet, stack, timeoutMs);
+  return await conclude(context, services, states, quiet, stack, timeoutMs);
 }
 
 interface Look {
@@ -70,7 +79,12 @@ interface Look {
   readonly activeNodes: ReadonlySet<string>;
 }
 
-async function lookAt({ client }: VerbContext, stack: string, signal: AbortSignal): Promise<Look> {
+async function lookAt(
+  { client }: VerbContext,
+  stack: string,
+  unchanged: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<Look> {
   const filters = stackFilter(stack);
   const [services, tasks, nodes] = await Promise.all([
     client.get<ApiService[]>("/services", { query: { filters: filtersText([], filters) }, signal }),
@@ -81,7 +95,10 @@ async function lookAt({ client }: VerbContext, stack: string, signal: AbortSigna
     client.get<ApiNode[]>("/nodes", { signal }),
   ]);
   return {
-    services: new Map(services.map((service) => [service.ID, service])),
+    services: new Map(services.map((service) => {
+      const { UpdateStatus: _, ...rest } = service;
+      return [service.ID, unchanged.has(service.ID) ? rest : service];
+    })),
     tasks,
     activeNodes: new Set(
       nodes.filter((node) => node.Status.State !== "down").map((node) => node.ID),
@@ -127,14 +144,14 @@ function newestFailure(tasks: readonly ApiTask[]): ApiTask | undefined {
 
 async function conclude(
   context: VerbContext,
-  ids: ReadonlyMap<string, string>,
+  services: ReadonlyMap<string, AwaitedService>,
   states: ReadonlyMap<string, ProgressState>,
   quiet: boolean,
   stack: string,
   timeoutMs: number,
 ): Promise<number> {
   const bad: string[] = [];
-  for (const [name, id] of ids) {
+  for (const [name, { id }] of services) {
     const outcome = states.get(id)?.outcome;
     if (outcome?.kind === "converged") continue;
     bad.push(name);

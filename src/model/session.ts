@@ -56,14 +56,23 @@ export interface Assignments {
   readonly remove: readonly { readonly kind: Assignment["kind"]; readonly id: string }[];
 }
 
-/** Secret and config data are base64. */
 export type Assignment =
   | { readonly kind: "task"; readonly id: string; readonly task: Task }
-  | { readonly kind: "secret"; readonly id: string; readonly name: string; readonly data: string }
-  | { readonly kind: "config"; readonly id: string; readonly name: string; readonly data: string }
+  | FileAssignment & { readonly kind: "secret" }
+  | FileAssignment & { readonly kind: "config" }
   | { readonly kind: "network"; readonly id: string; readonly network: NetworkAssignment }
   | { readonly kind: "endpoint"; readonly id: string; readonly endpoint: EndpointAssignment }
   | { readonly kind: "service"; readonly id: string; readonly service: ServiceAssignment };
+
+/** A secret or config that tasks on the node reference. */
+export interface FileAssignment {
+  readonly id: string;
+  readonly name: string;
+  /** Base64. */
+  readonly data: string;
+  /** The data is a template, expanded for each task. */
+  readonly template?: true;
+}
 
 /** An overlay network that the node has to have, since one of its tasks is on it. */
 export interface NetworkAssignment {

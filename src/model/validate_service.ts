@@ -4,6 +4,7 @@ import type { ContainerSpec, HealthConfig, Mount } from "./container_spec.ts";
 import { devicesOf, isPrivileged } from "./host_access.ts";
 import { isImageReference } from "./image_reference.ts";
 import { checkName } from "./names.ts";
+import { checkTemplates } from "./task_template.ts";
 import type { PortConfig, ServiceSpec, TaskSpec, UpdateConfig } from "./service_spec.ts";
 
 const MIN_NANO_CPUS = 1_000_000;
@@ -23,6 +24,7 @@ export function validateServiceSpec(spec: ServiceSpec): void {
   validateUpdate("UpdateConfig", spec.UpdateConfig);
   validateUpdate("RollbackConfig", spec.RollbackConfig);
   validateEndpoint(spec);
+  checkTemplates(spec);
 }
 
 function bad(message: string): never {

@@ -17,7 +17,7 @@ import { hasEnded, publishedPorts, unhealthySentence } from "./inspection.ts";
 import type { Inspection } from "./inspection.ts";
 import { LABEL } from "./labels.ts";
 import type { Limited } from "./limiter.ts";
-import type { TemplateNode } from "./templates.ts";
+import type { TemplateNode } from "../../model/task_template.ts";
 
 const DEFAULT_GRACE_MS = 10_000;
 /** The engine gets this much longer than the grace period before the call is given up and repeated. */
@@ -34,7 +34,7 @@ export interface ContainerParts {
   readonly images: Images;
   readonly node: () => TemplateNode;
   /** Writes the task's secrets and configs to the host's tmpfs. */
-  readonly prepareFiles: (task: Task) => Promise<MountedFile[]>;
+  readonly prepareFiles: (task: Task, node: TemplateNode) => Promise<MountedFile[]>;
   readonly removeFiles: (taskId: string) => Promise<void>;
   /** Waits until the task's networks can be used here. @throws Error saying why they cannot */
   readonly networks: (task: Task, signal: AbortSignal) => Promise<ContainerNetworks>;
@@ -71,8 +71,9 @@ export class ContainerController implements Controller {
       images.ensure(spec?.Image ?? "", spec?.PullOptions?.RegistryAuth, signal)
     );
     const networks = await this.#parts.networks(this.#task, signal);
-    const files = await this.#parts.prepareFiles(this.#task);
-    const body = containerRequest(this.#task, this.#parts.node(), files, networks);
+    const node = this.#parts.node();
+    const files = await this.#parts.prepareFiles(this.#task, node);
+    const body = containerRequest(this.#task, node, files, networks);
     const name = encodeURIComponent(taskName(this.#task));
     await this.#talk(() =>
       creating(async () => {

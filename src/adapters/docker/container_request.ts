@@ -5,8 +5,8 @@ import type { Task } from "../../model/task.ts";
 import { endpointSettings } from "./container_networks.ts";
 import type { ContainerNetworks } from "./container_networks.ts";
 import { containerLabels } from "./labels.ts";
-import { expand } from "./templates.ts";
-import type { TemplateNode } from "./templates.ts";
+import { expand } from "../../model/task_template.ts";
+import type { TemplateNode } from "../../model/task_template.ts";
 
 /** A file of a secret or config on the host, to be mounted read-only at `target`. */
 export interface MountedFile {

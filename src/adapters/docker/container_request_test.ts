@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { makeTask } from "../../../tests/support/make_task.ts";
 import { containerRequest } from "./container_request.ts";
-import { expand } from "./templates.ts";
+import { expand } from "../../model/task_template.ts";
 
 const NODE = { id: "node1", hostname: "h1", architecture: "x86_64", os: "linux" };
 type Body = Record<string, unknown> & { HostConfig: Record<string, unknown> };

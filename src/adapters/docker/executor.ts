@@ -60,7 +60,7 @@ export class DockerExecutor implements Executor {
         architecture: this.#info?.Architecture ?? "",
         os: this.#info?.OSType ?? "linux",
       }),
-      prepareFiles: (task) => files.prepare(task),
+      prepareFiles: (task, node) => files.prepare(task, node),
       removeFiles: (taskId) => files.remove(taskId),
       networks: (task, signal) => containerNetworks(task, options.overlays, signal),
       creating: limiter(MAX_CREATING),

@@ -2,12 +2,21 @@ import { Buffer } from "node:buffer";
 import { statfs } from "node:fs/promises";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Task } from "../../model/task.ts";
+import { expandPayload } from "../../model/task_template.ts";
+import type { TemplateNode } from "../../model/task_template.ts";
 import type { MountedFile } from "./container_request.ts";
 
 /** Secrets and configs that this node has been given, by id. Data is base64. */
 export interface Dependencies {
-  secret(id: string): { readonly name: string; readonly data: string } | undefined;
-  config(id: string): { readonly name: string; readonly data: string } | undefined;
+  secret(id: string): Content | undefined;
+  config(id: string): Content | undefined;
+}
+
+interface Content {
+  readonly name: string;
+  readonly data: string;
+  /** The data is a template, expanded for each task. */
+  readonly template?: true;
 }
 
 const DEFAULT_MODE = 0o444;
@@ -17,6 +26,8 @@ const MEMORY_FILE_SYSTEMS = new Set([0x01021994, 0x858458f6]);
 interface Wanted {
   readonly kind: "secret" | "config";
   readonly id: string;
+  /** As the service knows it. */
+  readonly name: string | undefined;
   readonly file: { Name?: string; UID?: string; GID?: string; Mode?: number } | undefined;
   /** Where a relative name goes in the container. */
   readonly folder: string;
@@ -35,9 +46,10 @@ export class TaskFiles {
 
   /**
    * Writes the task's secrets and configs. May be called again: equal content is written over.
-   * @throws FleetError not-found when one of them has not arrived, unavailable when there is no tmpfs
+   * @throws FleetError not-found when one of them has not arrived, unavailable when there is no tmpfs,
+   * invalid for a template that cannot be expanded
    */
-  async prepare(task: Task): Promise<MountedFile[]> {
+  async prepare(task: Task, node: TemplateNode): Promise<MountedFile[]> {
     const wanted = wantedFiles(task);
     if (wanted.length === 0) return [];
     await this.#ensureInMemory();
@@ -45,16 +57,41 @@ export class TaskFiles {
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     const mounted: MountedFile[] = [];
     for (const item of wanted) {
-      const found = this.#dependencies[item.kind](item.id);
-      if (!found) {
-        throw new FleetError("not-found", `${item.kind} ${item.id} was not sent to this node`);
-      }
+      const found = this.#find(item);
       const source = `${folder}/${item.kind}-${item.id}-${mounted.length}`;
-      await writeAs(source, found.data, item);
-      const name = item.file?.Name || found.name;
+      const data = found.template ? this.#expanded(found, item, wanted, task, node) : found.data;
+      await writeAs(source, data, item);
+      const name = item.file?.Name || item.name || found.name;
       mounted.push({ source, target: name.startsWith("/") ? name : item.folder + name });
     }
     return mounted;
+  }
+
+  #find({ kind, id }: Wanted): Content {
+    const found = this.#dependencies[kind](id);
+    if (!found) throw new FleetError("not-found", `${kind} ${id} was not sent to this node`);
+    return found;
+  }
+
+  /** A template may refer to the task's other files by their targets; those are taken as they stand. */
+  #expanded(
+    { name, data }: Content,
+    { kind }: Wanted,
+    wanted: readonly Wanted[],
+    task: Task,
+    node: TemplateNode,
+  ): string {
+    const content = (of: Wanted["kind"]) => (target: string) => {
+      const item = wanted.find((each) => each.kind === of && each.file?.Name === target);
+      return item && Buffer.from(this.#find(item).data, "base64").toString();
+    };
+    const text = Buffer.from(data, "base64").toString();
+    try {
+      const files = { secret: content("secret"), config: content("config") };
+      return Buffer.from(expandPayload(text, task, node, files)).toString("base64");
+    } catch (error) {
+      throw new FleetError("invalid", `${kind} ${name}: ${messageOf(error)}`, { cause: error });
+    }
   }
 
   async remove(taskId: string): Promise<void> {
@@ -98,6 +135,7 @@ function wantedFiles(task: Task): Wanted[] {
     ...(spec?.Secrets ?? []).map((ref): Wanted => ({
       kind: "secret",
       id: ref.SecretID ?? "",
+      name: ref.SecretName,
       file: ref.File,
       folder: "/run/secrets/",
     })),
@@ -105,6 +143,7 @@ function wantedFiles(task: Task): Wanted[] {
     ...(spec?.Configs ?? []).filter((ref) => ref.File).map((ref): Wanted => ({
       kind: "config",
       id: ref.ConfigID ?? "",
+      name: ref.ConfigName,
       file: ref.File,
       folder: "/",
     })),

@@ -3,13 +3,24 @@ import { makeTask } from "../../../tests/support/make_task.ts";
 import { TaskFiles } from "./task_files.ts";
 
 const MEMORY = "/dev/shm";
+const NODE = { id: "n1", hostname: "h1", architecture: "x86_64", os: "linux" };
 const isRoot = Deno.uid() === 0;
+
+const TEMPLATES: Readonly<Record<string, string>> = {
+  good: 'host={{.Node.Hostname}} slot={{.Task.Slot}} pw={{ secret "pw" }} ' +
+    'conf={{config "app.conf"}} {{if eq (env "MODE") "fast"}}fast{{else}}slow{{end}} {{ env "HOST" }}',
+  bad: '{{ secret "other" }}',
+};
 
 async function withFiles(body: (files: TaskFiles, folder: string) => Promise<void>) {
   const folder = await Deno.makeTempDir({ dir: MEMORY, prefix: "fleet-files-" });
   const files = new TaskFiles(folder, {
     secret: (id) => id === "s1" ? { name: "pw", data: btoa("hunter2") } : undefined,
-    config: (id) => id === "c1" ? { name: "conf", data: btoa("a: b") } : undefined,
+    config: (id) => {
+      if (id === "c1") return { name: "conf", data: btoa("a: b") };
+      const text = TEMPLATES[id];
+      return text === undefined ? undefined : { name: id, data: btoa(text), template: true };
+    },
   });
   try {
     await body(files, folder);
@@ -34,7 +45,7 @@ const task = makeTask("t1", {
 Deno.test("secrets and configs are written, and may be written again", async () => {
   await withFiles(async (files, folder) => {
     for (let round = 0; round < 2; round++) {
-      const mounted = await files.prepare(task);
+      const mounted = await files.prepare(task, NODE);
       assert.deepEqual(
         mounted.map(({ target }) => target),
         ["/run/secrets/pw", "/abs/pw", "/app.conf"],
@@ -54,11 +65,14 @@ Deno.test("secrets and configs are written, and may be written again", async () 
 Deno.test("what was not sent is named", async () => {
   await withFiles(async (files) => {
     const missing = makeTask("t2", { container: { Secrets: [{ SecretID: "s9", File: {} }] } });
-    await assert.rejects(files.prepare(missing), { kind: "not-found", message: /secret s9/ });
+    await assert.rejects(files.prepare(missing, NODE), { kind: "not-found", message: /secret s9/ });
     const named = makeTask("t3", {
       container: { Secrets: [{ SecretID: "s1", File: { UID: "bob" } }] },
     });
-    await assert.rejects(files.prepare(named), { kind: "invalid", message: /must be a number/ });
+    await assert.rejects(files.prepare(named, NODE), {
+      kind: "invalid",
+      message: /must be a number/,
+    });
   });
 });
 
@@ -67,7 +81,7 @@ Deno.test("a task without files needs no folder", async () => {
     secret: () => undefined,
     config: () => undefined,
   });
-  assert.deepEqual(await files.prepare(makeTask("t1")), []);
+  assert.deepEqual(await files.prepare(makeTask("t1"), NODE), []);
   assert.deepEqual(await files.taskIds(), []);
 });
 
@@ -81,10 +95,36 @@ Deno.test({
       config: () => ({ name: "c", data: "" }),
     });
     const mounts = async () => (await Deno.readTextFile("/proc/mounts")).includes(folder);
-    await files.prepare(task);
+    await files.prepare(task, NODE);
     assert.ok(await mounts());
     await files.dispose();
     assert.ok(!await mounts());
     await assert.rejects(Deno.stat(folder), Deno.errors.NotFound);
   },
+});
+
+Deno.test("templates are expanded for the task, with its own files and variables", async () => {
+  await withFiles(async (files) => {
+    const use = (id: string) =>
+      makeTask("t5", {
+        Slot: 3,
+        container: {
+          ...task.Spec.ContainerSpec,
+          Env: ["MODE=fast", "HOST={{.Node.Hostname}}"],
+          Configs: [
+            { ConfigID: "c1", File: { Name: "app.conf" } },
+            { ConfigID: id, File: { Name: "out" } },
+          ],
+        },
+      });
+    const mounted = await files.prepare(use("good"), NODE);
+    assert.equal(
+      await Deno.readTextFile(mounted.at(-1)!.source),
+      "host=h1 slot=3 pw=hunter2 conf=a: b fast h1",
+    );
+    await assert.rejects(files.prepare(use("bad"), NODE), {
+      kind: "invalid",
+      message: /config bad: .*the task has no secret "other"/,
+    });
+  });
 });

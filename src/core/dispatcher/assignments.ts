@@ -37,6 +37,7 @@ function addFile(
     id: object.ID,
     name: object.Spec.Name ?? "",
     data: object.Spec.Data ?? "",
+    ...(object.Spec.Templating?.Name ? { template: true } : {}),
   });
 }
 

@@ -5,6 +5,8 @@ import type { Assignments } from "../../model/session.ts";
 export interface Dependency {
   readonly name: string;
   readonly data: string;
+  /** The data is a template, expanded for each task. */
+  readonly template?: true;
 }
 
 type Kind = "secret" | "config";

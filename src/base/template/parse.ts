@@ -1,4 +1,4 @@
-import { FleetError } from "../../src/base/errors.ts";
+import { FleetError } from "../errors.ts";
 
 /** A template as a tree. Positions are not kept: templates are one line on a command line. */
 export type TemplateNode =
@@ -31,7 +31,7 @@ export type Operand =
 /** Templates nest no deeper than a person writes. */
 const MAX_DEPTH = 32;
 
-/** Parses the subset of Go's text/template that `--format` knows. @throws FleetError invalid */
+/** Parses the subset of Go's text/template. @throws FleetError invalid */
 export function parseTemplate(source: string): TemplateNode[] {
   const parser = new Parser(cut(source));
   const nodes = parser.nodes(0);
@@ -40,7 +40,7 @@ export function parseTemplate(source: string): TemplateNode[] {
 }
 
 function bad(message: string): FleetError {
-  return new FleetError("invalid", `bad --format template: ${message}`);
+  return new FleetError("invalid", `bad template: ${message}`);
 }
 
 type Piece = { text: string } | { action: string };

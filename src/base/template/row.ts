@@ -14,3 +14,15 @@ export class TemplateRow {
     );
   }
 }
+
+/**
+ * A map of texts with any keys, such as labels. A field that it does not have is a mistake; `index` gives
+ * the empty text, as Go's does for a map of strings.
+ */
+export class TemplateMap {
+  constructor(readonly values: Readonly<Record<string, string>>) {}
+
+  toJSON(): Readonly<Record<string, string>> {
+    return this.values;
+  }
+}

@@ -1,8 +1,8 @@
-import { FleetError } from "../../src/base/errors.ts";
+import { FleetError } from "../errors.ts";
 import { goText } from "./go_text.ts";
-import { ellipsis } from "./text.ts";
+import { TemplateMap } from "./row.ts";
 
-type TemplateFunction = (args: readonly unknown[]) => unknown;
+export type TemplateFunction = (args: readonly unknown[]) => unknown;
 
 /** The functions of Go's templates and the ones Docker's client adds. */
 export const TEMPLATE_FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
@@ -35,7 +35,11 @@ export const TEMPLATE_FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
 /** Go's notion of empty: false, 0, "", nil, and collections without members. */
 export function truth(value: unknown): boolean {
   if (Array.isArray(value)) return value.length > 0;
-  if (typeof value === "object" && value !== null) return Object.keys(value).length > 0;
+  if (typeof value === "object" && value !== null) {
+    return value instanceof TemplateMap
+      ? Object.keys(value.values).length > 0
+      : Object.keys(value).length > 0;
+  }
   return Boolean(value);
 }
 
@@ -43,6 +47,13 @@ function strings(list: unknown): string[] {
   if (list === undefined || list === null) return [];
   if (!Array.isArray(list)) throw bad(`join needs a list, not ${goText(list)}`);
   return list.map(goText);
+}
+
+/** At most `max` characters, the last being an ellipsis when something was cut. */
+export function ellipsis(text: string, max: number): string {
+  const characters = [...text];
+  if (characters.length <= max) return text;
+  return max <= 1 ? characters.slice(0, max).join("") : characters.slice(0, max - 1).join("") + "…";
 }
 
 function spaces(count: unknown): string {
@@ -66,6 +77,7 @@ function member(value: unknown, key: unknown): unknown {
     return value[key];
   }
   const name = goText(key);
+  if (value instanceof TemplateMap) return value.values[name] ?? "";
   if (typeof value === "object") {
     return Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
   }
@@ -79,7 +91,7 @@ function compare(a: unknown, b: unknown): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-/** The verbs people use in `--format`: %s %v %d %q %t %x %f, with width. */
+/** The verbs people use: %s %v %d %q %t %x %f, with width. */
 function printf(format: string, args: readonly unknown[]): string {
   let next = 0;
   return format.replace(/%([-0]?)(\d*)(?:\.(\d+))?([a-z%])/g, (_, pad, width, digits, verb) => {
@@ -98,5 +110,5 @@ function printf(format: string, args: readonly unknown[]): string {
 }
 
 function bad(message: string): FleetError {
-  return new FleetError("invalid", `bad --format template: ${message}`);
+  return new FleetError("invalid", `bad template: ${message}`);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { compileTemplate } from "./template.ts";
-import { TemplateRow } from "./template_row.ts";
+import { TemplateRow } from "./row.ts";
 
 const DATA = {
   Name: "web",

@@ -1,0 +1,3 @@
+import { updateVerb } from "../file_objects.ts";
+
+export const verb = updateVerb("secret");
