@@ -16,7 +16,9 @@ export function stepProgress(
   const state = applyUpdateStatus(before, seen.service);
   if (state.outcome) return state;
   const monitorMs = monitorOf(seen.service);
-  if (state.convergedAt !== undefined && nowMs - state.convergedAt >= monitorMs) {
+  // A roll-back that has not ended is not over, even if its tasks run.
+  const rollingBack = state.rollback && state.rolledBack === undefined;
+  if (!rollingBack && state.convergedAt !== undefined && nowMs - state.convergedAt >= monitorMs) {
     return finish(state, seen.service.ID);
   }
   const mode = seen.service.Spec.Mode;
@@ -66,7 +68,7 @@ function applyUpdateStatus(state: ProgressState, service: ApiService): ProgressS
         : next;
     }
     case "rollback_completed":
-      return { ...state, rollback: true, ...(converging ? { rolledBack: message } : {}) };
+      return { ...state, rollback: true, rolledBack: message };
     default:
       return state;
   }

@@ -114,6 +114,16 @@ Deno.test("an update ends when it is completed, paused or rolled back", () => {
   assert.equal(texts(state)[0], "rollback: rolled back");
 });
 
+Deno.test("a roll-back whose tasks run before it is over is still a roll-back", () => {
+  const at = (State: string) => service({ UpdateStatus: { State, Message: State } });
+  const up = [task(1, "running"), task(2, "running")];
+  let state = stepProgress(INITIAL_PROGRESS, seen(at("rollback_started"), up), 0);
+  state = stepProgress(state, seen(at("rollback_started"), up), 9000);
+  assert.equal(state.outcome, undefined);
+  state = stepProgress(state, seen(at("rollback_completed"), up), 9200);
+  assert.deepEqual(state.outcome, { kind: "rolled-back", message: "rollback_completed" });
+});
+
 Deno.test("more than twenty tasks have no bars of their own", () => {
   const many = service({}, { Mode: { Replicated: { Replicas: 21 } } });
   const state = stepProgress(INITIAL_PROGRESS, seen(many, [task(1, "running")]), 0);
