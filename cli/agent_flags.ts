@@ -18,6 +18,8 @@ export interface AgentFlags {
   readonly settingsFile?: string;
   readonly metricsAddr?: string;
   readonly uiAddr?: string;
+  readonly uiCert?: string;
+  readonly uiKey?: string;
   readonly raftTick?: string;
   readonly tcpAddr?: string;
   readonly tlscacert?: string;
@@ -56,6 +58,8 @@ export function addAgentFlags(command: FleetCommand): FleetCommand {
     .value("--settings-file <path>", `Read on SIGHUP (default ${DEFAULTS.settingsFile})`)
     .value("--metrics-addr <address>", "Serve metrics on host:port (default off)")
     .value("--ui-addr <address>", "Serve the dashboard on host:port (default off)")
+    .value("--ui-cert <path>", "PEM certificate of the dashboard, for other machines' browsers")
+    .value("--ui-key <path>", "PEM key of that certificate")
     .value("--raft-tick <duration>", `The managers' unit of time (default ${DEFAULTS.raftTick})`)
     .flag("--allow-loose-modes", "Start although others may read the data directory");
 }
@@ -71,7 +75,7 @@ export function agentOptions(
     flags[name] ?? fromEnvironment(name);
   const loose = flags.allowLooseModes ??
     /^(1|t|true)$/i.test(fromEnvironment("allowLooseModes") ?? "");
-  const optional = (name: "hostname" | "metricsAddr" | "uiAddr") => {
+  const optional = (name: "hostname" | "metricsAddr" | "uiAddr" | "uiCert" | "uiKey") => {
     const given = value(name);
     return given === undefined ? {} : { [name]: given };
   };
@@ -90,6 +94,8 @@ export function agentOptions(
     ...optional("hostname"),
     ...optional("metricsAddr"),
     ...optional("uiAddr"),
+    ...optional("uiCert"),
+    ...optional("uiKey"),
   };
 }
 

@@ -54,6 +54,9 @@ export interface AgentOptions {
   readonly metricsAddr?: string;
   /** `host:port`; absent is off. */
   readonly uiAddr?: string;
+  /** PEM files of the dashboard's certificate and key. */
+  readonly uiCert?: string;
+  readonly uiKey?: string;
 }
 
 /** An agent that was started in the background. */

@@ -1,3 +1,4 @@
+import { bundleUi } from "./bundle_ui.ts";
 import { fromRoot, run } from "./run.ts";
 
 /** A bundled module has no `require`, which node-forge calls for `node:crypto`. */
@@ -6,7 +7,7 @@ const REQUIRE =
 
 /**
  * Bundles `main.ts` into `folder`, one file per group of modules that load together: a short command
- * must not read the agent's code. `values` replaces the words that `build_info.ts` has for them.
+ * must not read the agent's code. The dashboard's page goes into `ui` beside them. `values` replaces the words that `build_info.ts` has for them.
  */
 export async function bundle(
   folder: string,
@@ -30,4 +31,5 @@ export async function bundle(
     for (const [word, value] of Object.entries(values)) text = text.replaceAll(word, value);
     if (text !== before) await Deno.writeTextFile(path, text);
   }
+  await bundleUi(`${folder}/ui`);
 }

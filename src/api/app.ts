@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { messageOf } from "../base/errors.ts";
 import { FleetError } from "../base/errors.ts";
 import type { Backend } from "./backend.ts";
+import { asActor } from "./actor.ts";
 import { errorResponse } from "./error_status.ts";
 import { apiPath } from "./front/route_choice.ts";
 import { backupRoutes } from "./routes/backup.ts";
@@ -15,6 +16,8 @@ import { nodeRoutes } from "./routes/nodes.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { swarmRoutes } from "./routes/swarm.ts";
 import { remoteContainerRoutes } from "./routes/remote_containers.ts";
+import { uiRoutes } from "./routes/ui.ts";
+import type { UiLinks } from "./routes/ui.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import { systemRoutes } from "./routes/system.ts";
 import type { EngineFetch } from "./engine_fetch.ts";
@@ -22,11 +25,20 @@ import type { EngineFetch } from "./engine_fetch.ts";
 /** Prefixes below this have never been Docker's, above it not yet. */
 const OLDEST_VERSION = 24;
 
-/** fleet's part of the Engine API, with and without version prefix. */
+export interface AppOptions {
+  /** Who asks by it, in the audit log's words. */
+  readonly actor: string;
+  /** Absent where no dashboard is served. */
+  readonly uiLinks: () => UiLinks | undefined;
+}
+
+/** fleet's part of the Engine API, with and without version prefix, for one user. */
 export function createApp(
-  backend: Backend,
+  node: Backend,
   engine: EngineFetch,
+  { actor, uiLinks }: AppOptions,
 ): (request: Request) => Promise<Response> {
+  const backend = asActor(node, actor);
   const app = new Hono({ getPath: routePath });
   app.onError((error) => {
     if (!(error instanceof FleetError)) {
@@ -45,6 +57,7 @@ export function createApp(
   tokenRoutes(app, backend);
   policyRoutes(app, backend);
   backupRoutes(app, backend);
+  uiRoutes(app, uiLinks, actor);
   nodeRoutes(app, backend);
   serviceRoutes(app, backend, engine);
   fileObjectRoutes(app, backend, "secret");

@@ -75,6 +75,11 @@ export interface RestoreRequest {
   readonly dataPathAddr?: string | undefined;
 }
 
+/** What a person does in a terminal: types, or changes its size. */
+export type TerminalInput =
+  | { readonly data: Uint8Array }
+  | { readonly columns: number; readonly rows: number };
+
 /**
  * The node as the API sees it; `src/roles/node/` implements it. Every method may throw a FleetError;
  * manager calls on a node that is none throw `unavailable` with the sentence of `localState`.
@@ -102,17 +107,24 @@ export interface Backend {
    * with `stale` set. @throws FleetError unavailable when this node is no manager
    */
   read<T>(read: (view: View) => T, signal?: AbortSignal): Promise<{ value: T; stale: boolean }>;
-  /** Performs a control method on the leader. */
+  /** Performs a control method on the leader; `actor` is who asks, for the audit log. */
   call<M extends ControlMethod>(
     method: M,
     args: ControlArgs<M>,
     signal?: AbortSignal,
+    actor?: string,
   ): Promise<ControlResult<M>>;
   /**
-   * Asks the engine of the node that runs a task about its container: `logs?…`, `json`, `top`, `stats?…`.
+   * Asks the engine of the node that runs a task about its container: `logs?…`, `json`, `top`, `stats?…`;
+   * or runs a command in it: `exec?command=…` with what is typed as `input`.
    * @throws FleetError not-found, unavailable naming the node, timeout
    */
-  askTask(taskId: string, path: string, signal: AbortSignal): Promise<{
+  askTask(
+    taskId: string,
+    path: string,
+    signal: AbortSignal,
+    input?: AsyncIterable<TerminalInput>,
+  ): Promise<{
     readonly status: number;
     readonly contentType: string;
     readonly body: AsyncIterable<Uint8Array>;

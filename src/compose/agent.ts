@@ -4,6 +4,7 @@ import type { AgentOptions, BuildInfo } from "../../cli/environment.ts";
 import { sleep } from "../base/clock.ts";
 import { FleetError, kindOf, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { apiByUser, startUi } from "./front_ends.ts";
 import { settingsLogLevel } from "./settings_file.ts";
 import { probe, signExternally } from "../adapters/cfssl/external_ca.ts";
 import { openBackup, sealBackup } from "../adapters/crypto/backup_file.ts";
@@ -34,9 +35,7 @@ import { Routes } from "../adapters/rpc/routes.ts";
 import { listenRpc } from "../adapters/rpc/server.ts";
 import { RaftLogStore } from "../adapters/sqlite/raft_log_store.ts";
 import { WorkerTaskStore } from "../adapters/sqlite/worker_task_store.ts";
-import { createApp } from "../api/app.ts";
 import { isRemoteContainer } from "../api/routes/remote_containers.ts";
-import type { EngineFetch } from "../api/engine_fetch.ts";
 import type { Duplex } from "../api/front/duplex.ts";
 import { serveConnection } from "../api/front/front.ts";
 import { Agent } from "../roles/agent/agent.ts";
@@ -61,7 +60,6 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
     clock: realClock,
     logger,
   });
-  refuseUnserved(options);
   ensurePrivateDirectory(options.dataDir, options);
   const lock = lockDirectory(options.dataDir);
   const engine = new Engine(socketPath(options.dockerHost));
@@ -70,11 +68,12 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
     logger.log("error", messageOf(error));
     stopped.resolve(1);
   });
-  const app = createApp(node, (target, init) => engineFetch(engine, target, init));
+  const api = apiByUser(node, engine, () => ui?.links);
+  const ui = await startUi(options, node, api);
   const dialEngine = () => dial(engine.socket);
   const isRemote = (container: string) => isRemoteContainer(node, container);
-  const serve = (connection: Duplex) =>
-    serveConnection(connection, { app, dialEngine, logger, isRemote });
+  const serve = (connection: Duplex, user: string) =>
+    serveConnection(connection, { app: api(user), dialEngine, logger, isRemote });
   const server = await serveUnixSocket(options.socket, serve);
   const tcp = options.tcp && serveTls({
     address: options.tcp.address,
@@ -101,6 +100,7 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   await serviceManager.stopping();
   logger.log("info", "stopping; containers go on running");
   const hard = setTimeout(() => Deno.exit(code), STOP_TIMEOUT_MS);
+  await ui?.close();
   await node.stop().catch((error: unknown) =>
     logger.log("warn", "not everything stopped cleanly", { error: messageOf(error) })
   );
@@ -153,18 +153,6 @@ function readIfThere(path: string): string {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "";
     throw error;
-  }
-}
-
-/** @throws FleetError unimplemented for addresses on which this version would serve nothing */
-function refuseUnserved({ metricsAddr, uiAddr }: AgentOptions): void {
-  for (const [flag, address] of [["--metrics-addr", metricsAddr], ["--ui-addr", uiAddr]]) {
-    if (address) {
-      throw new FleetError(
-        "unimplemented",
-        `${flag} ${address}: this version of fleet serves nothing there; leave the flag out`,
-      );
-    }
   }
 }
 
@@ -334,14 +322,6 @@ function nodeNetwork(logger: Logger): NodeNetwork {
     dialer: (credentials, clusterId) => rpcDialer({ credentials, clusterId, clock: realClock }),
     dialAnonymously: (address, caPem) => connectAnonymously(address, { clock: realClock, caPem }),
   };
-}
-
-async function engineFetch(
-  engine: Engine,
-  target: string,
-  init: Parameters<EngineFetch>[1],
-): Promise<Response> {
-  return await engine.raw(target, init);
 }
 
 async function dial(path: string): Promise<Deno.UnixConn> {

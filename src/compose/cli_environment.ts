@@ -182,6 +182,8 @@ async function startAgentInBackground(options: AgentOptions): Promise<Background
     ["--allow-loose-modes", options.allowLooseModes && "true"],
     ["--metrics-addr", options.metricsAddr],
     ["--ui-addr", options.uiAddr],
+    ["--ui-cert", options.uiCert],
+    ["--ui-key", options.uiKey],
   ].flatMap(([flag, value]) => value === undefined ? [] : [`${flag}=${value}`]);
   // Deno cannot hand a file to a child as its output; the shell can, and then becomes the agent.
   const child = new Deno.Command("/bin/sh", {

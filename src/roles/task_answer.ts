@@ -4,9 +4,14 @@ import type { RpcStream } from "./rpc.ts";
 /** A question about one task's container, for the engine of the node that runs it. */
 export interface TaskQuestion {
   readonly taskId: string;
-  /** What of the container, with its query: `logs?stdout=1`, `json`, `top`, `stats?stream=0`. */
+  /** What of the container, with its query: `logs?stdout=1`, `json`, `top`, `stats?stream=0`, `exec?command=sh`. */
   readonly path: string;
 }
+
+/** What goes into a command that runs in a terminal: what is typed, or the terminal's new size. */
+export type TaskInput =
+  | { readonly data: Uint8Array }
+  | { readonly columns: number; readonly rows: number };
 
 /** The engine's answer, as it comes. */
 export interface TaskAnswer {
@@ -27,6 +32,40 @@ export async function sendAnswer(stream: RpcStream, answer: TaskAnswer): Promise
     }
   }
   await stream.end();
+}
+
+/** Sends what is typed until there is no more or the stream is over. Waits for a reader who is slow. */
+export async function sendInput(
+  stream: RpcStream,
+  input: AsyncIterable<TaskInput>,
+): Promise<void> {
+  for await (const item of input) {
+    if (stream.signal.aborted) return;
+    if (!("data" in item)) await stream.send({ columns: item.columns, rows: item.rows });
+    else {
+      for (let at = 0; at < item.data.length; at += PIECE_BYTES) {
+        await stream.send({ data: item.data.subarray(at, at + PIECE_BYTES).toBase64() });
+      }
+    }
+  }
+}
+
+/** Reads what {@link sendInput} sends. @throws FleetError invalid */
+export async function* receiveInput(stream: RpcStream): AsyncIterable<TaskInput> {
+  for await (const message of stream) {
+    const { data, columns, rows } = message as Partial<
+      Record<"data" | "columns" | "rows", unknown>
+    >;
+    if (typeof data === "string") yield { data: Uint8Array.fromBase64(data) };
+    else if (Number.isInteger(columns) && Number.isInteger(rows)) {
+      yield { columns: Number(columns), rows: Number(rows) };
+    } else throw new FleetError("invalid", "what was typed cannot be read");
+  }
+}
+
+/** Whether the question runs a command, so that there is input to send. */
+export function isCommand(path: string): boolean {
+  return path.startsWith("exec?");
 }
 
 /** Reads what {@link sendAnswer} sends. @throws FleetError of the sender */

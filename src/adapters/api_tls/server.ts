@@ -46,12 +46,12 @@ export interface TlsServer {
 
 /**
  * Serves the API on TCP for whoever shows a certificate of the given CA. There is no way to have it without:
- * whoever can use the API is root on the machines of the cluster.
+ * whoever can use the API is root on the machines of the cluster. `serve` is told who it is.
  * @throws FleetError invalid for files that cannot be used, conflict or unavailable for the address
  */
 export function serveTls(
   options: TlsServerOptions,
-  serve: (connection: TlsDuplex) => Promise<void>,
+  serve: (connection: TlsDuplex, user: string) => Promise<void>,
 ): TlsServer {
   const { address, files, clock } = options;
   const logger = limitedLogger(options.logger, clock);
@@ -83,7 +83,7 @@ export function serveTls(
     open.add(connection);
     try {
       const refusal = refuse(socket);
-      if (refusal === undefined) return await serve(connection);
+      if (refusal === undefined) return await serve(connection, userOf(socket));
       logger.log("warn", "an API client was refused", { from, reason: refusal });
       await connection.write(refusalResponse(refusal));
       await connection.finish(LINGER_MS);
@@ -129,6 +129,12 @@ function listen(hostname: string, port: number): Deno.TcpListener {
       { cause: error },
     );
   }
+}
+
+/** Who it is, in the audit log's words: the certificate's common name. */
+function userOf(socket: tls.TLSSocket): string {
+  const { CN } = socket.getPeerCertificate().subject as unknown as { CN?: unknown };
+  return `certificate ${typeof CN === "string" && CN !== "" ? CN.slice(0, 128) : "without a name"}`;
 }
 
 /** Why this client is not served. */

@@ -1,14 +1,26 @@
+import { runInTerminal } from "./container_terminal.ts";
+import type { TerminalInput } from "./container_terminal.ts";
 import type { Engine } from "./engine.ts";
 
-/** What the engine answers to a GET, as it comes. */
+interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** What the engine answers to a GET, as it comes, and terminals in its containers. */
 export function containerReader(engine: Engine): {
-  read(target: string, signal: AbortSignal): Promise<{
-    readonly status: number;
-    readonly contentType: string;
-    readonly body: AsyncIterable<Uint8Array>;
-  }>;
+  read(target: string, signal: AbortSignal): Promise<Answer>;
+  run(
+    container: string,
+    command: string,
+    input: AsyncIterable<TerminalInput>,
+    signal: AbortSignal,
+  ): Promise<Answer>;
 } {
   return {
+    run: (container, command, input, signal) =>
+      runInTerminal(engine, container, command, input, signal),
     async read(target, signal) {
       const response = await engine.raw(target, { method: "GET", signal });
       return {

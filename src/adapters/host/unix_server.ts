@@ -1,16 +1,17 @@
 import { dirname } from "node:path";
 import { FleetError } from "../../base/errors.ts";
+import { PeerUsers } from "./peer_user.ts";
 
 const GROUP = "fleet";
 
 /**
  * Listens on a unix socket that only root and the group `fleet` (where it exists) may use; whoever can
- * use it is root on the cluster's machines. A socket file without a listener is replaced.
+ * use it is root on the cluster's machines. `serve` is told who connected. A socket file without a listener is replaced.
  * @throws FleetError conflict when somebody listens already
  */
 export async function serveUnixSocket(
   path: string,
-  serve: (connection: Deno.UnixConn) => Promise<void>,
+  serve: (connection: Deno.UnixConn, user: string) => Promise<void>,
 ): Promise<{ close(): void }> {
   await Deno.mkdir(dirname(path), { recursive: true, mode: 0o755 });
   if (await someoneListens(path)) {
@@ -24,16 +25,20 @@ export async function serveUnixSocket(
   const group = groupId(GROUP);
   if (group !== undefined && Deno.uid() === 0) await Deno.chown(path, 0, group);
   await Deno.chmod(path, group === undefined ? 0o600 : 0o660);
+  const users = new PeerUsers(path);
   const connections = new Set<Deno.UnixConn>();
   void (async () => {
     for await (const connection of listener) {
       connections.add(connection);
-      serve(connection).catch(() => {}).finally(() => connections.delete(connection));
+      serve(connection, users.whoConnected()).catch(() => {}).finally(() =>
+        connections.delete(connection)
+      );
     }
   })().catch(() => {});
   return {
     close: () => {
       listener.close();
+      users.close();
       for (const connection of connections) {
         try {
           connection.close();

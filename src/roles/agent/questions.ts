@@ -1,12 +1,19 @@
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { RpcStream } from "../rpc.ts";
-import { sendAnswer } from "../task_answer.ts";
-import type { TaskAnswer } from "../task_answer.ts";
+import { isCommand, receiveInput, sendAnswer } from "../task_answer.ts";
+import type { TaskAnswer, TaskInput } from "../task_answer.ts";
 
 /** Reads from the node's engine; `src/adapters/docker` implements it. */
 export interface ContainerReader {
   read(target: string, signal: AbortSignal): Promise<TaskAnswer>;
+  /** Runs a command in a terminal in the container; the answer is all that it prints. */
+  run(
+    container: string,
+    command: string,
+    input: AsyncIterable<TaskInput>,
+    signal: AbortSignal,
+  ): Promise<TaskAnswer>;
 }
 
 export interface QuestionsOptions {
@@ -18,7 +25,10 @@ export interface QuestionsOptions {
 
 /** Answers under way at once; followed logs stay long. */
 const MAX_ANSWERS = 256;
-/** Nothing but reading, and nothing but containers of tasks: a manager is no root on this node. */
+/**
+ * Reading, and a terminal in a container, and nothing but containers of tasks: a manager may do inside them
+ * what it likes, since it says what runs there, but it is no root on this node.
+ */
 const ALLOWED = /^(logs|json|top|stats)(\?[\w=&.%:+,-]*)?$/;
 
 /** Answers what managers ask of the containers of this node's tasks. */
@@ -45,6 +55,12 @@ export class Questions {
       const container = containerOf(question.taskId);
       if (container === undefined) {
         throw new FleetError("not-found", `task ${question.taskId} has no container on this node`);
+      }
+      if (isCommand(question.path)) {
+        const command = new URLSearchParams(question.path.slice("exec?".length)).get("command");
+        const input = receiveInput(stream);
+        const answer = await reader.run(container, command || "sh", input, stream.signal);
+        return await sendAnswer(stream, answer);
       }
       if (!ALLOWED.test(question.path)) {
         throw new FleetError("forbidden", `"${question.path}" is nothing that a node answers`);

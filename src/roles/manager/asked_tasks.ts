@@ -3,8 +3,8 @@ import { FleetError } from "../../base/errors.ts";
 import { nodeName } from "../../model/node.ts";
 import type { View } from "../../model/view.ts";
 import type { RpcContext, RpcStream } from "../rpc.ts";
-import { receiveAnswer } from "../task_answer.ts";
-import type { TaskAnswer, TaskQuestion } from "../task_answer.ts";
+import { receiveAnswer, sendInput } from "../task_answer.ts";
+import type { TaskAnswer, TaskInput, TaskQuestion } from "../task_answer.ts";
 
 /** A node that is there begins to answer within this. */
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -34,6 +34,7 @@ export class AskedTasks {
     { taskId, path }: TaskQuestion,
     send: (nodeId: string, requestId: string) => boolean,
     signal: AbortSignal,
+    input?: AsyncIterable<TaskInput>,
   ): Promise<TaskAnswer> {
     const task = view.get("task", taskId);
     if (!task) throw new FleetError("not-found", `task ${taskId} not found`);
@@ -64,6 +65,7 @@ export class AskedTasks {
       });
       const onAbort = () => stream.cancel("the reader has gone");
       signal.addEventListener("abort", onAbort, { once: true });
+      if (input) void sendInput(stream, input).catch(onAbort);
       const answer = await receiveAnswer(stream);
       return { ...answer, body: untilOver(answer.body, () => finished.resolve()) };
     } catch (error) {

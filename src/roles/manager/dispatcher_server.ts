@@ -22,7 +22,7 @@ import { clusterOf } from "../../model/view.ts";
 import type { Applied, Change } from "../../model/view.ts";
 import type { RpcContext, RpcStream } from "../rpc.ts";
 import { ingressPorts } from "../../model/service.ts";
-import type { TaskAnswer, TaskQuestion } from "../task_answer.ts";
+import type { TaskAnswer, TaskInput, TaskQuestion } from "../task_answer.ts";
 import { AskedTasks } from "./asked_tasks.ts";
 import type { LeaderWork } from "./leader_work.ts";
 import { isLostRace, runControlLoop } from "./control_loop.ts";
@@ -107,10 +107,14 @@ export class ClusterWork implements LeaderWork {
     }, { once: true });
   }
 
-  ask(question: TaskQuestion, signal: AbortSignal): Promise<TaskAnswer> {
+  ask(
+    question: TaskQuestion,
+    signal: AbortSignal,
+    input?: AsyncIterable<TaskInput>,
+  ): Promise<TaskAnswer> {
     const send = (nodeId: string, requestId: string) =>
       this.#connected.get(nodeId)?.ask({ ...question, requestId }) ?? false;
-    return this.#asked.ask(this.#options.store, question, send, signal);
+    return this.#asked.ask(this.#options.store, question, send, signal, input);
   }
 
   serveAnswer(stream: RpcStream, context: RpcContext): Promise<void> {

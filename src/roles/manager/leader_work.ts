@@ -1,6 +1,6 @@
 import type { Group } from "../../base/group.ts";
 import type { RpcContext, RpcStream } from "../rpc.ts";
-import type { TaskAnswer, TaskQuestion } from "../task_answer.ts";
+import type { TaskAnswer, TaskInput, TaskQuestion } from "../task_answer.ts";
 
 /** What only the leader runs. It is made anew for each time of leading. */
 export interface LeaderWork {
@@ -9,7 +9,11 @@ export interface LeaderWork {
   /** Serves one agent's session until it ends. */
   serveSession(stream: RpcStream, context: RpcContext): Promise<void>;
   /** Asks the node that runs a task. */
-  ask(question: TaskQuestion, signal: AbortSignal): Promise<TaskAnswer>;
+  ask(
+    question: TaskQuestion,
+    signal: AbortSignal,
+    input?: AsyncIterable<TaskInput>,
+  ): Promise<TaskAnswer>;
   /** Takes a node's answer to such a question. */
   serveAnswer(stream: RpcStream, context: RpcContext): Promise<void>;
 }

@@ -330,15 +330,18 @@ export class Manager {
     method: M,
     args: ControlArgs<M>,
     signal?: AbortSignal,
+    actor?: string,
   ): Promise<ControlResult<M>> {
-    const here = () => this.performHere(method, args, signal);
-    return await this.onLeader("control.call", { method, args }, here, signal) as ControlResult<M>;
+    const here = () => this.performHere(method, args, signal, actor);
+    const body = { method, args, actor };
+    return await this.onLeader("control.call", body, here, signal) as ControlResult<M>;
   }
 
   async performHere<M extends ControlMethod>(
     method: M,
     args: ControlArgs<M>,
     signal?: AbortSignal,
+    _actor?: string,
   ): Promise<ControlResult<M>> {
     const prepared = method === "cluster.update"
       ? await this.#prepareRootChange(args as ControlArgs<"cluster.update">)

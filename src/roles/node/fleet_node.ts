@@ -340,12 +340,13 @@ export class FleetNode implements Backend {
     method: M,
     args: ControlArgs<M>,
     signal?: AbortSignal,
+    actor?: string,
   ): Promise<ControlResult<M>> {
-    return await this.#manager().call(method, args, signal);
+    return await this.#manager().call(method, args, signal, actor);
   }
 
-  askTask(taskId: string, path: string, signal: AbortSignal): Promise<TaskAnswer> {
-    return askTask(this.#manager(), this.#running!.dialer, { taskId, path }, signal);
+  askTask(...[taskId, path, signal, input]: Parameters<Backend["askTask"]>): Promise<TaskAnswer> {
+    return askTask(this.#manager(), this.#running!.dialer, { taskId, path }, signal, input);
   }
 
   watch(listener: (changes: readonly Applied[]) => void): () => void {

@@ -2,8 +2,8 @@ import { FleetError } from "../../base/errors.ts";
 import { rolesOf } from "../../core/pki/route_roles.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RouteTable, RpcDialer } from "../rpc.ts";
-import { receiveAnswer, sendAnswer } from "../task_answer.ts";
-import type { TaskAnswer, TaskQuestion } from "../task_answer.ts";
+import { isCommand, receiveAnswer, receiveInput, sendAnswer, sendInput } from "../task_answer.ts";
+import type { TaskAnswer, TaskInput, TaskQuestion } from "../task_answer.ts";
 import { assertManager } from "./admission.ts";
 
 /** Asks the node that runs a task, through the leader, with whom every node has a session. */
@@ -12,15 +12,17 @@ export async function askTask(
   dialer: RpcDialer,
   question: TaskQuestion,
   signal: AbortSignal,
+  input?: AsyncIterable<TaskInput>,
 ): Promise<TaskAnswer> {
   const { leaderWork } = manager;
-  if (leaderWork) return await leaderWork.ask(question, signal);
+  if (leaderWork) return await leaderWork.ask(question, signal, input);
   const leader = manager.members().find((member) => member.leader);
   if (!leader) throw new FleetError("unavailable", manager.noLeaderSentence());
   const caller = await dialer.connect(leader.addr, { expectNodeId: leader.nodeId, signal });
   try {
     const stream = caller.open("tasks.ask", question, { signal });
-    await stream.end();
+    if (input) void sendInput(stream, input).catch(() => stream.cancel("the reader has gone"));
+    else await stream.end();
     const answer = await receiveAnswer(stream);
     return { ...answer, body: closing(answer.body, () => caller.close()) };
   } catch (error) {
@@ -53,7 +55,8 @@ export function registerQuestionRoutes(table: RouteTable, manager: () => Manager
     if (typeof taskId !== "string" || typeof path !== "string") {
       throw new FleetError("invalid", "a question needs a task and a path");
     }
-    await sendAnswer(stream, await work().ask({ taskId, path }, stream.signal));
+    const input = isCommand(path) ? receiveInput(stream) : undefined;
+    await sendAnswer(stream, await work().ask({ taskId, path }, stream.signal, input));
   });
   table.streamRoute(
     "tasks.answer",

@@ -1,0 +1,50 @@
+import type { AgentOptions } from "../../cli/environment.ts";
+import type { Engine } from "../adapters/docker/engine.ts";
+import { createApp } from "../api/app.ts";
+import type { Backend } from "../api/backend.ts";
+import type { UiLinks } from "../api/routes/ui.ts";
+import type { RunningUi } from "./ui.ts";
+
+type Api = (user: string) => (request: Request) => Promise<Response>;
+
+/** Users whose routes are kept; few people have the socket. */
+const MAX_USERS = 64;
+
+/** The agent's API for each user that asks, so that the audit log can say who it was. */
+export function apiByUser(
+  backend: Backend,
+  engine: Engine,
+  uiLinks: () => UiLinks | undefined,
+): Api {
+  const apps = new Map<string, (request: Request) => Promise<Response>>();
+  return (user) => {
+    const known = apps.get(user);
+    if (known) return known;
+    if (apps.size >= MAX_USERS) apps.clear();
+    const app = createApp(backend, (target, init) => engine.raw(target, init), {
+      actor: user,
+      uiLinks,
+    });
+    apps.set(user, app);
+    return app;
+  };
+}
+
+/** The dashboard, where it was asked for; its code loads only then. */
+export async function startUi(
+  { uiAddr, uiCert, uiKey }: AgentOptions,
+  backend: Backend,
+  api: Api,
+): Promise<RunningUi | undefined> {
+  if (!uiAddr) return undefined;
+  const { serveUi } = await import("./ui.ts");
+  const ui = await serveUi({
+    address: uiAddr,
+    ...(uiCert ? { certFile: uiCert } : {}),
+    ...(uiKey ? { keyFile: uiKey } : {}),
+    backend,
+    api,
+  });
+  backend.log("info", `the dashboard is on ${ui.url}: fleet ui logs you in`);
+  return ui;
+}
