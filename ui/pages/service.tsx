@@ -104,7 +104,9 @@ export function Service({ id }: { id: string }) {
             rows={{
               "Image": <code>{service.image}</code>,
               "Mode": service.mode,
-              "Reserved": `${cpus(service.cpus)}, ${bytes(service.memory)} for each task`,
+              "Reserved": service.cpus + service.memory === 0
+                ? "nothing"
+                : `${cpus(service.cpus)}, ${bytes(service.memory)} for each task`,
               "Networks": names("network", service.networks),
               "Secrets": names("secret", service.secrets),
               "Configs": names("config", service.configs),

@@ -51,7 +51,8 @@ export function TaskTable(
               <td class="number">{ago(task.since, now)}</td>
               <td class="reason">
                 {task.error || (task.state === "pending" ? task.message : "")}
-                {task.exit !== null && task.exit !== 0 && ` (exit code ${task.exit})`}
+                {task.exit !== null && task.exit !== 0 &&
+                  !task.error.includes(`(${task.exit})`) && ` (exit code ${task.exit})`}
               </td>
               <td class="actions">
                 {task.container && <a href={`#/logs/task/${task.id}`}>logs</a>}
