@@ -33,6 +33,8 @@ const NEEDED: readonly Need[] = [
   need("faketime", "faketime"),
   need("docker-registry", "docker-registry"),
   need("htpasswd", "apache2-utils"),
+  need("curl", "curl"),
+  need("ethtool", "ethtool"),
 ];
 /** Only the virtual machines of `deno task vm` are made with these. */
 const VM_NEEDED: readonly Need[] = [

@@ -40,6 +40,7 @@ import type { Duplex } from "../api/front/duplex.ts";
 import { serveConnection } from "../api/front/front.ts";
 import { Agent } from "../roles/agent/agent.ts";
 import { NetworkSync } from "../roles/agent/network_sync.ts";
+import { OffloadProbe } from "../roles/agent/offload_probe.ts";
 import { ClusterWork } from "../roles/manager/dispatcher_server.ts";
 import { FleetNode } from "../roles/node/fleet_node.ts";
 import type { AgentHost, RunningAgent } from "../roles/node/fleet_node.ts";
@@ -278,6 +279,7 @@ function overlayNetworks(host: AgentHost, engine: Engine, logger: Logger) {
     apiPort: host.apiPort,
     host: machine,
     names,
+    paths: new OffloadProbe({ host: machine, clock: realClock, logger }),
     clock: realClock,
     logger,
   });

@@ -50,7 +50,8 @@ export async function networkChaos(
     }
     throw error;
   } finally {
-    await lab.down();
+    if (Deno.env.get("KEEP")) console.log("kept");
+    else await lab.down();
   }
 }
 

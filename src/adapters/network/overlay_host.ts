@@ -17,6 +17,7 @@ import {
   parseOwnSubnets,
 } from "./parse.ts";
 import { batchFailures, batchLines, explain, isDoneAlready, NO_VXLAN } from "./render.ts";
+import { answers } from "./answers.ts";
 import { runTool } from "./run_tool.ts";
 import { restoreBridge } from "./restore_bridge.ts";
 
@@ -166,6 +167,25 @@ export class OverlayHost {
       signal.throwIfAborted();
       return { Addr: dataPathAddr, Problem: messageOf(error) };
     }
+  }
+
+  /** Whether a name server answers at `to` over UDP, asked from the own address `from`. */
+  answers(from: string, to: string, signal: AbortSignal): Promise<boolean> {
+    return answers(from, to, signal);
+  }
+
+  /** Whether checksums of what the device sends are left to the hardware below it. */
+  async leavesChecksums(device: string, signal: AbortSignal): Promise<boolean> {
+    const shown = await runTool(["ethtool", "-k", device], signal);
+    return !/^tx-checksumming: off/m.test(shown.stdout);
+  }
+
+  async leaveChecksums(device: string, leave: boolean, signal: AbortSignal): Promise<void> {
+    const { success, stderr } = await runTool(
+      ["ethtool", "-K", device, "tx", leave ? "on" : "off"],
+      signal,
+    );
+    if (!success) throw new FleetError("internal", `ethtool -K ${device} tx: ${stderr.trim()}`);
   }
 
   async #probe(signal: AbortSignal): Promise<void> {

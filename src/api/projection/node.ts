@@ -3,6 +3,8 @@ import type { ManagerState } from "../backend.ts";
 
 /** A node as Docker's API shows it; managers with what raft knows of them. */
 export function nodeJson(node: Node, managers: ManagerState): Record<string, unknown> {
+  // A node that is ready but can have no overlay networks says why.
+  const message = node.Status.Message || node.Description?.Overlay?.Problem;
   const member = managers.managers.find(({ nodeId }) => nodeId === node.ID);
   return {
     ID: node.ID,
@@ -24,7 +26,7 @@ export function nodeJson(node: Node, managers: ManagerState): Record<string, unk
     },
     Status: {
       State: node.Status.State,
-      ...(node.Status.Message ? { Message: node.Status.Message } : {}),
+      ...(message ? { Message: message } : {}),
       Addr: node.Status.Addr ?? "",
     },
     ...(member

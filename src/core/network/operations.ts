@@ -268,7 +268,9 @@ export function assume(desired: DesiredState, observed: ObservedState): Observed
   return {
     ...observed,
     engineNetworks: desired.networks.map((network) => ({
-      engineId: observed.engineNetworks.find(({ id }) => id === network.id)?.engineId ?? "",
+      // Of one that was made just now the id is not known; the engine takes names as well.
+      engineId: observed.engineNetworks.find(({ id }) => id === network.id)?.engineId ??
+        network.name,
       name: network.name,
       id: network.id,
       bridge: network.bridge,

@@ -95,6 +95,14 @@ Deno.test("network operations: whatever was there before, one pass ends where an
   ));
 });
 
+Deno.test("network operations: what was made just now and is not needed any more can be removed", () => {
+  const desired = desiredState(picture(1), FACTS);
+  const { operations } = planOperations(desiredState(picture(0), FACTS), assume(desired, NOTHING));
+  const removal = operations.find(({ op }) => op === "remove-engine-network");
+  // The engine has not been asked since, so it is called by its name.
+  ok(removal?.op === "remove-engine-network" && removal.engineId === "name0");
+});
+
 Deno.test("network operations: somebody else's device or network of that name is left alone and named", () => {
   const desired = desiredState(picture(2), FACTS);
   const { operations, problems } = planOperations(desired, {

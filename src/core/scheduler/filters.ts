@@ -35,6 +35,7 @@ export function filtersFor(task: Task, nowMs: number): Filter[] {
     filters.push(constraintFilter(constraint));
   }
   for (const path of bindSources(task)) filters.push(pathFilter(path, nowMs));
+  if (task.NetworksAttachments?.some(({ Addresses }) => Addresses?.length)) filters.push(overlay);
   if (placement?.Platforms?.length) filters.push(platformFilter(placement.Platforms));
   for (const port of hostPortsOf(task)) filters.push(hostPortFilter(port));
   if (placement?.MaxReplicas) filters.push(maxReplicasFilter(task, placement.MaxReplicas));
@@ -156,6 +157,19 @@ function pathFilter(path: string, nowMs: number): Filter {
     }),
   };
 }
+
+/** Only overlay networks have addresses from the managers; a node says itself that it can have none. */
+const overlay: Filter = {
+  dynamic: false,
+  passes: ({ node }) => node.Description?.Overlay?.Problem === undefined,
+  refusal: ({ node }) => {
+    const why = node.Description?.Overlay?.Problem ?? "";
+    return {
+      what: `overlay ${why}`,
+      say: (count) => `no overlay networks on ${nodes(count)}: ${why}`,
+    };
+  },
+};
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
 const usual = (arch: string | undefined) => ARCHITECTURES[arch ?? ""] ?? arch ?? "";

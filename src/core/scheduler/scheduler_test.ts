@@ -166,6 +166,21 @@ Deno.test("a reason is told at once, and told anew at most every ten seconds", (
   });
 });
 
+Deno.test("a task on an overlay network goes only where there can be one", () => {
+  const Problem = "the kernel has no VXLAN devices";
+  const without = node("a", { Description: { Overlay: { Addr: "10.0.0.1", Problem } } });
+  const attached = task("t", {}, {
+    NetworksAttachments: [{ NetworkID: "net", Addresses: ["10.0.1.5/24"] }],
+  });
+  assert.deepEqual(decisions(schedule(storeOf(without, attached), NOW).changes), [
+    `t: no suitable node (no overlay networks on 1 node: ${Problem})`,
+  ]);
+  assert.deepEqual(decisions(schedule(storeOf(without, node("b"), attached), NOW).changes), [
+    "t>b",
+  ]);
+  assert.deepEqual(decisions(schedule(storeOf(without, task("u")), NOW).changes), ["u>a"]);
+});
+
 Deno.test("without nodes the reason says so", () => {
   assert.deepEqual(decisions(schedule(storeOf(task("t")), NOW).changes), [
     "t: no suitable node (the cluster has no nodes)",

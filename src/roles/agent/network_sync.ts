@@ -12,6 +12,7 @@ import type { Operation, Plan } from "../../core/network/operations.ts";
 import { applyToPicture, EMPTY_PICTURE } from "../../core/network/picture.ts";
 import type { Picture } from "../../core/network/picture.ts";
 import type { Assignments } from "../../model/session.ts";
+import type { ProbedNetwork } from "./offload_probe.ts";
 
 /** The machine's part; `src/adapters/network` implements it. */
 export interface NetworkHost {
@@ -42,6 +43,10 @@ export interface NetworkSyncOptions {
   readonly apiPort: number;
   readonly host: NetworkHost;
   readonly names: NameServer;
+  /** Looks whether packets reach the other nodes whole; never throws. `offload_probe.ts` is the real one. */
+  readonly paths?: {
+    look(networks: readonly ProbedNetwork[], signal: AbortSignal): Promise<void>;
+  };
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -132,7 +137,9 @@ export class NetworkSync {
       for (;;) {
         signal.throwIfAborted();
         const found = this.#ready.get(networkId);
-        if (found) return found.gateway;
+        // What was made for an address that the managers have changed since is about to go.
+        const told = this.#picture.networks.get(networkId);
+        if (found && found.gateway === told?.gateway) return found.gateway;
         const problem = this.#problems.get(networkId);
         if (problem !== undefined && (late || this.#lasting.has(networkId))) {
           throw new FleetError("unavailable", problem);
@@ -159,6 +166,11 @@ export class NetworkSync {
 
   /** Works until the signal. */
   async run(signal: AbortSignal): Promise<void> {
+    await this.#run(signal);
+    await this.#looking;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#options;
     signal.addEventListener("abort", () => this.#wake(), { once: true });
     let nextAudit = clock.monotonic();
@@ -252,7 +264,24 @@ export class NetworkSync {
       ]),
     );
     this.#observed = { ...assume(desired, observed), ruleset };
+    this.#look(desired, picture, signal);
     return failures.length === 0 && problems.size === 0;
+  }
+
+  #looking: Promise<void> | undefined;
+
+  /** Goes on while the next pass does: an answer may take seconds. */
+  #look({ networks }: DesiredState, picture: Picture, signal: AbortSignal): void {
+    const { paths } = this.#options;
+    if (!paths || this.#looking) return;
+    const probed = networks.filter(({ id }) => this.#ready.has(id)).map((
+      { id, vxlan, gateway },
+    ) => ({
+      vxlan,
+      gateway,
+      peers: picture.networks.get(id)?.peers ?? [],
+    }));
+    this.#looking = paths.look(probed, signal).finally(() => this.#looking = undefined);
   }
 
   #mtuKnown: number | undefined;

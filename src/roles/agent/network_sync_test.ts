@@ -128,6 +128,20 @@ Deno.test("network sync: a task waits for what passes, and is told at once what 
   await lasting.end();
 });
 
+Deno.test("network sync: a task never gets the place of before when the node's address has changed", async () => {
+  const { sync, clock, end } = setUp();
+  sync.apply(ASSIGNED);
+  await clock.settle();
+  const [item] = ASSIGNED.update;
+  if (item?.kind !== "network") throw new Error("the assignment is a network");
+  const network = { ...item.network, gateway: "10.0.0.5" };
+  sync.apply({ ...ASSIGNED, kind: "incremental", update: [{ ...item, network }] });
+  const waiting = sync.ready("net", "back", new AbortController().signal);
+  await clock.settle();
+  strictEqual(await waiting, "10.0.0.5");
+  await end();
+});
+
 Deno.test("network sync: attempts at what lasts become rare", async () => {
   const { sync, clock, done, end } = setUp({ failures: 1_000 });
   sync.apply(ASSIGNED);
