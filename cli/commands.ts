@@ -174,6 +174,7 @@ export const COMMANDS: Entries = {
   ...CLUSTER,
   info: { summary: "Show this node and its cluster", load: () => import("./info.ts") },
   events: { summary: "Show what happens, as it happens", load: () => import("./events.ts") },
+  audit: { summary: "Show who changed what", load: () => import("./audit.ts") },
   ui: { summary: "Print a link to the dashboard", load: () => import("./ui.ts") },
   ...EVERYDAY,
   node: { summary: "Manage nodes", verbs: NODE },

@@ -4,7 +4,9 @@ import { FleetError } from "../base/errors.ts";
 import type { Backend } from "./backend.ts";
 import { asActor } from "./actor.ts";
 import { errorResponse } from "./error_status.ts";
+import type { EventHistory } from "./event_history.ts";
 import { apiPath } from "./front/route_choice.ts";
+import { auditRoutes } from "./routes/audit.ts";
 import { backupRoutes } from "./routes/backup.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { fileObjectRoutes } from "./routes/file_objects.ts";
@@ -29,6 +31,8 @@ export interface AppOptions {
   /** Who asks by it, in the audit log's words. */
   readonly actor: string;
   /** Absent where no dashboard is served. */
+  /** What `--since` of events goes back to. */
+  readonly history: EventHistory;
   readonly uiLinks: () => UiLinks | undefined;
 }
 
@@ -36,7 +40,7 @@ export interface AppOptions {
 export function createApp(
   node: Backend,
   engine: EngineFetch,
-  { actor, uiLinks }: AppOptions,
+  { actor, uiLinks, history }: AppOptions,
 ): (request: Request) => Promise<Response> {
   const backend = asActor(node, actor);
   const app = new Hono({ getPath: routePath });
@@ -48,7 +52,7 @@ export function createApp(
   });
   app.notFound((c) => c.json({ message: "page not found" }, 404));
   systemRoutes(app, backend, engine);
-  eventRoutes(app, backend, engine);
+  eventRoutes(app, backend, engine, history);
   attachmentRoutes(app, backend, engine);
   networkRoutes(app, backend, engine);
   swarmRoutes(app, backend);
@@ -57,6 +61,7 @@ export function createApp(
   tokenRoutes(app, backend);
   policyRoutes(app, backend);
   backupRoutes(app, backend);
+  auditRoutes(app, backend);
   uiRoutes(app, uiLinks, actor);
   nodeRoutes(app, backend);
   serviceRoutes(app, backend, engine);

@@ -1,6 +1,7 @@
 import type { AgentOptions } from "../../cli/environment.ts";
 import type { Engine } from "../adapters/docker/engine.ts";
 import { createApp } from "../api/app.ts";
+import { EventHistory } from "../api/event_history.ts";
 import type { Backend } from "../api/backend.ts";
 import type { UiLinks } from "../api/routes/ui.ts";
 import type { RunningUi } from "./ui.ts";
@@ -16,6 +17,7 @@ export function apiByUser(
   engine: Engine,
   uiLinks: () => UiLinks | undefined,
 ): Api {
+  const history = new EventHistory(backend);
   const apps = new Map<string, (request: Request) => Promise<Response>>();
   return (user) => {
     const known = apps.get(user);
@@ -23,6 +25,7 @@ export function apiByUser(
     if (apps.size >= MAX_USERS) apps.clear();
     const app = createApp(backend, (target, init) => engine.raw(target, init), {
       actor: user,
+      history,
       uiLinks,
     });
     apps.set(user, app);

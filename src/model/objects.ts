@@ -1,3 +1,4 @@
+import { Audit } from "./audit.ts";
 import { Cluster } from "./cluster.ts";
 import { Config } from "./config.ts";
 import { canonical } from "./json.ts";
@@ -16,6 +17,7 @@ export const SCHEMAS = {
   network: Network,
   secret: Secret,
   config: Config,
+  audit: Audit,
 } as const;
 
 /** The object type of each table. */
@@ -27,6 +29,7 @@ export interface Objects {
   network: Network;
   secret: Secret;
   config: Config;
+  audit: Audit;
 }
 export type TableName = keyof Objects;
 export const TABLES = Object.keys(SCHEMAS) as TableName[];

@@ -1,27 +1,24 @@
 import type { Context, Hono } from "hono";
-import type { Applied } from "../../model/view.ts";
-import { nodeName } from "../../model/node.ts";
-import type { Objects } from "../../model/objects.ts";
-import { replicasOf } from "../../model/service.ts";
-import { taskName } from "../../model/task.ts";
 import type { Backend } from "../backend.ts";
+import { eventOf } from "../cluster_event.ts";
+import type { ClusterEvent } from "../cluster_event.ts";
+import type { EventHistory } from "../event_history.ts";
 import { STREAM_HEADER } from "../front/front.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
 
-/** Types whose events come from the cluster; `task` is beyond Docker. */
-const CLUSTER_TYPES = ["service", "node", "secret", "config", "network", "task"];
 /** Events that wait for a reader who is slow; a slower one loses the stream. */
 const MAX_WAITING = 1_000;
 const encoder = new TextEncoder();
 
-interface EventFilters {
-  readonly type?: readonly string[];
-  readonly event?: readonly string[];
-  readonly scope?: readonly string[];
-}
+type EventFilters = Readonly<Record<string, readonly string[]>>;
 
 /** `/events`: the engine's stream with the cluster's events between. */
-export function eventRoutes(app: Hono, backend: Backend, engine: EngineFetch): void {
+export function eventRoutes(
+  app: Hono,
+  backend: Backend,
+  engine: EngineFetch,
+  history: EventHistory,
+): void {
   app.get("/events", async (c) => {
     const url = new URL(c.req.url);
     const filters = readFilters(c);
@@ -37,7 +34,10 @@ export function eventRoutes(app: Hono, backend: Backend, engine: EngineFetch): v
         headers: { "content-type": "application/json" },
       });
     }
-    const merged = mergeEvents(response.body, backend, filters, controller);
+    const since = timeOf(c.req.query("since"));
+    const untilMs = timeOf(c.req.query("until")) ?? Infinity;
+    const before = since === undefined ? [] : history.between(since, untilMs);
+    const merged = mergeEvents(response.body, backend, { filters, before, untilMs }, controller);
     return new Response(merged, {
       headers: { "content-type": "application/json", [STREAM_HEADER]: "1" },
     });
@@ -57,19 +57,34 @@ function readFilters(c: Context): EventFilters {
   }
 }
 
+/** Seconds since 1970 with a fraction, as clients send them; milliseconds. */
+function timeOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text);
+  return Number.isFinite(ms) ? ms : undefined;
+}
+
 function mergeEvents(
   engine: ReadableStream<Uint8Array>,
   backend: Backend,
-  filters: EventFilters,
+  { filters, before, untilMs }: {
+    readonly filters: EventFilters;
+    /** What happened before, as far as it was asked for. */
+    readonly before: readonly ClusterEvent[];
+    readonly untilMs: number;
+  },
   controller: AbortController,
 ): ReadableStream<Uint8Array> {
   let unwatch: () => void = () => {};
   return new ReadableStream<Uint8Array>({
     start(out) {
+      for (const event of before) {
+        if (wanted(event, filters)) out.enqueue(encoder.encode(JSON.stringify(event) + "\n"));
+      }
       unwatch = backend.watch((changes) => {
         for (const change of changes) {
           const event = eventOf(change);
-          if (!event || !wanted(event, filters)) continue;
+          if (!event || event.timeNano > untilMs * 1e6 || !wanted(event, filters)) continue;
           if ((out.desiredSize ?? 0) < -MAX_WAITING) return controller.abort();
           out.enqueue(encoder.encode(JSON.stringify(event) + "\n"));
         }
@@ -110,92 +125,21 @@ async function forward(
   }
 }
 
-interface ClusterEvent {
-  readonly Type: string;
-  readonly Action: string;
-  readonly Actor: { readonly ID: string; readonly Attributes: Record<string, string> };
-  readonly scope: "swarm";
-  readonly time: number;
-  readonly timeNano: number;
-}
-
+/** Values of one key are alternatives; keys must all match. */
 function wanted(event: ClusterEvent, filters: EventFilters): boolean {
-  if (filters.type && !filters.type.includes(event.Type)) return false;
-  if (filters.event && !filters.event.includes(event.Action)) return false;
-  return !filters.scope || filters.scope.includes("swarm");
-}
-
-/** The event of a change, or undefined for changes that nobody outside cares about. */
-function eventOf(change: Applied): ClusterEvent | undefined {
-  if (!CLUSTER_TYPES.includes(change.table)) return undefined;
-  const attributes = attributesOf(change);
-  if (!attributes) return undefined;
-  const ms = change.op === "remove"
-    ? Date.now()
-    : Date.parse(change.op === "create" ? change.object.CreatedAt : change.object.UpdatedAt);
-  return {
-    Type: change.table,
-    Action: change.op,
-    Actor: { ID: change.object.ID, Attributes: attributes },
-    scope: "swarm",
-    time: Math.floor(ms / 1000),
-    timeNano: ms * 1_000_000,
-  };
-}
-
-function attributesOf(change: Applied): Record<string, string> | undefined {
-  if (change.table === "node") {
-    const node = change.object as Objects["node"];
-    const before = change.previous as Objects["node"] | undefined;
-    const changed = before
-      ? {
-        ...pair("state", before.Status.State, node.Status.State),
-        ...pair("availability", before.Spec.Availability, node.Spec.Availability),
-        ...pair("role", before.Spec.Role, node.Spec.Role),
+  const { ID, Attributes } = event.Actor;
+  for (const [key, values] of Object.entries(filters)) {
+    const matches = (value: string): boolean => {
+      if (key === "type") return event.Type === value;
+      if (key === "event") return event.Action === value;
+      if (key === "scope") return value === "swarm";
+      // A task is also its service's and its node's.
+      if (event.Type === "task" && (key === "service" || key === "node")) {
+        return Attributes[key] === value;
       }
-      : {};
-    return { name: nodeName(node), ...changed };
-  }
-  if (change.table === "service") {
-    const service = change.object as Objects["service"];
-    const before = change.previous as Objects["service"] | undefined;
-    const image = (s: Objects["service"]) => s.Spec.TaskTemplate?.ContainerSpec?.Image;
-    const changed = before
-      ? {
-        ...pair("image", image(before), image(service)),
-        ...pair("replicas", String(replicasOf(before.Spec)), String(replicasOf(service.Spec))),
-        ...pair("updatestate", before.UpdateStatus?.State, service.UpdateStatus?.State),
-      }
-      : {};
-    return { name: service.Spec.Name ?? "", ...changed };
-  }
-  if (change.table === "task") {
-    const task = change.object as Objects["task"];
-    const before = change.previous as Objects["task"] | undefined;
-    if (
-      before && before.Status.State === task.Status.State &&
-      before.DesiredState === task.DesiredState
-    ) return undefined;
-    return {
-      name: taskName(task),
-      service: task.ServiceAnnotations?.Name ?? "",
-      state: task.Status.State,
-      desired: task.DesiredState,
-      ...(task.NodeID ? { node: task.NodeID } : {}),
-      ...(task.Status.Err ? { error: task.Status.Err } : {}),
+      return event.Type === key && (ID === value || Attributes["name"] === value);
     };
+    if (!values.some(matches)) return false;
   }
-  return { name: (change.object as Objects["secret"]).Spec.Name ?? "" };
-}
-
-function pair(
-  key: string,
-  before: string | undefined,
-  after: string | undefined,
-): Record<string, string> {
-  if (before === after) return {};
-  return {
-    ...(before === undefined ? {} : { [`${key}.old`]: before }),
-    ...(after === undefined ? {} : { [`${key}.new`]: after }),
-  };
+  return true;
 }

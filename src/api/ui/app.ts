@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import type { Clock } from "../../base/clock.ts";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
+import { asActor } from "../actor.ts";
 import type { Backend } from "../backend.ts";
 import { errorResponse } from "../error_status.ts";
 import { STREAM_HEADER } from "../front/front.ts";
@@ -133,13 +134,14 @@ export function createUi(options: UiOptions): {
   app.get("/live/terminal/:task", (c) => {
     const session = c.get("session");
     if (!isSameOrigin(c.req.raw.headers)) throw crossSite();
-    return openTerminal(c, { backend, session, upgrade: options.upgrade });
+    const own = asActor(backend, userOf(session));
+    return openTerminal(c, { backend: own, session, upgrade: options.upgrade });
   });
 
   app.all("/api/*", async (c) => {
     const url = new URL(c.req.url);
     const target = url.pathname.slice("/api".length);
-    const { role, user } = c.get("session");
+    const { role } = c.get("session");
     if (!mayPass(role, c.req.method, apiPath(target))) {
       throw new FleetError(
         "forbidden",
@@ -150,7 +152,7 @@ export function createUi(options: UiOptions): {
           : "this session may only look: get a link of an operator with fleet ui",
       );
     }
-    const response = await options.api(`dashboard (${user})`)(
+    const response = await options.api(userOf(c.get("session")))(
       new Request(`http://fleet${target}${url.search}`, {
         method: c.req.method,
         signal: c.req.raw.signal,
@@ -185,6 +187,11 @@ export function createUi(options: UiOptions): {
   });
 
   return { fetch: async (request) => await app.fetch(request), close: () => feed.close() };
+}
+
+/** In the audit log's words. */
+function userOf({ user }: UiSession): string {
+  return `dashboard (${user})`;
 }
 
 function crossSite(): FleetError {

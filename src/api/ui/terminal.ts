@@ -43,6 +43,7 @@ export function openTerminal(
   const command = c.req.query("command") || "sh";
   const { socket, response } = upgrade(c.req.raw, { protocol });
   open++;
+  // It is in the audit log before anything is typed.
   void run(backend, c.req.param("task")!, command, socket).finally(() => open--);
   return response;
 }
@@ -70,6 +71,7 @@ async function run(
   await opened.promise;
   let said = "the command has ended";
   try {
+    await backend.call("terminal.open", { id: taskId, command }, controller.signal);
     const path = `exec?${new URLSearchParams({ command })}`;
     const answer = await backend.askTask(taskId, path, controller.signal, input);
     for await (const chunk of answer.body) {

@@ -89,6 +89,8 @@ export interface ControlMethods {
     };
     result: { taskId: string };
   };
+  /** Nothing but a note of who did it: the terminal itself is between the user and the task's node. */
+  "terminal.open": { args: { id: string; command: string }; result: null };
   "network.detach": { args: { taskId: string; nodeId: string }; result: null };
 }
 export type ControlMethod = keyof ControlMethods;

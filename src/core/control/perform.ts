@@ -8,6 +8,7 @@ import { removeNode, updateNode } from "./nodes.ts";
 import { updatePolicy } from "./policy.ts";
 import { requestRebalance } from "./rebalance.ts";
 import { createService, removeService, updateService } from "./services.ts";
+import { openTerminal } from "./terminals.ts";
 import { createToken, revokeToken } from "./tokens.ts";
 
 type Handlers = {
@@ -33,6 +34,7 @@ const HANDLERS: Handlers = {
   "token.revoke": revokeToken,
   "policy.update": updatePolicy,
   "rebalance.start": requestRebalance,
+  "terminal.open": openTerminal,
   "network.create": createNetwork,
   "network.remove": removeNetwork,
   "network.attach": attachContainer,

@@ -30,6 +30,7 @@ import type { Reconciler } from "./control_loop.ts";
 import {
   allocatorReconciler,
   attachmentReconciler,
+  auditReconciler,
   enforcerReconciler,
   orchestratorReconciler,
   reaperReconciler,
@@ -83,6 +84,7 @@ export class ClusterWork implements LeaderWork {
       reaperReconciler(random),
       supersededReconciler(),
       enforcerReconciler(random),
+      auditReconciler(),
       rebalanceReconciler(random),
       rootRotationReconciler({ caDigest, randomBytes: (n) => random.bytes(n) }, logger),
     ];

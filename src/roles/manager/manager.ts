@@ -9,7 +9,6 @@ import { bootstrap } from "../../core/control/bootstrap.ts";
 import type { Foundation } from "../../core/control/bootstrap.ts";
 import type { ControlContext } from "../../core/control/context.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "../../core/control/methods.ts";
-import { perform } from "../../core/control/perform.ts";
 import { RaftNode } from "../../core/raft/node.ts";
 import type { ConfState, Message } from "../../core/raft/types.ts";
 import { encodeSnapshot } from "../../core/store/codec.ts";
@@ -23,6 +22,7 @@ import type { RpcDialer } from "../rpc.ts";
 import type { Trust } from "../node/ports.ts";
 import { prepareRootChange } from "./external_ca.ts";
 import type { ExternalCa } from "./external_ca.ts";
+import { performAsUser } from "./audited_calls.ts";
 import { LeaderCalls } from "./leader_calls.ts";
 import type { LeaderWork } from "./leader_work.ts";
 import { MemberMemory } from "./member_memory.ts";
@@ -333,7 +333,7 @@ export class Manager {
     actor?: string,
   ): Promise<ControlResult<M>> {
     const here = () => this.performHere(method, args, signal, actor);
-    const body = { method, args, actor };
+    const body = { method, args, actor, via: this.nodeId };
     return await this.onLeader("control.call", body, here, signal) as ControlResult<M>;
   }
 
@@ -341,15 +341,18 @@ export class Manager {
     method: M,
     args: ControlArgs<M>,
     signal?: AbortSignal,
-    _actor?: string,
+    actor?: string,
+    via = this.nodeId,
   ): Promise<ControlResult<M>> {
     const prepared = method === "cluster.update"
       ? await this.#prepareRootChange(args as ControlArgs<"cluster.update">)
       : undefined;
-    return await this.write(
-      (context) => perform(prepared ? { ...context, prepared } : context, method, args),
-      signal,
-    );
+    const extended = (context: ControlContext) => prepared ? { ...context, prepared } : context;
+    return await performAsUser((run) => this.write((context) => run(extended(context)), signal), {
+      method,
+      args,
+      asker: actor === undefined ? undefined : { actor, via },
+    });
   }
 
   #prepareRootChange(args: ControlArgs<"cluster.update">) {

@@ -12,6 +12,7 @@ import type { RotationTools } from "../../core/pki/root_rotation.ts";
 import type { Config } from "../../model/config.ts";
 import { fileIds, isSuperseded } from "../../model/file_versions.ts";
 import type { FileKind } from "../../model/file_versions.ts";
+import { MAX_AUDIT_ENTRIES } from "../../model/audit.ts";
 import type { Node } from "../../model/node.ts";
 import type { Secret } from "../../model/secret.ts";
 import { modeOf } from "../../model/service.ts";
@@ -217,6 +218,25 @@ export function rootRotationReconciler(tools: RotationTools, logger: Logger): Re
         logger.log("info", "every node has its certificate from the new root; the old one goes");
       }
       return step;
+    },
+  };
+}
+
+/** A trim waits for so many entries too many, so that not every change is followed by one. */
+const AUDIT_SLACK = 100;
+
+/** Keeps the audit log at its length. */
+export function auditReconciler(): Reconciler {
+  return {
+    name: "audit reaper",
+    allKeys: () => [EVERYTHING],
+    keysOf: ({ op, table }) => table === "audit" && op === "create" ? [EVERYTHING] : [],
+    reconcile: (view) => {
+      if (view.count("audit") < MAX_AUDIT_ENTRIES + AUDIT_SLACK) return { changes: [] };
+      const oldest = [...view.all("audit")]
+        .sort((a, b) => a.Version.Index - b.Version.Index || (a.ID < b.ID ? -1 : 1))
+        .slice(0, view.count("audit") - MAX_AUDIT_ENTRIES);
+      return { changes: oldest.map(({ ID }) => ({ op: "remove", table: "audit", id: ID })) };
     },
   };
 }

@@ -64,11 +64,17 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
 
   table.route("control.call", rolesOf("control.call"), async (body, context) => {
     assertManager(manager(), context.peer);
-    const { method, args } = (body ?? {}) as { method: string; args: unknown };
+    const { method, args, actor, via } = (body ?? {}) as {
+      method: string;
+      args: unknown;
+      actor?: string;
+      via?: string;
+    };
     if (!isControlMethod(method)) {
       throw new FleetError("unimplemented", `this manager does not know "${method}"; upgrade it`);
     }
-    return await manager().performHere(method, args as ControlArgs<ControlMethod>, context.signal);
+    const given = args as ControlArgs<ControlMethod>;
+    return await manager().performHere(method, given, context.signal, actor, via);
   });
 
   table.streamRoute(
