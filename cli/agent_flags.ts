@@ -26,6 +26,7 @@ export interface AgentFlags {
   readonly tlscert?: string;
   readonly tlskey?: string;
   readonly allowLooseModes?: boolean;
+  readonly meshBackend?: string;
 }
 
 /** Docker's port for the API with TLS. */
@@ -40,6 +41,7 @@ const DEFAULTS = {
   logFormat: "text",
   settingsFile: "/etc/default/fleet",
   raftTick: "100ms",
+  meshBackend: "auto",
 } as const;
 
 export function addAgentFlags(command: FleetCommand): FleetCommand {
@@ -61,7 +63,11 @@ export function addAgentFlags(command: FleetCommand): FleetCommand {
     .value("--ui-cert <path>", "PEM certificate of the dashboard, for other machines' browsers")
     .value("--ui-key <path>", "PEM key of that certificate")
     .value("--raft-tick <duration>", `The managers' unit of time (default ${DEFAULTS.raftTick})`)
-    .flag("--allow-loose-modes", "Start although others may read the data directory");
+    .flag("--allow-loose-modes", "Start although others may read the data directory")
+    .value(
+      "--mesh-backend <word>",
+      `Balances ports: auto, ipvs or nftables (default ${DEFAULTS.meshBackend})`,
+    );
 }
 
 /** Flags over environment (`FLEET_DATA_DIR` …) over defaults. @throws FleetError invalid */
@@ -88,6 +94,8 @@ export function agentOptions(
       DEFAULTS.logLevel,
     logFormat: word("--log-format", value("logFormat"), "text", "json") ?? DEFAULTS.logFormat,
     settingsFile: value("settingsFile") ?? DEFAULTS.settingsFile,
+    meshBackend: word("--mesh-backend", value("meshBackend"), "auto", "ipvs", "nftables") ??
+      DEFAULTS.meshBackend,
     raftTickMs: tickMs(value("raftTick") ?? DEFAULTS.raftTick),
     ...tcpOptions(value),
     ...(loose ? { allowLooseModes: true as const } : {}),

@@ -78,6 +78,13 @@ export interface ApiInfo {
 export interface FleetInfo {
   /** One sentence: how many managers may fail. */
   readonly Tolerance?: string;
+  /** Overlay networks and the mesh on this node. */
+  readonly Networks?: {
+    /** `ipvs` or `nftables`. */
+    readonly Mesh?: string;
+    readonly Drift?: number;
+    readonly Problems?: Readonly<Record<string, string>>;
+  };
   readonly Version?: string;
   readonly Commit?: string;
   readonly BuildKind?: string;

@@ -117,6 +117,10 @@ const NETWORK: Entries = {
   ls: { summary: "List networks", aliases: ["list"], load: () => import("./network/ls.ts") },
   inspect: { summary: "Show networks in full", load: () => import("./network/inspect.ts") },
   rm: { summary: "Remove networks", aliases: ["remove"], load: () => import("./network/rm.ts") },
+  "rotate-keys": {
+    summary: "Change the keys of encrypted networks now",
+    load: () => import("./network/rotate_keys.ts"),
+  },
 };
 
 const TASK: Entries = {

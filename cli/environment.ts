@@ -50,6 +50,8 @@ export interface AgentOptions {
   };
   /** Starts although others may read the data directory. */
   readonly allowLooseModes?: true;
+  /** Who balances published ports and virtual addresses; `auto` takes IPVS where the kernel has it. */
+  readonly meshBackend: "auto" | "ipvs" | "nftables";
   /** `host:port`; absent is off. */
   readonly metricsAddr?: string;
   /** `host:port`; absent is off. */

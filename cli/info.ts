@@ -2,7 +2,7 @@ import { formatDuration } from "../src/base/duration.ts";
 import type { ApiInfo, SwarmInfo } from "./api_types.ts";
 import { Blocks } from "./render/blocks.ts";
 import { renderInspect } from "./render/inspect.ts";
-import { toleranceSentence } from "./tolerance.ts";
+import { fleetInfo } from "./tolerance.ts";
 import type { Verb } from "./verb.ts";
 import { versionText } from "./version_text.ts";
 
@@ -23,8 +23,15 @@ export const verb: Verb<{ readonly format?: string }> = {
     );
     env.stdout.write(swarmText(info.Swarm ?? {}));
     for (const warning of info.Swarm?.Warnings ?? []) warn(`WARNING: ${warning}`);
-    const sentence = await toleranceSentence(client);
-    if (sentence) env.stdout.write(`${sentence}\n`);
+    const own = await fleetInfo(client);
+    if (own?.Networks) {
+      const { Mesh, Drift, Problems = {} } = own.Networks;
+      env.stdout.write(
+        new Blocks().line("Mesh", Mesh || undefined).line("Repairs", Drift || undefined).toString(),
+      );
+      for (const problem of Object.values(Problems)) warn(`WARNING: ${problem}`);
+    }
+    if (own?.Tolerance) env.stdout.write(`${own.Tolerance}\n`);
   },
 };
 

@@ -121,6 +121,7 @@ Deno.test("agent flags come over the environment, which comes over the defaults"
     logLevel: "debug",
     logFormat: "text",
     settingsFile: "/etc/default/fleet",
+    meshBackend: "auto",
     raftTickMs: 100,
     hostname: "h9",
     uiAddr: ":80",

@@ -42,6 +42,7 @@ const VM_NEEDED: readonly Need[] = [
   need("modprobe", "kmod"),
   need("mkfs.ext4", "e2fsprogs"),
   need("cpio", "cpio"),
+  need("tcpdump", "tcpdump"),
 ];
 /** Only the benchmarks compare with these. */
 const BENCH_NEEDED: readonly Need[] = [

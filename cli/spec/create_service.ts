@@ -15,7 +15,7 @@ import { parseMount } from "./mount.ts";
 import { parseNetworkAttachment } from "./network_attachment.ts";
 import { parsePair, toRecord } from "./pairs.ts";
 import * as parts from "./parts.ts";
-import { parsePublish } from "./publish.ts";
+import { parsePublish, sourceLabels } from "./publish.ts";
 import type { CreateFlags } from "./service_flags.ts";
 import { shellWords } from "../../src/base/shell_words.ts";
 import { parseUlimit } from "./ulimit.ts";
@@ -80,7 +80,7 @@ export function createServiceSpec(
   const ports = (flags.publish ?? []).flatMap(parsePublish);
   return parts.compact<ServiceSpec>({
     Name: flags.name,
-    Labels: toRecord(flags.label),
+    Labels: { ...toRecord(flags.label), ...sourceLabels(flags.publish ?? []) },
     TaskTemplate: task,
     Mode: serviceMode(flags),
     UpdateConfig: parts.updateConfig("update", flags, undefined),

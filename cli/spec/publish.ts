@@ -1,18 +1,36 @@
 import { FleetError } from "../../src/base/errors.ts";
 import type { PortConfig } from "../../src/model/service_spec.ts";
+import { checkSource, SOURCE_LABEL } from "../../src/model/port_source.ts";
 import { needValue, parseFields } from "./pairs.ts";
 
 const PROTOCOLS = ["tcp", "udp", "sctp"];
 const MAX_PORT = 65535;
+const LONG = /(^|,)\s*(target|published|protocol|mode|source)\s*=/i;
 
 /**
  * `published=…,target=…,protocol=…,mode=…` or the short `[published:]target[/protocol]` with ranges:
  * one or more published ports. @throws FleetError invalid
  */
 export function parsePublish(text: string): PortConfig[] {
-  return /(^|,)\s*(target|published|protocol|mode)\s*=/i.test(text)
-    ? [longSyntax(text)]
-    : shortSyntax(text);
+  return LONG.test(text) ? [longSyntax(text)] : shortSyntax(text);
+}
+
+/**
+ * The labels that say what `source=` of published ports asks for; Docker's API has no field for it.
+ * @throws FleetError invalid without a published port, to which the label is bound
+ */
+export function sourceLabels(texts: readonly string[]): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const text of texts.filter((candidate) => LONG.test(candidate))) {
+    const source = parseFields(text).find(({ key }) => key === "source")?.value;
+    if (source === undefined) continue;
+    const [port] = parsePublish(text);
+    if (port?.PublishedPort === undefined) {
+      throw fail(text, "source needs a published port");
+    }
+    labels[`${SOURCE_LABEL}.${port.PublishedPort}`] = source;
+  }
+  return labels;
 }
 
 function longSyntax(text: string): PortConfig {
@@ -24,6 +42,7 @@ function longSyntax(text: string): PortConfig {
     else if (key === "mode") port.PublishMode = given.toLowerCase();
     else if (key === "target") port.TargetPort = portNumber(text, given);
     else if (key === "published") published = portNumber(text, given);
+    else if (key === "source") checkSource(`port "${text}"`, given);
     else throw fail(text, `unknown field "${key}"`);
   }
   if (port.TargetPort === undefined) throw fail(text, "target is required");

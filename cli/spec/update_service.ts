@@ -13,7 +13,7 @@ import { changedList, changedRecord, changedStrings } from "./lists.ts";
 import { parseNetworkAttachment } from "./network_attachment.ts";
 import { toRecord } from "./pairs.ts";
 import * as parts from "./parts.ts";
-import { parsePublish } from "./publish.ts";
+import { parsePublish, sourceLabels } from "./publish.ts";
 import type { UpdateFlags } from "./service_flags.ts";
 import { updateContainer } from "./update_container.ts";
 
@@ -54,7 +54,11 @@ export function updateServiceSpec(
   });
   return parts.compact<ServiceSpec>({
     ...rest,
-    Labels: changedRecord(spec.Labels, toRecord(flags.labelAdd), flags.labelRm),
+    Labels: changedRecord(
+      spec.Labels,
+      { ...toRecord(flags.labelAdd), ...sourceLabels(flags.publishAdd ?? []) },
+      flags.labelRm,
+    ),
     TaskTemplate: task,
     Mode: mode(spec.Mode, flags),
     UpdateConfig: parts.updateConfig("update", flags, spec.UpdateConfig),

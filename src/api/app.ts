@@ -23,6 +23,7 @@ import type { UiLinks } from "./routes/ui.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import { systemRoutes } from "./routes/system.ts";
 import type { EngineFetch } from "./engine_fetch.ts";
+import type { LocalNetworks } from "./local_networks.ts";
 
 /** Prefixes below this have never been Docker's, above it not yet. */
 const OLDEST_VERSION = 24;
@@ -30,17 +31,19 @@ const OLDEST_VERSION = 24;
 export interface AppOptions {
   /** Who asks by it, in the audit log's words. */
   readonly actor: string;
-  /** Absent where no dashboard is served. */
   /** What `--since` of events goes back to. */
   readonly history: EventHistory;
+  /** Absent where no dashboard is served. */
   readonly uiLinks: () => UiLinks | undefined;
+  /** Absent outside a cluster. */
+  readonly networks: () => LocalNetworks | undefined;
 }
 
 /** fleet's part of the Engine API, with and without version prefix, for one user. */
 export function createApp(
   node: Backend,
   engine: EngineFetch,
-  { actor, uiLinks, history }: AppOptions,
+  { actor, uiLinks, history, networks }: AppOptions,
 ): (request: Request) => Promise<Response> {
   const backend = asActor(node, actor);
   const app = new Hono({ getPath: routePath });
@@ -51,7 +54,7 @@ export function createApp(
     return errorResponse(error);
   });
   app.notFound((c) => c.json({ message: "page not found" }, 404));
-  systemRoutes(app, backend, engine);
+  systemRoutes(app, backend, engine, networks);
   eventRoutes(app, backend, engine, history);
   attachmentRoutes(app, backend, engine);
   networkRoutes(app, backend, engine);

@@ -16,6 +16,7 @@ import { containerReader } from "../adapters/docker/container_reader.ts";
 import { Engine, socketPath } from "../adapters/docker/engine.ts";
 import { checkEngine, DockerExecutor } from "../adapters/docker/executor.ts";
 import { TaskFiles } from "../adapters/docker/task_files.ts";
+import { inboundConnections } from "../adapters/host/connections.ts";
 import {
   dataKey,
   ensurePrivateDirectory,
@@ -28,6 +29,7 @@ import type { ProcessLogger } from "../adapters/host/logger.ts";
 import { realClock, realInterfaces, realRandom } from "../adapters/host/real_clock.ts";
 import { datagramSender, ServiceManager } from "../adapters/host/service_manager.ts";
 import { serveUnixSocket } from "../adapters/host/unix_server.ts";
+import { IpvsHost } from "../adapters/network/ipvs_host.ts";
 import { OverlayHost } from "../adapters/network/overlay_host.ts";
 import { connectAnonymously, rpcDialer } from "../adapters/rpc/client.ts";
 import { RaftEndpoint } from "../adapters/rpc/raft_transport.ts";
@@ -47,6 +49,11 @@ import type { AgentHost, RunningAgent } from "../roles/node/fleet_node.ts";
 import type { NodeNetwork, Trust } from "../roles/node/ports.ts";
 import { SessionTransport } from "../roles/node/session_transport.ts";
 
+/** What this node's API shows of its own parts; they come and go with membership. */
+interface Local {
+  networks?: NetworkSync;
+}
+
 /** What keeps a node from starting now may be over after this. */
 const START_RETRY_MS = 3_000;
 /** A stop that takes longer is ended hard, so that a service manager does not have to. */
@@ -65,11 +72,15 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   const lock = lockDirectory(options.dataDir);
   const engine = new Engine(socketPath(options.dockerHost));
   const stopped = Promise.withResolvers<number>();
-  const node = createNode(options, build, engine, logger, (error) => {
+  const local: Local = {};
+  const node = createNode(options, build, engine, logger, local, (error) => {
     logger.log("error", messageOf(error));
     stopped.resolve(1);
   });
-  const api = apiByUser(node, engine, () => ui?.links);
+  const api = apiByUser(node, engine, {
+    uiLinks: () => ui?.links,
+    networks: () => local.networks?.state(),
+  });
   const ui = await startUi(options, node, api);
   const dialEngine = () => dial(engine.socket);
   const isRemote = (container: string) => isRemoteContainer(node, container);
@@ -162,6 +173,7 @@ function createNode(
   build: BuildInfo,
   engine: Engine,
   logger: Logger,
+  local: Local,
   onFatal: (error: unknown) => void,
 ): FleetNode {
   const files = new SealableFiles(stateFiles(options.dataDir, options));
@@ -203,7 +215,7 @@ function createNode(
         managers: () => manager.members().map(({ nodeId, addr }) => ({ nodeId, addr })),
         caDigest: trust.caDigest,
       }),
-    startAgent: (host) => startAgent(host, options, files, engine, logger),
+    startAgent: (host) => startAgent(host, options, files, engine, logger, local),
     checkEngine: () => checkEngine(engine),
     onFatal,
   });
@@ -215,6 +227,7 @@ async function startAgent(
   keys: SealableFiles,
   engine: Engine,
   logger: Logger,
+  local: Local,
 ): Promise<RunningAgent> {
   const path = workerPath(options.dataDir);
   const store = WorkerTaskStore.open(path, nodeDataKey(keys, options.dataDir));
@@ -223,7 +236,8 @@ async function startAgent(
     secret: (id) => agent.worker.secret(id),
     config: (id) => agent.worker.config(id),
   });
-  const networks = overlayNetworks(host, engine, logger);
+  const networks = overlayNetworks(host, options, engine, logger);
+  local.networks = networks.sync;
   const executor: DockerExecutor = new DockerExecutor({
     engine,
     logger,
@@ -242,6 +256,7 @@ async function startAgent(
     logger: logger.with({ node: host.nodeId }),
     networks: networks.sync,
     reader: containerReader(engine),
+    connections: { inbound: inboundConnections },
     onSession: (session) => host.onSession(session),
     tls: { info: () => host.tlsInfo(), onChange: (listener) => host.onTlsChange(listener) },
   });
@@ -266,13 +281,19 @@ async function startAgent(
   };
 }
 
-function overlayNetworks(host: AgentHost, engine: Engine, logger: Logger) {
+function overlayNetworks(
+  host: AgentHost,
+  options: AgentOptions,
+  engine: Engine,
+  logger: Logger,
+) {
   const names = new DnsServer({
     clock: realClock,
     random: realRandom,
     resolvers: new HostResolvers("/etc/resolv.conf", realClock),
   });
-  const machine = new OverlayHost(engine);
+  const ipvs = new IpvsHost({ backend: options.meshBackend, logger });
+  const machine = new OverlayHost(engine, ipvs);
   const sync = new NetworkSync({
     nodeId: host.nodeId,
     dataPathAddr: host.dataPathAddr,

@@ -180,6 +180,7 @@ async function startAgentInBackground(options: AgentOptions): Promise<Background
     ["--tlscert", options.tcp?.cert],
     ["--tlskey", options.tcp?.key],
     ["--allow-loose-modes", options.allowLooseModes && "true"],
+    ["--mesh-backend", options.meshBackend],
     ["--metrics-addr", options.metricsAddr],
     ["--ui-addr", options.uiAddr],
     ["--ui-cert", options.uiCert],

@@ -2,8 +2,8 @@ import type { AgentOptions } from "../../cli/environment.ts";
 import type { Engine } from "../adapters/docker/engine.ts";
 import { createApp } from "../api/app.ts";
 import { EventHistory } from "../api/event_history.ts";
+import type { AppOptions } from "../api/app.ts";
 import type { Backend } from "../api/backend.ts";
-import type { UiLinks } from "../api/routes/ui.ts";
 import type { RunningUi } from "./ui.ts";
 
 type Api = (user: string) => (request: Request) => Promise<Response>;
@@ -15,7 +15,7 @@ const MAX_USERS = 64;
 export function apiByUser(
   backend: Backend,
   engine: Engine,
-  uiLinks: () => UiLinks | undefined,
+  shown: Pick<AppOptions, "uiLinks" | "networks">,
 ): Api {
   const history = new EventHistory(backend);
   const apps = new Map<string, (request: Request) => Promise<Response>>();
@@ -26,7 +26,7 @@ export function apiByUser(
     const app = createApp(backend, (target, init) => engine.raw(target, init), {
       actor: user,
       history,
-      uiLinks,
+      ...shown,
     });
     apps.set(user, app);
     return app;

@@ -104,6 +104,20 @@ export const RootCA = obj({
 });
 export type RootCA = Infer<typeof RootCA>;
 
+/** A key of encrypted networks. Time RFC 3339. */
+export const StoredNetworkKey = obj({
+  ID: int,
+  /** 32 bytes, base64. */
+  Key: str,
+  CreatedAt: str,
+});
+export type StoredNetworkKey = Infer<typeof StoredNetworkKey>;
+
+/** Which of the keys is sent with: the last but one, which all nodes have had since the last rotation. */
+export function primaryKey(keys: readonly StoredNetworkKey[]): number {
+  return keys.at(-2)?.ID ?? keys.at(-1)?.ID ?? 0;
+}
+
 /** The one object of the cluster: settings, trust root, tokens. */
 export const Cluster = obj({
   ...metaFields,
@@ -116,6 +130,8 @@ export const Cluster = obj({
   /** Removed nodes by id, with the time (RFC 3339) after which their certificates are void anyway. */
   BlockedNodes: opt(map(str)),
   IssuedTokens: opt(list(IssuedToken)),
+  /** Internal: keys of encrypted networks, oldest first; the last one is not sent with yet. */
+  NetworkKeys: opt(list(StoredNetworkKey)),
   Policy: opt(Policy),
   Rebalances: opt(list(RebalanceRequest)),
 });

@@ -1,7 +1,7 @@
 import { isIP } from "../base/addresses.ts";
 import { parseCidr } from "../base/cidr.ts";
 import { FleetError } from "../base/errors.ts";
-import { decode, list, obj, str } from "./json.ts";
+import { decode, int, list, obj, str } from "./json.ts";
 import { NodeDescription } from "./node.ts";
 import type { NodeDescription as Description } from "./node.ts";
 import type { FromAgent, TaskStatusUpdate } from "./session.ts";
@@ -19,6 +19,7 @@ const CONTAINER_ID = /^[0-9A-Za-z_.-]{0,128}$/;
 
 const Update = obj({ taskId: str, status: TaskStatus });
 const Hello = obj({ description: NodeDescription });
+const Applied = obj({ sequence: int });
 const Statuses = obj({ updates: list(Update) });
 
 /**
@@ -31,6 +32,8 @@ export function decodeFromAgent(raw: unknown): FromAgent {
   switch (type) {
     case "heartbeat":
       return { type };
+    case "applied":
+      return { type, sequence: decode(Applied, raw, "applied").sequence };
     case "hello":
       return { type, description: checked(decode(Hello, raw, "hello").description) };
     case "status": {

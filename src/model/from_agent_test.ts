@@ -22,6 +22,10 @@ Deno.test("what an honest node says passes unchanged", () => {
   };
   assert.deepEqual(decodeFromAgent({ type: "hello", description }), { type: "hello", description });
   assert.deepEqual(decodeFromAgent({ type: "heartbeat" }), { type: "heartbeat" });
+  assert.deepEqual(decodeFromAgent({ type: "applied", sequence: 7 }), {
+    type: "applied",
+    sequence: 7,
+  });
   const status = {
     Timestamp: "2026-01-01T00:00:00.000Z",
     State: "failed",

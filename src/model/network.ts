@@ -56,6 +56,19 @@ export function isOverlay({ Spec }: Network): boolean {
   return (Spec.Driver?.Name || "overlay") === "overlay";
 }
 
+/** Whether what goes between nodes is encrypted; as in Docker the option counts without a value, too. */
+export function isEncrypted({ Spec }: Pick<Network, "Spec">): boolean {
+  const given = Spec.Driver?.Options?.[OPTION.encrypted];
+  return given !== undefined && given !== "false" && given !== "0";
+}
+
+/**
+ * The UDP port of encrypted networks' frames: the one after the data path's. By their own port a policy
+ * can tell them from what goes in clear.
+ */
+export const encryptedPort = (dataPathPort: number): number =>
+  dataPathPort < 65_535 ? dataPathPort + 1 : dataPathPort - 1;
+
 /** Subnet of an overlay network, as `a.b.c.d/n`; empty before it was allocated. */
 export function subnetOf(network: Network): string {
   return network.IPAMOptions?.Config?.[0]?.Subnet ?? "";

@@ -27,6 +27,8 @@ export const OverlaySupport = obj({
   Addr: opt(str),
   /** Why the node can have no overlay network; absent when it can. */
   Problem: opt(str),
+  /** Why the node cannot encrypt what it sends to others; absent when it can. */
+  EncryptionProblem: opt(str),
   /** Networks that the node is on by itself, as CIDR; containers must not have addresses of those. */
   Subnets: opt(list(str)),
 });

@@ -10,7 +10,9 @@ export type FromAgent =
   | { readonly type: "hello"; readonly description: NodeDescription }
   | { readonly type: "heartbeat" }
   /** At most {@link MAX_STATUS_BATCH} at once. */
-  | { readonly type: "status"; readonly updates: readonly TaskStatusUpdate[] };
+  | { readonly type: "status"; readonly updates: readonly TaskStatusUpdate[] }
+  /** The node's kernel balances as the assignments up to `resultsIn: sequence` said. */
+  | { readonly type: "applied"; readonly sequence: number };
 
 export interface TaskStatusUpdate {
   readonly taskId: string;
@@ -34,6 +36,8 @@ export type FromDispatcher =
   /** Acknowledges status messages up to and including the nth of this session. */
   | { readonly type: "ack"; readonly count: number }
   | { readonly type: "assignments"; readonly assignments: Assignments }
+  /** No node sends new connections to this task of the agent's any more: it may be stopped. */
+  | { readonly type: "drained"; readonly taskId: string }
   /** A manager asks something of a task's container; the answer comes on a stream of its own. */
   | {
     readonly type: "question";
@@ -88,8 +92,23 @@ export interface NetworkAssignment {
   readonly ingress?: true;
   /** As asked for by the user; at most what the data path carries is used. */
   readonly mtu?: number;
+  /** With `--opt encrypted`: what goes between nodes is encrypted. */
+  readonly encryption?: NetworkEncryption;
   /** Every other node with tasks on the network. */
   readonly peers: readonly NetworkPeer[];
+}
+
+export interface NetworkEncryption {
+  /** Everything that comes in with one of these is understood. */
+  readonly keys: readonly NetworkKey[];
+  /** Id of the key that is sent with. */
+  readonly primary: number;
+}
+
+export interface NetworkKey {
+  readonly id: number;
+  /** 32 bytes, base64. */
+  readonly key: string;
 }
 
 export interface NetworkPeer {
@@ -109,6 +128,8 @@ export interface EndpointAssignment {
   readonly addresses: readonly { readonly networkId: string; readonly address: string }[];
   /** Runs, is healthy, and shall not stop: only then others are sent to it. */
   readonly serving: boolean;
+  /** Still runs, but shall stop: it keeps the connections that it has. */
+  readonly draining?: true;
   readonly nameservers?: readonly string[];
 }
 
@@ -129,6 +150,8 @@ export interface PublishedPort {
   readonly protocol: "tcp" | "udp" | "sctp";
   readonly published: number;
   readonly target: number;
+  /** Each node answers by tasks of its own only, which see the client's address. */
+  readonly nodeLocal?: true;
 }
 
 /** Status updates that travel together. */

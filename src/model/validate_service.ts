@@ -5,6 +5,7 @@ import { devicesOf, isPrivileged } from "./host_access.ts";
 import { isImageReference } from "./image_reference.ts";
 import { checkName } from "./names.ts";
 import { checkTemplates } from "./task_template.ts";
+import { checkSources } from "./port_source.ts";
 import type { PortConfig, ServiceSpec, TaskSpec, UpdateConfig } from "./service_spec.ts";
 
 const MIN_NANO_CPUS = 1_000_000;
@@ -25,6 +26,7 @@ export function validateServiceSpec(spec: ServiceSpec): void {
   validateUpdate("RollbackConfig", spec.RollbackConfig);
   validateEndpoint(spec);
   checkTemplates(spec);
+  checkSources(spec);
 }
 
 function bad(message: string): never {

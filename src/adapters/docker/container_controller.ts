@@ -4,9 +4,8 @@ import { FleetError } from "../../base/errors.ts";
 import { NS_PER_MS } from "../../base/duration.ts";
 import { taskName } from "../../model/task.ts";
 import type { Task } from "../../model/task.ts";
-import { endpointSettings, isDiscoverable } from "./container_networks.ts";
+import { endpointSettings } from "./container_networks.ts";
 import type { ContainerEndpoint, ContainerNetworks } from "./container_networks.ts";
-import { pause } from "./abortable.ts";
 import { containerRequest } from "./container_request.ts";
 import type { MountedFile } from "./container_request.ts";
 import { engineCall, EngineError, engineJson } from "./engine.ts";
@@ -22,8 +21,6 @@ import type { TemplateNode } from "../../model/task_template.ts";
 const DEFAULT_GRACE_MS = 10_000;
 /** The engine gets this much longer than the grace period before the call is given up and repeated. */
 const STOP_MARGIN_MS = 30_000;
-/** From the order to stop until the stop: the other nodes take the task out of names and balancers. */
-const DRAIN_MS = 1_000;
 const FACTS_TIMEOUT_MS = 10_000;
 /** What a program that was killed leaves as its code; told of containers that are gone. */
 const KILLED = 137;
@@ -145,11 +142,6 @@ export class ContainerController implements Controller {
   async shutdown(signal: AbortSignal): Promise<void> {
     const container = await this.#inspect(signal);
     if (!container || !(container.State.Running || container.State.Restarting)) return;
-    // Nobody is sent here any more once all nodes know; what is under way gets as long, too.
-    if (isDiscoverable(this.#task)) {
-      await pause(DRAIN_MS, signal);
-      signal.throwIfAborted();
-    }
     const grace = this.#graceMs();
     const path = `/containers/${container.Id}/stop?t=${Math.ceil(grace / 1000)}`;
     await this.#talk(() =>

@@ -53,11 +53,6 @@ export async function containerNetworks(
   return { mode: first.network, endpoints, dns };
 }
 
-/** Whether others may have sent requests to the task by name: they need a moment to stop. */
-export function isDiscoverable(task: Task): boolean {
-  return (task.NetworksAttachments ?? []).some(({ Addresses }) => (Addresses?.length ?? 0) > 0);
-}
-
 /** An endpoint's settings in the engine's words. */
 export function endpointSettings({ address, mac }: ContainerEndpoint): Record<string, unknown> {
   return {

@@ -1,5 +1,6 @@
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { DesiredNetwork } from "../../core/network/desired.ts";
+import type { IpvsService } from "../../core/network/ipvs.ts";
 import { TABLE } from "../../core/network/nft_ruleset.ts";
 import type { EngineNetwork, ObservedState } from "../../core/network/observed.ts";
 import type { Operation } from "../../core/network/operations.ts";
@@ -7,6 +8,8 @@ import { OPTION } from "../../model/network.ts";
 import type { OverlaySupport } from "../../model/node.ts";
 import { engineCall, EngineError, engineJson } from "../docker/engine.ts";
 import type { EngineApi } from "../docker/engine.ts";
+import { EspHost } from "./esp_host.ts";
+import type { IpvsHost } from "./ipvs_host.ts";
 import {
   interfaceOf,
   normalizeRuleset,
@@ -54,19 +57,23 @@ interface EngineNetworkJson {
 /** Overlay networks of this machine: its engine, links, forwarding entries and nftables. */
 export class OverlayHost {
   readonly #engine: EngineApi;
+  readonly #ipvs: IpvsHost;
+  readonly #esp = new EspHost();
 
-  constructor(engine: EngineApi) {
+  constructor(engine: EngineApi, ipvs: IpvsHost) {
     this.#engine = engine;
+    this.#ipvs = ipvs;
   }
 
   /** Everything there is. @throws FleetError unavailable (no engine, a tool missing) */
   async observe(signal: AbortSignal): Promise<ObservedState> {
-    const [links, addresses, neighbours, forwarding, ruleset, networks] = await Promise.all([
+    const [links, addresses, neighbours, forwarding, ruleset, ipvs, networks] = await Promise.all([
       this.#show(["ip", "-j", "-d", "link", "show"], signal),
       this.#show(["ip", "-j", "-4", "addr", "show"], signal),
       this.#show(["ip", "-j", "-4", "neigh", "show", "nud", "permanent"], signal),
       this.#show(["bridge", "-j", "fdb", "show"], signal),
       this.listRuleset(signal),
+      this.#ipvs.observe(signal),
       engineJson<EngineNetworkJson[]>(this.#engine, "GET", "/networks", { signal }),
     ]);
     const ours = networks.filter(({ Labels }) => Labels?.[NETWORK_LABEL] !== undefined);
@@ -76,6 +83,7 @@ export class OverlayHost {
       neighbours: parseNeighbours(neighbours),
       forwarding: parseForwarding(forwarding),
       ruleset,
+      ...(ipvs ? { ipvs } : {}),
       engineNetworks: ours.map(engineNetwork),
       foreignNames: new Set(
         networks.filter((network) => !ours.includes(network)).map(({ Name }) => Name),
@@ -111,6 +119,19 @@ export class OverlayHost {
     const { success, stderr } = await runTool(["nft", "-f", "-"], signal, script);
     if (!success) throw new FleetError("internal", `nft refused the rules: ${stderr.trim()}`);
     return await this.listRuleset(signal);
+  }
+
+  /** Encrypts between nodes for those of the networks that ask for it; the number of changes. */
+  async applyEncryption(
+    networks: readonly DesiredNetwork[],
+    signal: AbortSignal,
+  ): Promise<number> {
+    return await this.#esp.apply(networks, signal);
+  }
+
+  /** Makes IPVS hold these services, and whatever others put there. */
+  async applyIpvs(services: readonly IpvsService[], signal: AbortSignal): Promise<void> {
+    await this.#ipvs.apply(services, signal);
   }
 
   /** Fleet's table without what changes by itself; empty when there is none. */
@@ -162,7 +183,12 @@ export class OverlayHost {
       await this.#probe(signal);
       await this.dataPathMtu(dataPathAddr, signal);
       const routes = await this.#show(["ip", "-j", "-4", "route", "show", "scope", "link"], signal);
-      return { Addr: dataPathAddr, Subnets: parseOwnSubnets(routes).slice(0, MAX_SUBNETS) };
+      const EncryptionProblem = await this.#esp.problem(signal);
+      return {
+        Addr: dataPathAddr,
+        ...(EncryptionProblem === undefined ? {} : { EncryptionProblem }),
+        Subnets: parseOwnSubnets(routes).slice(0, MAX_SUBNETS),
+      };
     } catch (error) {
       signal.throwIfAborted();
       return { Addr: dataPathAddr, Problem: messageOf(error) };

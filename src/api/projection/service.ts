@@ -1,6 +1,7 @@
 import type { Service } from "../../model/service.ts";
 import { modeOf, replicasOf } from "../../model/service.ts";
 import type { ServiceSpec, TaskSpec } from "../../model/service_spec.ts";
+import { sourceOf } from "../../model/port_source.ts";
 import { ZERO_TIME } from "../../model/meta.ts";
 import { compareStates } from "../../model/task_state.ts";
 import type { Task } from "../../model/task.ts";
@@ -27,6 +28,20 @@ export function serviceSpecJson(spec: ServiceSpec): Json {
   return { ...rest, Labels: spec.Labels ?? {}, TaskTemplate: taskSpecJson(spec.TaskTemplate) };
 }
 
+/** Docker's endpoint; what a published port shows its clients' addresses as is fleet's own word. */
+function endpointJson({ Endpoint, Spec }: Service): Json {
+  if (!Endpoint) return { Spec: {} };
+  const { Ports, ...rest } = Endpoint;
+  if (!Ports) return rest;
+  const shown = Ports.map((port) => {
+    const source = sourceOf(Spec, port.PublishedPort ?? 0);
+    return (port.PublishMode ?? "ingress") === "ingress" && source !== "masquerade"
+      ? { ...port, Source: source }
+      : port;
+  });
+  return { ...rest, Ports: shown };
+}
+
 export function serviceJson(service: Service): Json {
   const { UpdateStatus: update, JobStatus: job } = service;
   return {
@@ -36,7 +51,7 @@ export function serviceJson(service: Service): Json {
     UpdatedAt: service.UpdatedAt,
     Spec: serviceSpecJson(service.Spec),
     ...(service.PreviousSpec ? { PreviousSpec: serviceSpecJson(service.PreviousSpec) } : {}),
-    Endpoint: service.Endpoint ?? { Spec: {} },
+    Endpoint: endpointJson(service),
     ...(update ? { UpdateStatus: update } : {}),
     ...(job
       ? {

@@ -78,6 +78,10 @@ export function networkRoutes(app: Hono, backend: Backend, engine: EngineFetch):
     return c.json({ ...value, Containers: local?.Containers ?? {} });
   });
 
+  app.post("/fleet/network-keys/rotate", async (c) => {
+    await backend.call("network.rotate-keys", {}, c.req.raw.signal);
+    return c.body(null, 204);
+  });
   app.delete("/networks/:id", async (c) => {
     const found = await clusterNetwork(c, backend, c.req.param("id"));
     if (!found) return await passOn(c, engine);

@@ -1,6 +1,7 @@
 import type { Context, Hono } from "hono";
 import { clusterOf } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
+import type { LocalNetworks } from "../local_networks.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
 import { clusterInfoJson } from "../projection/cluster.ts";
 import { toleranceSentence } from "../tolerance.ts";
@@ -11,7 +12,12 @@ function swarmHeader(backend: Backend): string {
   return state === "active" ? `active/${manager ? "manager" : "worker"}` : state;
 }
 
-export function systemRoutes(app: Hono, backend: Backend, engine: EngineFetch): void {
+export function systemRoutes(
+  app: Hono,
+  backend: Backend,
+  engine: EngineFetch,
+  networks: () => LocalNetworks | undefined,
+): void {
   app.on(["GET", "HEAD"], "/_ping", async (c) => {
     const response = await engine("/_ping", { method: c.req.method });
     const headers = new Headers(response.headers);
@@ -31,7 +37,7 @@ export function systemRoutes(app: Hono, backend: Backend, engine: EngineFetch): 
   });
 
   app.get("/fleet/ping", (c) => c.text("OK"));
-  app.get("/fleet/info", (c) => fleetInfo(c, backend));
+  app.get("/fleet/info", (c) => fleetInfo(c, backend, networks()));
 }
 
 async function swarmStanza(backend: Backend): Promise<Record<string, unknown>> {
@@ -57,8 +63,22 @@ async function swarmStanza(backend: Backend): Promise<Record<string, unknown>> {
   };
 }
 
+function networksJson({ mesh, networks, drift, audits, problems }: LocalNetworks) {
+  return {
+    Mesh: mesh ?? "",
+    Networks: networks,
+    Drift: drift,
+    Audits: audits,
+    Problems: problems,
+  };
+}
+
 /** What Docker's API has no word for. */
-async function fleetInfo(c: Context, backend: Backend): Promise<Response> {
+async function fleetInfo(
+  c: Context,
+  backend: Backend,
+  networks: LocalNetworks | undefined,
+): Promise<Response> {
   const local = backend.localState();
   const build = {
     Version: backend.build.version,
@@ -72,6 +92,7 @@ async function fleetInfo(c: Context, backend: Backend): Promise<Response> {
     NodeID: local.nodeId,
     NodeAddr: local.nodeAddr,
     ControlAvailable: local.manager,
+    ...(networks && local.state === "active" ? { Networks: networksJson(networks) } : {}),
   };
   if (!local.manager) return c.json(base);
   const { managers, leaderId } = backend.managerState();

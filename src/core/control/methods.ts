@@ -74,6 +74,7 @@ export interface ControlMethods {
   /** Spreads running tasks evenly: of one service or all, to any node or one. */
   "rebalance.start": { args: { serviceId?: string; nodeId?: string }; result: { id: string } };
   "network.create": { args: { spec: NetworkSpec }; result: { id: string; warning: string } };
+  "network.rotate-keys": { args: Record<string, never>; result: null };
   "network.remove": { args: { id: string }; result: null };
   /** A place on an attachable network for a container that the user runs on a node. */
   "network.attach": {

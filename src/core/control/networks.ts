@@ -1,7 +1,7 @@
 import { FleetError } from "../../base/errors.ts";
 import { timeText } from "../../model/meta.ts";
 import { checkName } from "../../model/names.ts";
-import { isOverlay, OPTION, withoutLength } from "../../model/network.ts";
+import { isEncrypted, isOverlay, OPTION, withoutLength } from "../../model/network.ts";
 import type { Network, NetworkSpec } from "../../model/network.ts";
 import { nodeName } from "../../model/node.ts";
 import { ingressPorts } from "../../model/service.ts";
@@ -12,7 +12,8 @@ import type { View } from "../../model/view.ts";
 import { AddressPool } from "../allocator/address_pool.ts";
 import { chooseSubnet, chooseVni } from "../allocator/subnets.ts";
 import type { ControlContext } from "./context.ts";
-import { find } from "./lookup.ts";
+import { MIN_ROTATION_MS, rotateNetworkKeys } from "../pki/network_keys.ts";
+import { find, findCluster } from "./lookup.ts";
 import type { ControlArgs, ControlResult } from "./methods.ts";
 
 /** Marks the engine's own networks that services may name. */
@@ -37,6 +38,7 @@ export function createNetwork(
 ): ControlResult<"network.create"> {
   const { spec } = args;
   checkSpec(tx, spec);
+  if (isEncrypted({ Spec: spec })) checkEncryption(tx, spec);
   const id = newId();
   const config = chooseSubnet(tx, spec);
   const vni = chooseVni(tx, spec);
@@ -50,13 +52,7 @@ export function createNetwork(
     IPAMOptions: { Driver: "default", Config: [config] },
     VNI: vni,
   });
-  const encrypted = spec.Driver?.Options?.[OPTION.encrypted] !== undefined;
-  return {
-    id,
-    warning: encrypted
-      ? `network ${spec.Name}: --opt encrypted is noted, but this version of fleet sends its traffic in clear`
-      : "",
-  };
+  return { id, warning: "" };
 }
 
 /**
@@ -109,6 +105,39 @@ function checkSpec(view: View, spec: NetworkSpec): void {
       bad(`${OPTION.mtu} "${mtu}": a number from ${MIN_MTU} to ${MAX_MTU}`);
     }
   }
+}
+
+/** A network that is encrypted on some nodes only would be none: its tasks could not reach each other. */
+function checkEncryption(view: View, spec: NetworkSpec): void {
+  for (const node of view.all("node")) {
+    const problem = node.Description?.Overlay?.EncryptionProblem;
+    if (node.Status.State !== "ready" || problem === undefined) continue;
+    throw new FleetError(
+      "invalid",
+      `network ${spec.Name}: --opt encrypted: node ${nodeName(node)}: ${problem}`,
+    );
+  }
+}
+
+/** Makes the next key of encrypted networks the one that is sent with, before its time. */
+export function rotateNetworkKeysNow({ tx, nowMs, randomBytes }: ControlContext): null {
+  const cluster = findCluster(tx);
+  const keys = cluster.NetworkKeys ?? [];
+  if (keys.length === 0) {
+    throw new FleetError("invalid", "there is no encrypted network, and so no keys to rotate");
+  }
+  const ageMs = nowMs - Date.parse(keys.at(-1)!.CreatedAt);
+  if (ageMs < MIN_ROTATION_MS) {
+    throw new FleetError(
+      "conflict",
+      `the keys were rotated ${Math.round(ageMs / 1000)} s ago; nodes have ${
+        MIN_ROTATION_MS / 1000
+      } s to hear of it: try again after that`,
+    );
+  }
+  const NetworkKeys = rotateNetworkKeys(keys, { nowMs, randomBytes });
+  tx.update("cluster", { ...cluster, NetworkKeys });
+  return null;
 }
 
 export function removeNetwork({ tx }: ControlContext, args: ControlArgs<"network.remove">): null {

@@ -3,7 +3,13 @@ import { updateCluster } from "./cluster.ts";
 import { createFileObject, removeFileObject, updateFileObject } from "./file_objects.ts";
 import { rotateFileObject } from "./file_versions.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "./methods.ts";
-import { attachContainer, createNetwork, detachContainer, removeNetwork } from "./networks.ts";
+import {
+  attachContainer,
+  createNetwork,
+  detachContainer,
+  removeNetwork,
+  rotateNetworkKeysNow,
+} from "./networks.ts";
 import { removeNode, updateNode } from "./nodes.ts";
 import { updatePolicy } from "./policy.ts";
 import { requestRebalance } from "./rebalance.ts";
@@ -36,6 +42,7 @@ const HANDLERS: Handlers = {
   "rebalance.start": requestRebalance,
   "terminal.open": openTerminal,
   "network.create": createNetwork,
+  "network.rotate-keys": rotateNetworkKeysNow,
   "network.remove": removeNetwork,
   "network.attach": attachContainer,
   "network.detach": detachContainer,

@@ -1,13 +1,23 @@
-import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
-import { isOverlay, OPTION, subnetOf, withoutLength } from "../../model/network.ts";
+import { CLUSTER_DEFAULTS, primaryKey } from "../../model/cluster.ts";
+import type { StoredNetworkKey } from "../../model/cluster.ts";
+import {
+  encryptedPort,
+  isEncrypted,
+  isOverlay,
+  OPTION,
+  subnetOf,
+  withoutLength,
+} from "../../model/network.ts";
 import type { Network } from "../../model/network.ts";
 import type {
   Assignment,
   EndpointAssignment,
   NetworkAssignment,
+  NetworkEncryption,
   PublishedPort,
   ServiceAssignment,
 } from "../../model/session.ts";
+import { sourceOf } from "../../model/port_source.ts";
 import { ingressPorts } from "../../model/service.ts";
 import type { Service } from "../../model/service.ts";
 import { compareStates, isTerminal } from "../../model/task_state.ts";
@@ -24,7 +34,8 @@ interface OnNetworks {
 
 const cache = new WeakMap<View, OnNetworks>();
 /** A task's object never changes, so what is told of it only changes with it or with its node. */
-const endpoints = new WeakMap<Task, Map<boolean, Assignment>>();
+const endpoints = new WeakMap<Task, Map<Phase, Assignment>>();
+type Phase = "serving" | "draining" | "idle";
 
 /**
  * Adds the overlay networks that a node has to have, and on each of them everybody, wherever they run:
@@ -89,7 +100,12 @@ function publishedPorts(service: Service): PublishedPort[] {
   return (service.Endpoint?.Ports ?? []).flatMap((port) => {
     const { PublishedPort: published, TargetPort: target, Protocol, PublishMode } = port;
     if ((PublishMode ?? "ingress") !== "ingress" || !published || !target) return [];
-    return [{ protocol: (Protocol ?? "tcp") as PublishedPort["protocol"], published, target }];
+    return [{
+      protocol: (Protocol ?? "tcp") as PublishedPort["protocol"],
+      published,
+      target,
+      ...(sourceOf(service.Spec, published) === "node-local" ? { nodeLocal: true as const } : {}),
+    }];
   });
 }
 
@@ -124,20 +140,28 @@ function tasksOnNetworks(view: View): OnNetworks {
 function networkAssignment(view: View, network: Network, nodeId: string): NetworkAssignment {
   const gateway = network.Gateways?.[nodeId];
   const mtu = network.Spec.Driver?.Options?.[OPTION.mtu];
+  const cluster = clusterOf(view);
+  const port = cluster?.DataPathPort || CLUSTER_DEFAULTS.dataPathPort;
+  const encrypted = isEncrypted(network);
   return {
     name: network.Spec.Name ?? network.ID,
     vni: network.VNI ?? 0,
-    port: clusterOf(view)?.DataPathPort || CLUSTER_DEFAULTS.dataPathPort,
+    port: encrypted ? encryptedPort(port) : port,
     subnet: subnetOf(network),
     ...(gateway === undefined ? {} : { gateway }),
     internal: network.Spec.Internal ?? false,
     ...(network.Spec.Ingress ? { ingress: true as const } : {}),
     ...(mtu === undefined ? {} : { mtu: Number(mtu) }),
+    ...(encrypted ? { encryption: encryptionOf(cluster?.NetworkKeys ?? []) } : {}),
     peers: Object.entries(network.Gateways ?? {}).flatMap(([id, address]) => {
       const addr = id === nodeId ? undefined : dataPathAddress(view, id);
       return addr ? [{ nodeId: id, addr, gateway: address }] : [];
     }),
   };
+}
+
+function encryptionOf(keys: readonly StoredNetworkKey[]): NetworkEncryption {
+  return { keys: keys.map(({ ID, Key }) => ({ id: ID, key: Key })), primary: primaryKey(keys) };
 }
 
 /** Where frames for a node go: its data path's address, or the one it is seen with. */
@@ -148,11 +172,12 @@ function dataPathAddress(view: View, nodeId: string): string | undefined {
 
 function endpointAssignment(view: View, task: Task): Assignment {
   const nodeDown = view.get("node", task.NodeID ?? "")?.Status.State === "down";
-  const serving = !nodeDown && task.Status.State === "running" &&
-    compareStates(task.DesiredState, "shutdown") < 0;
-  const made = endpoints.get(task) ?? new Map<boolean, Assignment>();
+  const runs = !nodeDown && task.Status.State === "running";
+  const stays = compareStates(task.DesiredState, "shutdown") < 0;
+  const phase: Phase = runs ? stays ? "serving" : "draining" : "idle";
+  const made = endpoints.get(task) ?? new Map<Phase, Assignment>();
   endpoints.set(task, made);
-  const known = made.get(serving);
+  const known = made.get(phase);
   if (known) return known;
   const nameservers = task.Spec.ContainerSpec?.DNSConfig?.Nameservers;
   const endpoint: EndpointAssignment = {
@@ -166,11 +191,12 @@ function endpointAssignment(view: View, task: Task): Assignment {
         address: withoutLength(address),
       }))
     ),
-    serving,
+    serving: phase === "serving",
+    ...(phase === "draining" ? { draining: true as const } : {}),
     ...(nameservers?.length ? { nameservers } : {}),
   };
   const assignment: Assignment = { kind: "endpoint", id: task.ID, endpoint };
-  made.set(serving, assignment);
+  made.set(phase, assignment);
   return assignment;
 }
 

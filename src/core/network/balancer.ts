@@ -1,10 +1,10 @@
-import type { DesiredNetwork, DesiredState } from "./desired.ts";
+import type { DesiredNetwork } from "./desired.ts";
 import type { Picture } from "./picture.ts";
 
-/**
- * A virtual address and the real ones behind it, in words that fit IPVS and nftables alike; a
- * {@link MeshBackend} brings it into the kernel.
- */
+/** Who balances in the kernel: rules of nftables do it themselves, or set the marks that IPVS knows. */
+export type MeshKind = "ipvs" | "nftables";
+
+/** A virtual address and the real ones behind it, in words that fit IPVS and nftables alike. */
 export interface VirtualServer {
   /** Unique, and the same for the life of the service on that network. */
   readonly key: string;
@@ -32,14 +32,9 @@ export interface PublishedServer {
   readonly protocol: "tcp" | "udp" | "sctp";
   readonly published: number;
   readonly target: number;
+  /** Clients keep their address, and tasks of other nodes are not asked. */
+  readonly nodeLocal?: true;
   readonly reals: readonly RealServer[];
-}
-
-/** Brings virtual servers into the kernel. `nft_ruleset.ts` is the one without IPVS. */
-export interface MeshBackend<Program> {
-  readonly name: "nftables" | "ipvs";
-  /** The whole program for the desired state, as text that the same state gives again. */
-  render(state: DesiredState): Program;
 }
 
 /** One virtual server for each service's address on each network of this node. */
@@ -49,8 +44,8 @@ export function desiredBalancers(
 ): VirtualServer[] {
   const byId = new Map(networks.map((network) => [network.id, network]));
   const reals = new Map<string, RealServer[]>();
-  for (const { serviceId, addresses, serving } of picture.endpoints.values()) {
-    if (serviceId === undefined) continue;
+  for (const { serviceId, addresses, serving, draining } of picture.endpoints.values()) {
+    if (serviceId === undefined || (!serving && !draining)) continue;
     for (const { networkId, address } of addresses) {
       const key = `${networkId}/${serviceId}`;
       const of = reals.get(key);
@@ -83,15 +78,21 @@ export function desiredBalancers(
 export function desiredPublished(
   picture: Picture,
   networks: readonly DesiredNetwork[],
-  apiPort: number,
+  { apiPort, nodeId: here }: { readonly apiPort: number; readonly nodeId: string },
 ): PublishedServer[] {
   const ingress = networks.find((network) => network.ingress);
   if (!ingress) return [];
-  const reals = new Map<string, RealServer[]>();
-  for (const { serviceId = "", addresses, serving } of picture.endpoints.values()) {
+  const reals = new Map<string, (RealServer & { nodeId: string })[]>();
+  for (
+    const { serviceId = "", nodeId, addresses, serving, draining } of picture.endpoints.values()
+  ) {
+    if (!serving && !draining) continue;
     for (const { networkId, address } of addresses) {
       if (networkId !== ingress.id) continue;
-      reals.set(serviceId, [...reals.get(serviceId) ?? [], { address, weight: serving ? 1 : 0 }]);
+      const real = { address, weight: serving ? 1 : 0, nodeId };
+      const of = reals.get(serviceId);
+      if (of) of.push(real);
+      else reals.set(serviceId, [real]);
     }
   }
   const found: PublishedServer[] = [];
@@ -99,7 +100,11 @@ export function desiredPublished(
     for (const port of ports) {
       // Whatever the store says, a node never gives the managers' own port away.
       if (port.protocol === "tcp" && port.published === apiPort) continue;
-      const behind = (reals.get(serviceId) ?? []).sort((a, b) => a.address < b.address ? -1 : 1);
+      const behind = (reals.get(serviceId) ?? []).filter(({ nodeId }) =>
+        !port.nodeLocal || nodeId === here
+      ).map(({ address, weight }) => ({ address, weight })).sort((a, b) =>
+        a.address < b.address ? -1 : 1
+      );
       found.push({ name, ...port, reals: behind });
     }
   }

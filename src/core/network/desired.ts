@@ -1,7 +1,8 @@
 import { macOf } from "../../model/network.ts";
-import type { NetworkAssignment } from "../../model/session.ts";
+import type { NetworkAssignment, NetworkEncryption } from "../../model/session.ts";
 import { desiredBalancers, desiredPublished } from "./balancer.ts";
 import type { PublishedServer, VirtualServer } from "./balancer.ts";
+import { ESP_OVERHEAD } from "./esp.ts";
 import type { Picture } from "./picture.ts";
 
 /** What VXLAN over IPv4 adds to each frame: outer Ethernet, IP, UDP and VXLAN heads. */
@@ -34,6 +35,10 @@ export interface DesiredNetwork {
   /** The network of the routing mesh. */
   readonly ingress: boolean;
   readonly local: string;
+  /** What goes to other nodes is encrypted with these. */
+  readonly encryption?: NetworkEncryption;
+  /** Data path addresses of the other nodes on the network, sorted. */
+  readonly peers: readonly string[];
   /** Everything on the network that is on other nodes, sorted by address. */
   readonly remotes: readonly Remote[];
   /** Virtual addresses that this node answers for, sorted. */
@@ -82,6 +87,8 @@ export function desiredState(picture: Picture, facts: NodeFacts): DesiredState {
       internal: network.internal,
       ingress: network.ingress ?? false,
       local: facts.dataPathAddr,
+      ...(network.encryption ? { encryption: network.encryption } : {}),
+      peers: network.peers.map(({ addr }) => addr).sort(),
       remotes: (remotes.get(id) ?? []).sort(byAddress),
       vips: [...vips.get(id) ?? []].sort(),
     });
@@ -90,14 +97,14 @@ export function desiredState(picture: Picture, facts: NodeFacts): DesiredState {
   return {
     networks,
     balancers: desiredBalancers(picture, networks),
-    published: desiredPublished(picture, networks, facts.apiPort),
+    published: desiredPublished(picture, networks, facts),
     peers: [...peers].sort(),
     facts,
   };
 }
 
 function mtuOf(network: NetworkAssignment, facts: NodeFacts): number {
-  const most = facts.dataPathMtu - VXLAN_OVERHEAD;
+  const most = facts.dataPathMtu - VXLAN_OVERHEAD - (network.encryption ? ESP_OVERHEAD : 0);
   return Math.min(network.mtu ?? most, most);
 }
 

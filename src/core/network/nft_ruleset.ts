@@ -1,5 +1,6 @@
-import type { PublishedServer, VirtualServer } from "./balancer.ts";
+import type { MeshKind, PublishedServer, VirtualServer } from "./balancer.ts";
 import type { DesiredState } from "./desired.ts";
+import { OWN_MARKS, portMark, vipMarks } from "./ipvs.ts";
 
 /** The one table that is fleet's in the host's nftables. */
 export const TABLE = "fleet";
@@ -8,17 +9,18 @@ export const TABLE = "fleet";
  * The rules of this node as a script for `nft -f`, which puts all of it in force at once: virtual
  * addresses, and what containers of overlay networks may not reach.
  *
- * Connections that exist keep their real server (conntrack remembers it), so a task that is not in the
- * new rules any more drains.
+ * Connections that exist keep their real server (conntrack or IPVS remembers it), so a task that is not
+ * in the new rules any more drains.
  */
-export function nftRuleset(state: DesiredState): string {
+export function nftRuleset(state: DesiredState, mesh: MeshKind = "nftables"): string {
   const lines = [`table ip ${TABLE}`, `delete table ip ${TABLE}`];
   if (state.networks.length === 0) return lines.join("\n") + "\n";
   lines.push(
     `table ip ${TABLE} {`,
-    ...balancerChains(state.balancers),
+    ...(mesh === "nftables" ? balancerChains(state.balancers) : []),
     ...publishedChains(state.published),
-    ...natChains(state),
+    ...(mesh === "nftables" ? natChains(state) : [...markChains(state), ...localhostChains(state)]),
+    ...postroutingChain(state, mesh),
     ...filterChains(state),
     "}",
   );
@@ -57,44 +59,137 @@ function publishedChains(published: readonly PublishedServer[]): string[] {
   });
 }
 
-function natChains({ balancers, networks, published }: DesiredState): string[] {
-  const jumps = balancers.filter(({ reals }) => reals.some(({ weight }) => weight > 0));
+/** Servers that somebody is behind. */
+function served<T extends VirtualServer | PublishedServer>(servers: readonly T[]): T[] {
+  return servers.filter(({ reals }) => reals.some(({ weight }) => weight > 0));
+}
+
+function natChains({ balancers, published }: DesiredState): string[] {
+  const vips = served(balancers);
+  // Looked up, not gone through one by one: there may be thousands.
+  const inside = vips.map((s) => `"${s.bridge}" . ${s.address} : goto ${chainOf(s)}`);
+  const own = vips.map((s) => `${s.address} : goto ${chainOf(s)}`);
   // Whichever of its addresses a node is asked at, and also from the node itself.
-  const meshed = published.filter(({ reals }) => reals.some(({ weight }) => weight > 0)).map(
-    (server) =>
-      `    fib daddr type local ${server.protocol} dport ${server.published} goto ${
-        publishedChain(server)
-      }`,
-  );
+  const meshed = portRules(published, "vmap", (server) => `goto ${publishedChain(server)}`);
   return [
     "  chain prerouting {",
     "    type nat hook prerouting priority -110; policy accept;",
-    ...jumps.map((server) =>
-      `    iifname "${server.bridge}" ip daddr ${server.address} goto ${chainOf(server)}`
-    ),
-    ...meshed,
+    ...(vips.length > 0 ? [`    iifname . ip daddr vmap { ${inside.join(", ")} }`] : []),
+    ...meshed.map((rule) => `    fib daddr type local ${rule}`),
     "  }",
     "  chain output {",
     "    type nat hook output priority -110; policy accept;",
-    ...jumps.map((server) => `    ip daddr ${server.address} goto ${chainOf(server)}`),
-    ...meshed,
-    "  }",
-    "  chain postrouting {",
-    "    type nat hook postrouting priority 90; policy accept;",
-    // Replies have to come back through here, or the client gets them from a stranger.
-    ...networks.map((network) =>
-      `    oifname "${network.bridge}" ct status dnat ip daddr ${network.subnet} snat to ${network.gateway}`
-    ),
+    ...(vips.length > 0 ? [`    ip daddr vmap { ${own.join(", ")} }`] : []),
+    ...meshed.map((rule) => `    fib daddr type local ${rule}`),
     "  }",
   ];
 }
+
+/** Marks what IPVS shall take: it looks at local input and output, after these. */
+function markChains({ balancers, published }: DesiredState): string[] {
+  const vips = balancers.filter(({ reals }) => reals.length > 0);
+  const marks = vipMarks(balancers);
+  const of = (address: string) => hex(marks.get(address) ?? 0);
+  const inside = vips.map((s) => `"${s.bridge}" . ${s.address} : ${of(s.address)}`);
+  const own = vips.map((s) => `${s.address} : ${of(s.address)}`);
+  const meshed = portRules(
+    published.filter(({ reals }) => reals.length > 0),
+    "map",
+    (server) => hex(portMark(server)),
+  );
+  // A client on 127.0.0.1 is none of IPVS: it lets nothing go elsewhere from there.
+  const here = "ip daddr != 127.0.0.0/8 fib daddr type local";
+  return [
+    "  chain mark-in {",
+    "    type filter hook prerouting priority -150; policy accept;",
+    ...(vips.length > 0
+      ? [`    meta mark set iifname . ip daddr map { ${inside.join(", ")} }`]
+      : []),
+    ...meshed.map((rule) => `    ${here} meta mark set ${rule}`),
+    "  }",
+    "  chain mark-out {",
+    "    type route hook output priority -150; policy accept;",
+    ...(vips.length > 0 ? [`    meta mark set ip daddr map { ${own.join(", ")} }`] : []),
+    ...meshed.map((rule) => `    ${here} meta mark set ${rule}`),
+    "  }",
+  ];
+}
+
+function localhostChains({ published }: DesiredState): string[] {
+  return [
+    "  chain output {",
+    "    type nat hook output priority -110; policy accept;",
+    ...portRules(published, "vmap", (server) => `goto ${publishedChain(server)}`)
+      .map((rule) => `    ip daddr 127.0.0.0/8 ${rule}`),
+    "  }",
+  ];
+}
+
+/** One look-up for each protocol in use. */
+function portRules(
+  published: readonly PublishedServer[],
+  word: "map" | "vmap",
+  value: (server: PublishedServer) => string,
+): string[] {
+  return (["tcp", "udp", "sctp"] as const).flatMap((protocol) => {
+    const ports = (word === "vmap" ? served(published) : published).filter((server) =>
+      server.protocol === protocol
+    );
+    if (ports.length === 0) return [];
+    const choice = ports.map((server) => `${server.published} : ${value(server)}`).join(", ");
+    return [`${protocol} dport ${word} { ${choice} }`];
+  });
+}
+
+/** Replies have to come back through here, or the client gets them from a stranger. */
+function postroutingChain(
+  { networks, published }: DesiredState,
+  mesh: MeshKind,
+): string[] {
+  const to = ({ subnet, gateway }: DesiredState["networks"][number]) =>
+    `ip daddr ${subnet} snat to ${gateway}`;
+  return [
+    "  chain postrouting {",
+    "    type nat hook postrouting priority 90; policy accept;",
+    ...keptSources(networks, published, mesh),
+    ...networks.flatMap((network) => [
+      `    oifname "${network.bridge}" ct status dnat ${to(network)}`,
+      ...(mesh === "ipvs"
+        ? [
+          `    oifname "${network.bridge}" meta mark & ${hex(OWN_MARKS.mask)} == ${
+            hex(OWN_MARKS.value)
+          } ${to(network)}`,
+        ]
+        : []),
+    ]),
+    "  }",
+  ];
+}
+
+/** Clients whose address stays; not those on the networks themselves, to whom tasks answer directly. */
+function keptSources(
+  networks: DesiredState["networks"],
+  published: readonly PublishedServer[],
+  mesh: MeshKind,
+): string[] {
+  const subnets = [...networks.map(({ subnet }) => subnet), "127.0.0.0/8"].join(", ");
+  return published.filter(({ nodeLocal }) => nodeLocal).map((server) => {
+    const which = mesh === "ipvs"
+      ? `meta mark ${hex(portMark(server))}`
+      : `ct status dnat meta l4proto ${server.protocol} ct original proto-dst ${server.published}`;
+    return `    ip saddr != { ${subnets} } ${which} accept`;
+  });
+}
+
+const hex = (value: number) => `0x${value.toString(16)}`;
 
 function filterChains({ networks, balancers, peers, facts }: DesiredState): string[] {
   const idle = balancers.filter(({ reals }) => !reals.some(({ weight }) => weight > 0));
   const bridges = networks.map(({ bridge }) => `"${bridge}"`).join(", ");
   const subnets = networks.map(({ subnet }) => subnet).join(", ");
   const nodes = [facts.dataPathAddr, ...peers].join(", ");
-  const port = networks[0]!.port;
+  const ports = `{ ${[...new Set(networks.map(({ port }) => port))].join(", ")} }`;
+  const sealed = new Set(networks.filter(({ encryption }) => encryption).map(({ port }) => port));
   return [
     // Before any address is translated: what a container really asked for.
     "  chain isolate {",
@@ -117,20 +212,29 @@ function filterChains({ networks, balancers, peers, facts }: DesiredState): stri
     "    type filter hook input priority -10; policy accept;",
     // Frames come from nodes of the cluster only.
     ...(peers.length > 0
-      ? [`    udp dport ${port} ip saddr != { ${peers.join(", ")} } drop`]
-      : [`    udp dport ${port} drop`]),
+      ? [`    udp dport ${ports} ip saddr != { ${peers.join(", ")} } drop`]
+      : [`    udp dport ${ports} drop`]),
     ...idle.map((server) =>
       `    iifname "${server.bridge}" ip daddr ${server.address} reject with icmp type port-unreachable`
     ),
     "  }",
     "  chain forward {",
     "    type filter hook forward priority -10; policy accept;",
-    ...(peers.length > 0 ? [`    udp dport ${port} ip daddr { ${peers.join(", ")} } drop`] : []),
+    ...(peers.length > 0 ? [`    udp dport ${ports} ip daddr { ${peers.join(", ")} } drop`] : []),
     ...networks.filter(({ internal }) => internal).flatMap((network) => [
       `    iifname "${network.bridge}" oifname != "${network.bridge}" drop`,
       `    oifname "${network.bridge}" iifname != "${network.bridge}" drop`,
     ]),
     "  }",
+    // Whatever becomes of the kernel's policies: nothing of an encrypted network leaves in clear.
+    ...(sealed.size > 0
+      ? [
+        "  chain sealed {",
+        "    type filter hook output priority -10; policy accept;",
+        `    udp dport { ${[...sealed].join(", ")} } rt ipsec missing drop`,
+        "  }",
+      ]
+      : []),
     "  chain quiet {",
     "    type filter hook output priority -10; policy accept;",
     // What goes through a virtual address leaves by the device it came in; nobody shall be redirected.

@@ -1,3 +1,5 @@
+import type { IpvsService } from "./ipvs.ts";
+
 /** What the node has, as its kernel and engine tell. */
 export interface ObservedState {
   /** Engine networks with fleet's label. */
@@ -20,6 +22,8 @@ export interface ObservedState {
   readonly forwarding: ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
   /** The listing of fleet's nftables table, without counters and handles; empty when there is none. */
   readonly ruleset: string;
+  /** Services of IPVS by mark, also of others; absent when nftables balances. */
+  readonly ipvs?: readonly IpvsService[];
 }
 
 export interface EngineNetwork {

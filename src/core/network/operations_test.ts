@@ -118,9 +118,9 @@ Deno.test("network operations: somebody else's device or network of that name is
 Deno.test("nftables: a virtual address and a published port reach the tasks that serve, and only those", () => {
   const base = picture(1, 0);
   const before = nftRuleset(desiredState(base, FACTS));
-  match(before, /ip daddr 10\.0\.0\.5 goto vip-10-0-0-5/);
+  match(before, /ip daddr vmap \{ 10\.0\.0\.5 : goto vip-10-0-0-5 \}/);
   match(before, /dnat to numgen inc mod 2 map \{ 0 : 10\.0\.0\.10, 1 : 10\.0\.0\.11 \}/);
-  match(before, /fib daddr type local tcp dport 8080 goto port-tcp-8080/);
+  match(before, /fib daddr type local tcp dport vmap \{ 8080 : goto port-tcp-8080 \}/);
   match(before, /map \{ 0 : 10\.0\.0\.10 \. 80, 1 : 10\.0\.0\.11 \. 80 \}/);
   const drained = {
     ...base,
@@ -131,6 +131,37 @@ Deno.test("nftables: a virtual address and a published port reach the tasks that
   const after = nftRuleset(desiredState(drained, FACTS));
   match(after, /dnat to 10\.0\.0\.10:80/);
   ok(!after.includes("10.0.0.11"));
+});
+
+Deno.test("with IPVS nftables only marks, except for clients on 127.0.0.1", () => {
+  const rules = nftRuleset(desiredState(picture(1, 0), FACTS), "ipvs");
+  match(rules, /meta mark set iifname \. ip daddr map \{ "fl-4096" \. 10\.0\.0\.5 : 0x71000005 \}/);
+  match(
+    rules,
+    /ip daddr != 127\.0\.0\.0\/8 .* meta mark set tcp dport map \{ 8080 : 0x70001f90 \}/,
+  );
+  match(rules, /ip daddr 127\.0\.0\.0\/8 tcp dport vmap \{ 8080 : goto port-tcp-8080 \}/);
+  match(rules, /meta mark & 0xfe000000 == 0x70000000 .* snat to 10\.0\.0\.2/);
+  ok(!rules.includes("goto vip"));
+});
+
+Deno.test("node-local: a node's own tasks only, and the client's address stays", () => {
+  const base = picture(1, 0);
+  const services = new Map([["s0", {
+    name: "web",
+    networks: [],
+    ports: [{ protocol: "tcp" as const, published: 8080, target: 80, nodeLocal: true as const }],
+  }]]);
+  const state = desiredState({ ...base, services }, FACTS);
+  deepStrictEqual(state.published[0]?.reals, [{ address: "10.0.0.10", weight: 1 }]);
+  const kept = "ip saddr != \\{ 10\\.0\\.0\\.0\\/24, 127\\.0\\.0\\.0\\/8 \\}";
+  const rules = nftRuleset(state);
+  match(
+    rules,
+    new RegExp(`${kept} ct status dnat meta l4proto tcp ct original proto-dst 8080 accept`),
+  );
+  ok(rules.indexOf("accept\n    oifname") > 0, "before the rule that translates");
+  match(nftRuleset(state, "ipvs"), new RegExp(`${kept} meta mark 0x70001f90 accept`));
 });
 
 Deno.test("nftables: the managers' port is never given away, and a hostile name stays a comment", () => {

@@ -15,7 +15,12 @@ export async function step(
   task: Task,
   status: TaskStatus,
   controller: Controller,
-  options: { readonly now: () => number; readonly signal: AbortSignal },
+  options: {
+    readonly now: () => number;
+    readonly signal: AbortSignal;
+    /** Called before a task that runs is stopped: returns when nothing is sent to it any more. */
+    readonly drain?: (task: Task, status: TaskStatus, signal: AbortSignal) => Promise<void>;
+  },
 ): Promise<TaskStatus | undefined> {
   const state: TaskState = status.State;
   const { signal, now } = options;
@@ -29,6 +34,7 @@ export async function step(
   if (isTerminal(state)) return undefined;
 
   if (compareStates(task.DesiredState, "shutdown") >= 0) {
+    if (state === "running") await options.drain?.(task, status, signal);
     await controller.shutdown(signal);
     const mayHaveRun = compareStates(state, "starting") >= 0;
     return next("shutdown", "shutdown", mayHaveRun ? await factsOf(controller) : {});

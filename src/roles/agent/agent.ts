@@ -7,6 +7,8 @@ import type { Random } from "../../base/random.ts";
 import type { Executor } from "../../core/task/controller.ts";
 import type { Assignments, FromAgent, FromDispatcher } from "../../model/session.ts";
 import type { NodeDescription, TLSInfo } from "../../model/node.ts";
+import { Draining } from "./draining.ts";
+import type { ConnectionCounter } from "./draining.ts";
 import { EngineWatch } from "./engine_watch.ts";
 import type { RpcStream } from "../rpc.ts";
 import { Questions } from "./questions.ts";
@@ -42,7 +44,8 @@ export interface AgentExecutor extends Executor {
 
 /** The node's overlay networks; `network_sync.ts` is the real one. */
 export interface AgentNetworks {
-  apply(assignments: Assignments): void;
+  /** `done` is called once the kernel holds that, or something newer. */
+  apply(assignments: Assignments, done: () => void): void;
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -56,6 +59,8 @@ export interface AgentOptions {
   readonly networks?: AgentNetworks;
   /** Reads for managers; without it their questions are refused. */
   readonly reader?: ContainerReader;
+  /** Looks at tasks' connections; without it tasks are stopped at once. */
+  readonly connections?: ConnectionCounter;
   readonly onSession: (session: Extract<FromDispatcher, { type: "session" }>) => void;
   /** This node's certificate, which goes with its description. */
   readonly tls?: {
@@ -86,13 +91,16 @@ export class Agent {
   readonly #options: AgentOptions;
   readonly #reporter: StatusReporter;
   readonly #questions: Questions | undefined;
+  readonly #draining: Draining | undefined;
   #group: Group | undefined;
 
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#reporter = new StatusReporter(options.clock);
     const { executor, store, clock, logger } = options;
-    const { reader } = options;
+    const { reader, connections } = options;
+    const draining = connections && new Draining({ connections, clock, logger });
+    this.#draining = draining;
     if (reader) {
       this.#questions = new Questions({
         reader,
@@ -107,6 +115,7 @@ export class Agent {
       clock,
       logger,
       onStatus: (taskId, status) => this.#reporter.put(taskId, status),
+      ...(draining ? { drain: (task, status, signal) => draining.wait(task, status, signal) } : {}),
     });
   }
 
@@ -235,6 +244,9 @@ export class Agent {
         case "ack":
           this.#reporter.acknowledged(message.count);
           break;
+        case "drained":
+          this.#draining?.drained(message.taskId);
+          break;
         case "question":
           // Not awaited: an answer may take as long as somebody follows a log. It never throws.
           void this.#questions?.answer(message, () => session.answer(message.requestId));
@@ -243,7 +255,11 @@ export class Agent {
           if (!this.worker.apply(message.assignments)) {
             throw new FleetError("invalid", "an assignment does not follow the last one");
           }
-          this.#options.networks?.apply(message.assignments);
+          this.#options.networks?.apply(message.assignments, () => {
+            // A session that is over is noticed by its reader; the next one begins with everything.
+            session.send({ type: "applied", sequence: message.assignments.resultsIn })
+              .catch(() => {});
+          });
           if (message.assignments.kind === "complete") {
             group.go("sweep", (inner) => this.#sweep(inner));
           }

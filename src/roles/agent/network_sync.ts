@@ -2,9 +2,12 @@ import type { Clock } from "../../base/clock.ts";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { desiredState } from "../../core/network/desired.ts";
-import type { DesiredState } from "../../core/network/desired.ts";
+import type { MeshKind } from "../../core/network/balancer.ts";
+import type { DesiredNetwork, DesiredState } from "../../core/network/desired.ts";
 import { nameTable } from "../../core/network/name_table.ts";
 import type { NameTable } from "../../core/network/names.ts";
+import { ipvsLine, ipvsServices, isOwnMark, planIpvs } from "../../core/network/ipvs.ts";
+import type { IpvsService } from "../../core/network/ipvs.ts";
 import { nftRuleset } from "../../core/network/nft_ruleset.ts";
 import type { ObservedState } from "../../core/network/observed.ts";
 import { assume, describeOperation, planOperations } from "../../core/network/operations.ts";
@@ -21,6 +24,10 @@ export interface NetworkHost {
     operations: readonly Operation[],
     signal: AbortSignal,
   ): Promise<readonly { readonly operation: Operation; readonly reason: string }[]>;
+  /** Makes IPVS hold these services; called only where `observe` told of some. */
+  applyIpvs(services: readonly IpvsService[], signal: AbortSignal): Promise<void>;
+  /** Encrypts between nodes for those of the networks that ask for it; the number of changes. */
+  applyEncryption(networks: readonly DesiredNetwork[], signal: AbortSignal): Promise<number>;
   /** Puts the script in force; the listing that then belongs to it. */
   applyRuleset(script: string, signal: AbortSignal): Promise<string>;
   dataPathMtu(address: string, signal: AbortSignal): Promise<number>;
@@ -53,6 +60,8 @@ export interface NetworkSyncOptions {
 
 /** A node's overlay networks at one moment, for people. */
 export interface NetworkState {
+  /** Who balances; absent before the first look. */
+  readonly mesh?: MeshKind;
   readonly networks: number;
   /** Things that somebody else had changed and that were put right again, since the agent started. */
   readonly drift: number;
@@ -89,6 +98,10 @@ export class NetworkSync {
   #drift = 0;
   #audits = 0;
   #changed = false;
+  /** What the kernel balances by. */
+  #inForce: Picture | undefined;
+  /** Tells that the newest picture is in force; undefined when that was told. */
+  #done: (() => void) | undefined;
   #wake: () => void = () => {};
   readonly #waiters = new Set<() => void>();
 
@@ -97,18 +110,19 @@ export class NetworkSync {
   }
 
   /** Takes over what the managers say; it is done soon. */
-  apply(assignments: Assignments): void {
+  apply(assignments: Assignments, done: () => void = () => {}): void {
+    this.#done = done;
     const before = this.#picture;
     this.#picture = applyToPicture(before, assignments);
     if (assignments.kind === "complete") this.#told = true;
-    if (this.#picture === before && assignments.kind !== "complete") return;
-    this.#changed = true;
+    if (this.#picture !== before || assignments.kind === "complete") this.#changed = true;
     this.#wake();
   }
 
   state(): NetworkState {
     const nameOf = (id: string) => this.#picture.networks.get(id)?.name ?? id;
     return {
+      ...(this.#meshKind ? { mesh: this.#meshKind } : {}),
       networks: this.#picture.networks.size,
       drift: this.#drift,
       audits: this.#audits,
@@ -195,6 +209,7 @@ export class NetworkSync {
         for (const waiter of [...this.#waiters]) waiter();
       }
       if (this.#changed) continue;
+      this.#tellDone();
       if (retry) this.#observed = undefined;
       failures = retry ? failures + 1 : 0;
       const retryMs = Math.min(RETRY_MS * 2 ** (failures - 1), AUDIT_EVERY_MS);
@@ -202,6 +217,13 @@ export class NetworkSync {
       await this.#rest(this.#isUsed() || retry ? restMs : Infinity);
       if (retry) this.#changed = true;
     }
+  }
+
+  #tellDone(): void {
+    if (!this.#told || this.#inForce !== this.#picture) return;
+    const done = this.#done;
+    this.#done = undefined;
+    done?.();
   }
 
   #isUsed(): boolean {
@@ -227,8 +249,13 @@ export class NetworkSync {
     const known = this.#observed;
     if (known === undefined && picture.networks.size === 0) {
       const found = await host.observe(signal);
-      if (found.engineNetworks.length === 0 && found.links.size === 0 && found.ruleset === "") {
+      if (
+        found.engineNetworks.length === 0 && found.links.size === 0 && found.ruleset === "" &&
+        !ownIpvs(found)
+      ) {
+        this.#meshKind = found.ipvs ? "ipvs" : "nftables";
         this.#observed = found;
+        this.#inForce = picture;
         return true;
       }
     }
@@ -243,16 +270,20 @@ export class NetworkSync {
     const observed = audit || known === undefined ? await host.observe(signal) : known;
     const plan = planOperations(desired, observed);
     const rulesetLost = audit && known !== undefined && observed.ruleset !== known.ruleset;
-    if (audit && known !== undefined) this.#countDrift(plan, rulesetLost, desired, known);
+    if (audit && known !== undefined) this.#countDrift(plan, rulesetLost, desired, known, observed);
     if (audit) this.#audits++;
-    const failures = plan.operations.length > 0 ? await host.execute(plan.operations, signal) : [];
     const problems = new Map(plan.problems);
+    const operations = await this.#encrypt(desired, audit, plan, problems, signal);
+    const failures = operations.length > 0 ? await host.execute(operations, signal) : [];
     for (const { operation, reason } of failures) {
       if (!("network" in operation) || problems.has(operation.network)) continue;
       const name = picture.networks.get(operation.network)?.name ?? operation.network;
       problems.set(operation.network, `network ${name}: ${reason}`);
     }
+    const ipvs = await this.#applyIpvs(desired, observed, signal);
     const ruleset = await this.#applyRules(desired, observed, rulesetLost, signal);
+    this.#inForce = picture;
+    this.#tellDone();
     await this.#openMesh(desired, audit || plan.operations.length > 0, problems, signal);
     await this.#listen(desired, plan, problems);
     this.#lasting = new Set(plan.problems.keys());
@@ -263,7 +294,7 @@ export class NetworkSync {
         { gateway },
       ]),
     );
-    this.#observed = { ...assume(desired, observed), ruleset };
+    this.#observed = { ...assume(desired, observed), ruleset, ...(ipvs ? { ipvs } : {}) };
     this.#look(desired, picture, signal);
     return failures.length === 0 && problems.size === 0;
   }
@@ -284,6 +315,9 @@ export class NetworkSync {
     this.#looking = paths.look(probed, signal).finally(() => this.#looking = undefined);
   }
 
+  /** What was encrypted last, as text; a restarted agent does not know it. */
+  #encryption = "unknown";
+  #meshKind: MeshKind | undefined;
   #mtuKnown: number | undefined;
   #mesh: string | undefined;
 
@@ -311,13 +345,65 @@ export class NetworkSync {
     return this.#mtuKnown;
   }
 
+  /**
+   * Before anything else of an encrypted network is there, so that nothing goes out in clear; what is
+   * left to do of `plan`.
+   */
+  async #encrypt(
+    { networks }: DesiredState,
+    audit: boolean,
+    plan: Plan,
+    problems: Map<string, string>,
+    signal: AbortSignal,
+  ): Promise<readonly Operation[]> {
+    const sealed = networks.filter(({ encryption }) => encryption);
+    const asked = JSON.stringify(sealed.map(({ encryption, peers }) => [encryption, peers]));
+    if ((sealed.length === 0 || !audit) && asked === this.#encryption) return plan.operations;
+    try {
+      const changes = await this.#options.host.applyEncryption(networks, signal);
+      if (asked === this.#encryption && changes > 0) {
+        this.#drift += changes;
+        this.#options.logger.log("warn", "encryption between nodes had been changed; repaired", {
+          count: changes,
+        });
+      }
+      this.#encryption = asked;
+      return plan.operations;
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#encryption = "unknown";
+      for (const { id, name } of sealed) {
+        if (!problems.has(id)) problems.set(id, `network ${name}: ${messageOf(error)}`);
+      }
+      const without = new Set(sealed.map(({ id }) => id));
+      return plan.operations.filter((operation) =>
+        !("network" in operation) || !without.has(operation.network)
+      );
+    }
+  }
+
+  /** Before the rules: what is marked must find its service. */
+  async #applyIpvs(
+    desired: DesiredState,
+    observed: ObservedState,
+    signal: AbortSignal,
+  ): Promise<readonly IpvsService[] | undefined> {
+    this.#meshKind = observed.ipvs ? "ipvs" : "nftables";
+    if (!observed.ipvs) return undefined;
+    const services = ipvsServices(desired);
+    if (planIpvs(services, observed.ipvs).length > 0) {
+      await this.#options.host.applyIpvs(services, signal);
+    }
+    return services;
+  }
+
   async #applyRules(
     desired: DesiredState,
     observed: ObservedState,
     lost: boolean,
     signal: AbortSignal,
   ): Promise<string> {
-    const script = nftRuleset(desired);
+    const script = nftRuleset(desired, this.#meshKind);
     if (script === this.#script && !lost && this.#observed !== undefined) return observed.ruleset;
     const listing = await this.#options.host.applyRuleset(script, signal);
     this.#script = script;
@@ -349,6 +435,7 @@ export class NetworkSync {
     rulesetLost: boolean,
     desired: DesiredState,
     known: ObservedState,
+    observed: ObservedState,
   ): void {
     // What the managers changed meanwhile is no drift: it differs from what was known, too.
     const expected = new Set(
@@ -356,6 +443,12 @@ export class NetworkSync {
     );
     const repairs = operations.filter((operation) => !expected.has(JSON.stringify(operation)))
       .map(describeOperation);
+    if (known.ipvs && observed.ipvs) {
+      const own = observed.ipvs.filter(({ mark }) => isOwnMark(mark));
+      repairs.push(
+        ...planIpvs(known.ipvs, own).map((operation) => `ipvsadm ${ipvsLine(operation)}`),
+      );
+    }
     if (rulesetLost) repairs.push("restore the rules of nftables");
     if (repairs.length === 0) return;
     this.#drift += repairs.length;
@@ -372,4 +465,8 @@ export class NetworkSync {
     }
     this.#problems = problems;
   }
+}
+
+function ownIpvs({ ipvs = [] }: ObservedState): boolean {
+  return ipvs.some(({ mark }) => isOwnMark(mark));
 }

@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
 import type { Logger } from "../../base/log.ts";
 import { silentLogger } from "../../base/log.ts";
+import type { IpvsService } from "../../core/network/ipvs.ts";
 import type { ObservedState } from "../../core/network/observed.ts";
 import { assume } from "../../core/network/operations.ts";
 import type { Operation } from "../../core/network/operations.ts";
@@ -67,6 +68,11 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
     applyRuleset: (script: string) => {
       state = { ...state, ruleset: script };
       return Promise.resolve(script);
+    },
+    applyEncryption: () => Promise.resolve(0),
+    applyIpvs: (services: readonly IpvsService[]) => {
+      state = { ...state, ipvs: services };
+      return Promise.resolve();
     },
     dataPathMtu: () => Promise.resolve(1500),
     openMesh: () => Promise.resolve(),

@@ -18,6 +18,8 @@ export interface TaskManagerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onStatus: (status: TaskStatus) => void;
+  /** Waits until a task that runs may be stopped; `draining.ts` is the real one. */
+  readonly drain?: (task: Task, status: TaskStatus, signal: AbortSignal) => Promise<void>;
 }
 
 /** Drives one task through its life, one step after the other. */
@@ -86,7 +88,7 @@ export class TaskManager {
   }
 
   async #run(): Promise<void> {
-    const { controller, clock, logger } = this.#options;
+    const { controller, clock, logger, drain } = this.#options;
     const stop = this.#stop.signal;
     while (!stop.aborted) {
       this.#interrupt = new AbortController();
@@ -96,6 +98,7 @@ export class TaskManager {
         const next = await step(this.#task, this.#status, controller, {
           now: () => clock.now(),
           signal,
+          ...(drain ? { drain } : {}),
         });
         if (next !== undefined) this.#report(next);
         else await this.#idle();

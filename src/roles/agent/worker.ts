@@ -20,6 +20,8 @@ export interface WorkerOptions {
   readonly logger: Logger;
   /** A task's state changed; called with the newest status. */
   readonly onStatus: (taskId: string, status: TaskStatus) => void;
+  /** Waits until a task that runs may be stopped. */
+  readonly drain?: (task: Task, status: TaskStatus, signal: AbortSignal) => Promise<void>;
 }
 
 /** A task on this node and the container that it is, for the API of this node. */
@@ -125,7 +127,7 @@ export class Worker {
   }
 
   #start(task: Task, status: TaskStatus): void {
-    const { executor, clock, logger, onStatus } = this.#options;
+    const { executor, clock, logger, onStatus, drain } = this.#options;
     const fields = { task: task.ID, ...(task.ServiceID ? { service: task.ServiceID } : {}) };
     this.#managers.set(
       task.ID,
@@ -133,6 +135,7 @@ export class Worker {
         controller: executor.controller(task),
         clock,
         logger: logger.with(fields),
+        ...(drain ? { drain } : {}),
         onStatus: (next) => {
           if (next.Err !== undefined) {
             logger.log("info", "task did not succeed", {

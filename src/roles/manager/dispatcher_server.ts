@@ -19,10 +19,13 @@ import type { MemoryStore } from "../../core/store/memory_store.ts";
 import { decodeFromAgent } from "../../model/from_agent.ts";
 import type { FromAgent, FromDispatcher } from "../../model/session.ts";
 import { clusterOf } from "../../model/view.ts";
+import { compareStates } from "../../model/task_state.ts";
+import type { Task } from "../../model/task.ts";
 import type { Applied, Change } from "../../model/view.ts";
 import type { RpcContext, RpcStream } from "../rpc.ts";
 import { ingressPorts } from "../../model/service.ts";
 import type { TaskAnswer, TaskInput, TaskQuestion } from "../task_answer.ts";
+import { Drains } from "./drains.ts";
 import { AskedTasks } from "./asked_tasks.ts";
 import type { LeaderWork } from "./leader_work.ts";
 import { isLostRace, runControlLoop } from "./control_loop.ts";
@@ -39,6 +42,7 @@ import {
   supersededReconciler,
 } from "./reconcilers.ts";
 import { rebalanceReconciler } from "./rebalancer.ts";
+import { networkKeysReconciler } from "./network_keys.ts";
 import { inParts } from "./in_parts.ts";
 import type { Writer } from "./writer.ts";
 
@@ -65,6 +69,7 @@ export class ClusterWork implements LeaderWork {
   readonly #options: ClusterWorkOptions;
   readonly #sessions = new Sessions();
   readonly #connected = new Map<string, AgentSession>();
+  readonly #drains = new Drains((taskId, owner) => this.#connected.get(owner)?.drained(taskId));
   #lookAtDeadlines: () => void = () => {};
   #group: Group | undefined;
 
@@ -85,6 +90,7 @@ export class ClusterWork implements LeaderWork {
       supersededReconciler(),
       enforcerReconciler(random),
       auditReconciler(),
+      networkKeysReconciler(random),
       rebalanceReconciler(random),
       rootRotationReconciler({ caDigest, randomBytes: (n) => random.bytes(n) }, logger),
     ];
@@ -131,7 +137,13 @@ export class ClusterWork implements LeaderWork {
       /^::ffff:/,
       "",
     );
-    const session = new AgentSession(nodeId, newId(this.#options.random), stream, this.#options);
+    const session = new AgentSession(
+      nodeId,
+      newId(this.#options.random),
+      stream,
+      this.#options,
+      (sequence) => this.#drains.told(nodeId, sequence),
+    );
     try {
       for await (const message of stream) {
         await this.#receive(session, decodeFromAgent(message), addr);
@@ -171,12 +183,20 @@ export class ClusterWork implements LeaderWork {
           store.get("node", session.nodeId)?.Description === undefined;
         await this.#commit(() => this.#sessions.open(store, hello, this.#now()));
         if (founder) await this.#foundMesh();
+        this.#drains.reset(session.nodeId);
         session.begin();
+        // An earlier leader, or an earlier session, may not have got to telling these.
+        for (const task of store.tasksOfNode(session.nodeId)) this.#maybeDrain(task);
         return;
       }
       case "heartbeat":
         if (!this.#sessions.heartbeat(store, session.nodeId, session.id, this.#now())) {
           throw new FleetError("invalid", "session invalid");
+        }
+        return;
+      case "applied":
+        if (session.open && this.#connected.get(session.nodeId) === session) {
+          this.#drains.applied(session.nodeId, message.sequence);
         }
         return;
       case "status": {
@@ -248,15 +268,39 @@ export class ClusterWork implements LeaderWork {
     return { wallMs: clock.now(), monotonicMs: clock.monotonic() };
   }
 
+  /** Follows a task that runs and shall stop until no node sends to it any more. */
+  #maybeDrain(task: Task): void {
+    const { store } = this.#options;
+    if (!isDraining(task) || networksOf(task).length === 0) return;
+    const nodes = new Set<string>();
+    for (const id of networksOf(task)) {
+      for (const nodeId of Object.keys(store.get("network", id)?.Gateways ?? {})) {
+        if (store.get("node", nodeId)?.Status.State === "ready") nodes.add(nodeId);
+      }
+    }
+    this.#drains.begin(task.ID, task.NodeID ?? "", nodes);
+    for (const nodeId of nodes) this.#connected.get(nodeId)?.assignmentsChanged();
+  }
+
+  #followDrain({ op, object, previous }: Applied<"task">): void {
+    if (op === "remove" || !isDraining(object)) this.#drains.forget(object.ID);
+    else if (!previous || !isDraining(previous)) this.#maybeDrain(object);
+  }
+
   #onApply(changes: readonly Applied[]): void {
     const touched = new Set<string>();
     const networks = new Set<string>();
     let members = false;
     let everyNetwork = false;
     let everybody = false;
-    for (const { table, object, previous } of changes) {
+    for (const change of changes) {
+      const { table, object, previous } = change;
       // The roots to trust are told with the session.
-      if (table === "cluster") members = true;
+      if (table === "cluster") {
+        members = true;
+        const keys = (cluster: unknown) => (cluster as Applied<"cluster">["object"])?.NetworkKeys;
+        if (keys(object) !== keys(previous)) everyNetwork = true;
+      }
       if (table === "network") {
         networks.add(object.ID);
         // Who has the mesh's network is told by the network itself, also those who had none so far.
@@ -267,6 +311,7 @@ export class ClusterWork implements LeaderWork {
         if (publishes(object) || publishes(previous)) everyNetwork = true;
       }
       if (table === "task") {
+        this.#followDrain(change as Applied<"task">);
         for (const task of [object, previous] as (Applied<"task">["object"] | undefined)[]) {
           for (const id of networksOf(task)) networks.add(id);
         }
@@ -283,6 +328,7 @@ export class ClusterWork implements LeaderWork {
         const before = previous as Applied<"node">["object"] | undefined;
         const now = object as Applied<"node">["object"];
         if (before && before.Status.State !== now.Status.State) this.#lookAtDeadlines();
+        if (change.op === "remove" || now.Status.State === "down") this.#drains.gone(object.ID);
         // Where its frames go, and whether its tasks serve, is every neighbour's business.
         everyNetwork ||= before?.Status.State !== now.Status.State ||
           before.Status.Addr !== now.Status.Addr ||
@@ -297,6 +343,11 @@ export class ClusterWork implements LeaderWork {
     for (const nodeId of touched) this.#connected.get(nodeId)?.assignmentsChanged();
     if (members) { for (const session of this.#connected.values()) session.nodeChanged(); }
   }
+}
+
+function isDraining({ ServiceID, Status, DesiredState }: Task): boolean {
+  return ServiceID !== undefined && Status.State === "running" &&
+    compareStates(DesiredState, "shutdown") >= 0;
 }
 
 function publishes(object: Applied["object"] | undefined): boolean {
@@ -325,8 +376,16 @@ class AgentSession {
   #told = "";
   #planned = false;
   #ended = false;
+  readonly #onTold: (sequence: number) => void;
 
-  constructor(nodeId: string, id: string, stream: RpcStream, options: ClusterWorkOptions) {
+  constructor(
+    nodeId: string,
+    id: string,
+    stream: RpcStream,
+    options: ClusterWorkOptions,
+    onTold: (sequence: number) => void,
+  ) {
+    this.#onTold = onTold;
     this.nodeId = nodeId;
     this.id = id;
     this.#stream = stream;
@@ -341,6 +400,7 @@ class AgentSession {
       type: "assignments",
       assignments: completeAssignments(this.#sent, ++this.#sequence),
     });
+    this.#onTold(this.#sequence);
   }
 
   /** Tells role and managers when they differ from what was told last. */
@@ -394,10 +454,16 @@ class AgentSession {
       const next = assignmentsOf(this.#options.store, this.nodeId);
       const difference = diffAssignments(this.#sent, next, this.#sequence);
       this.#assign(next);
-      if (!difference) return;
-      this.#sequence = difference.resultsIn;
-      this.#send({ type: "assignments", assignments: difference });
+      if (difference) {
+        this.#sequence = difference.resultsIn;
+        this.#send({ type: "assignments", assignments: difference });
+      }
+      this.#onTold(this.#sequence);
     });
+  }
+
+  drained(taskId: string): void {
+    this.#send({ type: "drained", taskId });
   }
 
   acknowledge(): void {
