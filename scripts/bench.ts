@@ -1,7 +1,7 @@
 /**
  * Benchmarks against peers, side by side in one run:
  *
- *     deno task bench deploy|cli|idle|raft|restart|failover|failover-worker|schedule|dns
+ *     deno task bench deploy|cli|idle|raft|restart|failover|failover-worker|schedule|converge|dns
  *
  * Figures belong into the table of tests/bench/README.md.
  */
@@ -17,6 +17,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>>
   failover: () => import("../tests/bench/failover.ts"),
   "failover-worker": () => import("../tests/bench/failover_worker.ts"),
   schedule: () => import("../tests/bench/schedule.ts"),
+  converge: () => import("../tests/bench/converge.ts"),
   dns: () => import("../tests/bench/dns.ts"),
 };
 

@@ -65,6 +65,8 @@ export const Task = obj({
   RestartCount: opt(int),
   /** Internal: restarts so far in this slot under this spec; the policy's MaxAttempts counts them. */
   Attempts: opt(int),
+  /** Internal: when those within the policy's window were made, oldest first. */
+  AttemptTimes: opt(list(str)),
   /** Internal: when the leader stored that it runs; the updater's delay and monitor count from here. */
   RunningAt: opt(str),
   /** Internal: set while it shall be replaced by a task elsewhere, to even out the nodes. */

@@ -123,7 +123,9 @@ async function failedAsTold(lab: FleetLab, service: Service, host: string): Prom
   if (action === "pause" && order === "start-first" && !global) {
     // Nothing that worked was stopped for what does not.
     const running = (await lab.running(name, host)).length;
-    assert.ok(running >= REPLICAS - 1, `${name}: ${running} running while its update is paused`);
+    if (running >= REPLICAS - 1) return;
+    const table = await lab.fleet(host, "service", "ps", "--no-trunc", name);
+    assert.fail(`${name}: ${running} running while its update is paused\n${table}`);
   }
 }
 

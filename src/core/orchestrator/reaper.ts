@@ -13,14 +13,14 @@ import { countsAsFailure } from "./update.ts";
 
 /**
  * Forgets tasks of a service: those that shall be removed once they have stopped, and the oldest ended
- * ones of each slot beyond the cluster's history limit, which counts the live task too. A restart policy
- * with a number of attempts keeps that many more; a negative limit keeps everything.
+ * ones of each slot beyond the cluster's history limit, which counts the live task too, whatever the
+ * restart policy says; a negative limit keeps everything.
  */
 export function reap(situation: Situation, serviceId: string): Outcome {
   const changes: Change[] = [];
   const { view } = situation;
   const service = view.get("service", serviceId);
-  const limit = historyLimit(situation, service);
+  const limit = historyLimit(situation);
   const kept: Task[] = [];
   for (const task of view.tasksOfService(serviceId)) {
     if (mayForget(situation, service, task)) {
@@ -40,9 +40,7 @@ export function reap(situation: Situation, serviceId: string): Outcome {
 }
 
 /** Tasks of one slot that the store keeps. */
-function historyLimit({ view }: Situation, service: Service | undefined): number {
-  const attempts = service?.Spec.TaskTemplate?.RestartPolicy?.MaxAttempts ?? 0;
-  if (attempts > 0) return attempts + 1;
+function historyLimit({ view }: Situation): number {
   return clusterOf(view)?.Spec.Orchestration?.TaskHistoryRetentionLimit ??
     CLUSTER_DEFAULTS.taskHistoryRetentionLimit;
 }

@@ -11,6 +11,8 @@ const BACKOFF_LIMIT_MS = 5 * 60_000;
 const BACKOFF_FREE_RESTARTS = 5;
 /** What a loop starts to grow from when the policy has no delay. */
 const BACKOFF_BASE_MS = 1_000;
+/** Attempts within a window that are told apart: a policy that allows more allows this many. */
+const MAX_ATTEMPT_TIMES = 200;
 /** A task that ran this long was no part of a crash loop; the engine's own restarts draw the line there too. */
 const BACKOFF_RESET_MS = 10_000;
 /** A replacement waits this long for its predecessor to stop, beyond the time that one has to do so. */
@@ -21,19 +23,22 @@ export function stateSinceMs(task: Task): number {
   return timeMs(task.Status.AppliedAt ?? task.Status.Timestamp);
 }
 
-/** Whether a task that ended by itself shall have a successor, by the service's restart policy. */
-export function mayRestart(service: Service, task: Task, slotTasks: readonly Task[]): boolean {
+/**
+ * Whether a task that ended by itself shall have a successor, by the service's restart policy. All that
+ * counts is on the task: the history limit may have taken the earlier ones.
+ */
+export function mayRestart(service: Service, task: Task): boolean {
   const policy = restartPolicyOf(service.Spec);
   if (policy.Condition === "none") return false;
   if (policy.Condition === "on-failure" && task.Status.State === "complete") return false;
   if (policy.MaxAttempts === 0 || !isOfVersion(service, task)) return true;
   if (policy.Window === 0) return (task.Attempts ?? 0) < policy.MaxAttempts;
   const since = stateSinceMs(task) - policy.Window / NS_PER_MS;
-  const recent = slotTasks.filter((other) =>
-    other.Attempts !== undefined && isOfVersion(service, other) && timeMs(other.CreatedAt) >= since
-  );
-  // A task that only moved to another node carries the count of the one it replaced.
-  return new Set(recent.map((other) => other.Attempts)).size < policy.MaxAttempts;
+  return attemptTimes(task, since).length < Math.min(policy.MaxAttempts, MAX_ATTEMPT_TIMES);
+}
+
+function attemptTimes(task: Task, sinceMs: number): readonly string[] {
+  return (task.AttemptTimes ?? []).filter((time) => timeMs(time) >= sinceMs);
 }
 
 /** Whether a task that lost its node shall run elsewhere: only "none" means at most once. */
@@ -48,10 +53,14 @@ export function isOfVersion(service: Service, task: Task): boolean {
 /** The fields by which a restarted task knows its past, and the time it may start. */
 export function restartFields(service: Service, task: Task, nowMs: number): Partial<Task> {
   const inARow = ranLong(task) ? 1 : (task.RestartCount ?? 0) + 1;
+  const { MaxAttempts, Window } = restartPolicyOf(service.Spec);
+  const counted = MaxAttempts > 0 && Window > 0;
+  const times = isOfVersion(service, task) ? attemptTimes(task, nowMs - Window / NS_PER_MS) : [];
   return {
     Replaces: task.ID,
     RestartCount: inARow,
     Attempts: (isOfVersion(service, task) ? task.Attempts ?? 0 : 0) + 1,
+    ...(counted ? { AttemptTimes: [...times, timeText(nowMs)].slice(-MAX_ATTEMPT_TIMES) } : {}),
     NotBefore: timeText(nowMs + restartDelayMs(service, inARow)),
   };
 }
@@ -61,9 +70,10 @@ export function moveFields(service: Service, task: Task): Partial<Task> {
   return {
     Replaces: task.ID,
     ...(task.RestartCount === undefined ? {} : { RestartCount: task.RestartCount }),
-    ...(task.Attempts === undefined || !isOfVersion(service, task)
-      ? {}
-      : { Attempts: task.Attempts }),
+    ...(task.Attempts === undefined || !isOfVersion(service, task) ? {} : {
+      Attempts: task.Attempts,
+      ...(task.AttemptTimes === undefined ? {} : { AttemptTimes: task.AttemptTimes }),
+    }),
   };
 }
 

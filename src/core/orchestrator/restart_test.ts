@@ -32,7 +32,7 @@ function ended(state: "failed" | "complete", more: Partial<Task> = {}): Task {
 Deno.test("the condition decides", () => {
   const answers = (["any", "on-failure", "none"] as const).map((Condition) =>
     (["failed", "complete"] as const).map((state) =>
-      mayRestart(service({ Condition }), ended(state), [])
+      mayRestart(service({ Condition }), ended(state))
     )
   );
   assert.deepEqual(answers, [[true, true], [true, false], [false, false]]);
@@ -40,21 +40,20 @@ Deno.test("the condition decides", () => {
 
 Deno.test("attempts are counted per slot and spec", () => {
   const twice = service({ MaxAttempts: 2 });
-  assert.equal(mayRestart(twice, ended("failed", { Attempts: 1 }), []), true);
-  assert.equal(mayRestart(twice, ended("failed", { Attempts: 2 }), []), false);
+  assert.equal(mayRestart(twice, ended("failed", { Attempts: 1 })), true);
+  assert.equal(mayRestart(twice, ended("failed", { Attempts: 2 })), false);
   const older = ended("failed", { Attempts: 2, SpecVersion: { Index: 0 } });
-  assert.equal(mayRestart(twice, older, []), true);
+  assert.equal(mayRestart(twice, older), true);
 });
 
 Deno.test("within a window only what was made in it counts", () => {
   const policy = service({ MaxAttempts: 2, Window: 10 * SECOND_NS });
-  const made = (Attempts: number, ms: number) =>
-    ended("failed", { ID: `t${Attempts}-${ms}`, Attempts, CreatedAt: timeText(ms) });
-  const last = made(3, 99_000);
-  assert.equal(mayRestart(policy, last, [last, made(2, 80_000), made(1, 70_000)]), true);
-  assert.equal(mayRestart(policy, last, [last, made(2, 95_000)]), false);
-  // A task that only moved carries the count of the one it replaced.
-  assert.equal(mayRestart(policy, last, [last, made(3, 98_000)]), true);
+  const last = (...ms: number[]) =>
+    ended("failed", { Attempts: 9, AttemptTimes: ms.map((at) => timeText(at)) });
+  assert.equal(mayRestart(policy, last(70_000, 80_000, 99_000)), true);
+  assert.equal(mayRestart(policy, last(95_000, 99_000)), false);
+  const { AttemptTimes } = restartFields(policy, last(70_000, 95_000), 100_000);
+  assert.deepEqual(AttemptTimes, [timeText(95_000), timeText(100_000)]);
 });
 
 Deno.test("a crash loop slows down to five minutes, unless told not to", () => {

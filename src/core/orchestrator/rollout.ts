@@ -83,7 +83,7 @@ function isGivenUp(draft: Draft, { slot, fresh, attempt }: Stage): boolean {
   const last = slot.tasks[0];
   return fresh.length === 0 && attempt !== undefined && last !== undefined &&
     isTerminal(last.Status.State) && isOfVersion(draft.service, last) &&
-    !mayRestart(draft.service, last, slot.tasks);
+    !mayRestart(draft.service, last);
 }
 
 /** Whether the slot still waits for the rollout to reach it. */

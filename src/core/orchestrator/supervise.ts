@@ -99,7 +99,7 @@ function succession(draft: Draft, slot: Slot, last: Task): Partial<Task> | undef
   if (!isTerminal(last.Status.State) || isEvicted(last)) {
     return mayMove(service) ? moveFields(service, last) : undefined;
   }
-  if (!mayRestart(service, last, slot.tasks)) return undefined;
+  if (!mayRestart(service, last)) return undefined;
   return isSuperseded(draft, last) ? { Replaces: last.ID } : restartFields(service, last, nowMs);
 }
 
@@ -148,5 +148,5 @@ function endedForGood(service: Service, slot: Slot): boolean {
   // A rollback brings every slot back to life.
   if (service.UpdateStatus?.State === "rollback_started") return false;
   if (!isTerminal(newest.Status.State)) return !mayMove(service);
-  return !mayRestart(service, newest, slot.tasks);
+  return !mayRestart(service, newest);
 }

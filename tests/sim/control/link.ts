@@ -104,7 +104,7 @@ export function link(
   };
   const carry = (deliver: () => void) => {
     lastAt = Math.max(lastAt, clock.monotonic() + random.float() * MAX_DELAY_MS);
-    clock.after(lastAt - clock.monotonic(), () => {
+    clock.after(Math.max(0, lastAt - clock.monotonic()), () => {
       if (reachable() && held.length === 0) return deliver();
       held.push(deliver);
       watch();

@@ -40,7 +40,16 @@ export class Managers {
   failure: string | undefined;
   elections = 0;
 
-  constructor(clock: Clock, random: SeededRandom, count: number) {
+  readonly #followersApply: boolean;
+
+  constructor(
+    clock: Clock,
+    random: SeededRandom,
+    count: number,
+    /** Followers decide nothing, so that a simulation may spare what they do; a benchmark may not. */
+    options: { readonly followersApply?: boolean } = {},
+  ) {
+    this.#followersApply = options.followersApply ?? false;
     this.#clock = clock;
     this.#random = random;
     this.#members = Array.from({ length: count }, (_, i) => new Member(this, `m${i + 1}`));
@@ -86,6 +95,7 @@ export class Managers {
     const changes = decodeChanges(data);
     this.#log.push(changes);
     this.truth.apply(this.#log.length, changes);
+    if (this.#followersApply) { for (const member of this.#members) member.catchUp(); }
     return this.#log.length;
   }
 
