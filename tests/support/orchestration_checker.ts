@@ -24,6 +24,9 @@ export class OrchestrationChecker {
    */
   readonly #moving = new Set<string>();
 
+  /** Services whose updates or rollbacks may have two programs in a slot. */
+  readonly #startingFirst = new Set<string>();
+
   constructor(store: MemoryStore) {
     this.#store = store;
     store.onApply((changes) => {
@@ -42,6 +45,7 @@ export class OrchestrationChecker {
   }
 
   #check({ table, object, previous, op }: Applied): void {
+    if (table === "service" && op !== "remove") this.#noteOrder(object as Service);
     if (table === "node") {
       const node = object as Applied<"node">["object"];
       if (op !== "remove" && node.Status.State !== "down") return;
@@ -70,16 +74,21 @@ export class OrchestrationChecker {
   /** Outside start-first no two programs of one slot run at once. */
   #checkSlot(slot: string): void {
     const [serviceId = "", place] = slot.split("|");
-    const service = this.#store.get("service", serviceId);
     const programs = [...this.#store.tasksOfService(serviceId)].filter((task) =>
       placeOf(task) === place && hasProgram(task) && !this.#strays.has(task.ID)
     );
     if (programs.length < 2) return void this.#moving.delete(slot);
     if (programs.some(({ Relocate }) => Relocate)) this.#moving.add(slot);
     if (this.#moving.has(slot)) return;
-    if (service && updateConfigOf(service.Spec, false).Order === "start-first") return;
-    if (service && updateConfigOf(service.Spec, true).Order === "start-first") return;
+    if (this.#startingFirst.has(serviceId)) return;
     throw new Error(`two tasks run in ${slotName(programs[0]!)}: ${programs.map(({ ID }) => ID)}`);
+  }
+
+  /** A service that is removed in the middle of an update is still known to start first. */
+  #noteOrder({ ID, Spec }: Service): void {
+    const orders = [updateConfigOf(Spec, false).Order, updateConfigOf(Spec, true).Order];
+    if (orders.includes("start-first")) this.#startingFirst.add(ID);
+    else this.#startingFirst.delete(ID);
   }
 
   /** What runs on a node reserves no more than the node has. */

@@ -9,6 +9,9 @@ const REPLICAS = 2;
 const COMPLETIONS = 4;
 const SETTLE_MS = 120_000;
 
+/** Events played so far. */
+let rounds = 0;
+
 /** What happens in the middle of the updates; resolves to how it is undone. */
 type Event = (lab: FleetLab) => Promise<() => Promise<unknown>>;
 
@@ -89,7 +92,9 @@ export async function playEvent(lab: FleetLab, event: string): Promise<void> {
   await all(SERVICES, (service) => failedAsTold(lab, service, survivor));
   await jobsDone(lab, survivor);
   await all(["job-r", "job-g"], (name) => lab.fleet(survivor, "service", "rm", name));
-  await all(SERVICES, ({ name }) => update(lab, name, `sleep ${100_000 + event.length}`, survivor));
+  // Each time another one: an update that changes nothing has no status.
+  const program = `sleep ${100_000 + ++rounds}`;
+  await all(SERVICES, ({ name }) => update(lab, name, program, survivor));
   await allRunning(lab, survivor);
   for (const { name } of SERVICES) {
     await state(lab, name, ["completed"], survivor);
