@@ -36,7 +36,7 @@ export const OK_STEPS: readonly Step[] = [
   {
     name: "unit, scenario and architecture tests",
     args: ["test", "-A", "--quiet", "--no-check", "--unstable-http", "--unstable-net", ...UNIT],
-    deadlineSeconds: 180,
+    deadlineSeconds: 300,
     tests: true,
   },
 ];

@@ -66,7 +66,7 @@ export function superviseSlot(
     return { key: slot.key, tasks: slot.tasks, live, idle: "until restart" };
   }
   for (const task of over) draft.raise(task, "shutdown");
-  const fields = last && live.length === 0 ? succession(draft, slot, last) : undefined;
+  const fields = last && live.length === 0 ? succession(draft, last) : undefined;
   if (last && fields) {
     live.push(createWaiting(draft, slot, placeOf(last, options.global), fields));
   }
@@ -94,7 +94,7 @@ function isSuperseded(draft: Draft, task: Task): boolean {
 }
 
 /** What a successor knows of the task it follows, or undefined when there shall be none. */
-function succession(draft: Draft, slot: Slot, last: Task): Partial<Task> | undefined {
+function succession(draft: Draft, last: Task): Partial<Task> | undefined {
   const { service, nowMs } = draft;
   if (!isTerminal(last.Status.State) || isEvicted(last)) {
     return mayMove(service) ? moveFields(service, last) : undefined;
