@@ -4,6 +4,7 @@ import type { AgentOptions, BuildInfo } from "../../cli/environment.ts";
 import { sleep } from "../base/clock.ts";
 import { FleetError, kindOf, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { Figures, metricsOf } from "./figures.ts";
 import { apiByUser, startUi } from "./front_ends.ts";
 import { settingsLogLevel } from "./settings_file.ts";
 import { probe, signExternally } from "../adapters/cfssl/external_ca.ts";
@@ -51,6 +52,7 @@ import { SessionTransport } from "../roles/node/session_transport.ts";
 
 /** What this node's API shows of its own parts; they come and go with membership. */
 interface Local {
+  readonly figures: Figures;
   networks?: NetworkSync;
 }
 
@@ -72,7 +74,9 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   const lock = lockDirectory(options.dataDir);
   const engine = new Engine(socketPath(options.dockerHost));
   const stopped = Promise.withResolvers<number>();
-  const local: Local = {};
+  const figures = new Figures(await metricsOf(options, build, logger));
+  figures.measureEngine(engine);
+  const local: Local = { figures };
   const node = createNode(options, build, engine, logger, local, (error) => {
     logger.log("error", messageOf(error));
     stopped.resolve(1);
@@ -80,8 +84,10 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   const api = apiByUser(node, engine, {
     uiLinks: () => ui?.links,
     networks: () => local.networks?.state(),
+    meter: figures.meter,
   });
   const ui = await startUi(options, node, api);
+  const metrics = figures.serve(node);
   const dialEngine = () => dial(engine.socket);
   const isRemote = (container: string) => isRemoteContainer(node, container);
   const serve = (connection: Duplex, user: string) =>
@@ -113,6 +119,7 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   logger.log("info", "stopping; containers go on running");
   const hard = setTimeout(() => Deno.exit(code), STOP_TIMEOUT_MS);
   await ui?.close();
+  await metrics?.close();
   await node.stop().catch((error: unknown) =>
     logger.log("warn", "not everything stopped cleanly", { error: messageOf(error) })
   );
@@ -194,6 +201,8 @@ function createNode(
     clock: realClock,
     random: realRandom,
     logger,
+    meter: local.figures.meter,
+    onManager: (manager) => local.figures.manager = manager,
     // A timer of 0 ms waits for 1: three of them would be most of a write's latency.
     defer: (fn) => void setImmediate(fn),
     tickMs: options.raftTickMs,
@@ -212,6 +221,7 @@ function createNode(
         clock: realClock,
         random: realRandom,
         logger,
+        meter: local.figures.meter,
         managers: () => manager.members().map(({ nodeId, addr }) => ({ nodeId, addr })),
         caDigest: trust.caDigest,
       }),
@@ -238,6 +248,7 @@ async function startAgent(
   });
   const networks = overlayNetworks(host, options, engine, logger);
   local.networks = networks.sync;
+  local.figures.agent = networks.facts;
   const executor: DockerExecutor = new DockerExecutor({
     engine,
     logger,
@@ -306,6 +317,7 @@ function overlayNetworks(
   });
   return {
     sync,
+    facts: () => ({ networks: sync.state(), dns: { ...names.stats } }),
     support: (signal: AbortSignal) => machine.support(host.dataPathAddr, signal),
     close: () => names.close(),
   };

@@ -4,6 +4,8 @@ import { createApp } from "../api/app.ts";
 import { EventHistory } from "../api/event_history.ts";
 import type { AppOptions } from "../api/app.ts";
 import type { Backend } from "../api/backend.ts";
+import { requestRoute } from "../api/request_route.ts";
+import type { Meter } from "../base/meter.ts";
 import type { RunningUi } from "./ui.ts";
 
 type Api = (user: string) => (request: Request) => Promise<Response>;
@@ -15,7 +17,9 @@ const MAX_USERS = 64;
 export function apiByUser(
   backend: Backend,
   engine: Engine,
-  shown: Pick<AppOptions, "uiLinks" | "networks">,
+  { meter, ...shown }: Pick<AppOptions, "uiLinks" | "networks"> & {
+    readonly meter: Meter | undefined;
+  },
 ): Api {
   const history = new EventHistory(backend);
   const apps = new Map<string, (request: Request) => Promise<Response>>();
@@ -23,13 +27,29 @@ export function apiByUser(
     const known = apps.get(user);
     if (known) return known;
     if (apps.size >= MAX_USERS) apps.clear();
-    const app = createApp(backend, (target, init) => engine.raw(target, init), {
+    const made = createApp(backend, (target, init) => engine.raw(target, init), {
       actor: user,
       history,
       ...shown,
     });
+    const app = meter ? measured(made, meter) : made;
     apps.set(user, app);
     return app;
+  };
+}
+
+type Handler = (request: Request) => Promise<Response>;
+
+function measured(app: Handler, meter: Meter): Handler {
+  return async (request) => {
+    const started = performance.now();
+    const response = await app(request);
+    meter.observe("api_request_seconds", (performance.now() - started) / 1000, {
+      route: requestRoute(request.url.slice(request.url.indexOf("/", "http://".length))),
+      method: request.method,
+      status: String(response.status),
+    });
+    return response;
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { kindOf, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Meter } from "../../base/meter.ts";
 import type { Applied, Change, View } from "../../model/view.ts";
 import { inParts } from "./in_parts.ts";
 
@@ -35,6 +36,7 @@ export interface ControlLoopOptions {
   readonly commit: (changes: readonly Change[], signal: AbortSignal) => Promise<unknown>;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly meter?: Meter | undefined;
 }
 
 /** Changes that belong together arrive together: the loop waits this long for more. */
@@ -98,7 +100,7 @@ class ControlLoop {
   }
 
   async run(): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, meter, reconciler } = this.#options;
     for (;;) {
       this.#signal.throwIfAborted();
       if (this.#dirty.size === 0) await this.#rest();
@@ -110,6 +112,9 @@ class ControlLoop {
       const started = clock.monotonic();
       await this.#decide(keys);
       this.#lookTookMs = clock.monotonic() - started;
+      const labels = { loop: reconciler.name };
+      meter?.observe("control_loop_seconds", this.#lookTookMs / 1000, labels);
+      meter?.observe("control_loop_queue_depth", keys.length, labels);
     }
   }
 

@@ -3,6 +3,7 @@ import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Group } from "../../base/group.ts";
 import { newId } from "../../base/ids.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Meter } from "../../base/meter.ts";
 import type { Random } from "../../base/random.ts";
 import {
   assignmentsOf,
@@ -52,6 +53,7 @@ export interface ClusterWorkOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly meter?: Meter | undefined;
   /** Managers by address, as agents are told. */
   readonly managers: () => readonly { readonly nodeId: string; readonly addr: string }[];
   /** Digest of a root as join tokens pin it. */
@@ -79,7 +81,7 @@ export class ClusterWork implements LeaderWork {
   }
 
   start(group: Group): void {
-    const { store, writer, clock, random, logger, caDigest } = this.#options;
+    const { store, writer, clock, random, logger, meter, caDigest } = this.#options;
     this.#group = group;
     const reconcilers: Reconciler[] = [
       allocatorReconciler(logger),
@@ -101,7 +103,7 @@ export class ClusterWork implements LeaderWork {
     for (const reconciler of reconcilers) {
       group.go(
         reconciler.name,
-        (signal) => runControlLoop({ reconciler, store, commit, clock, logger }, signal),
+        (signal) => runControlLoop({ reconciler, store, commit, clock, logger, meter }, signal),
       );
     }
     group.go("session deadlines", (signal) => this.#watchDeadlines(signal));
@@ -123,6 +125,10 @@ export class ClusterWork implements LeaderWork {
     const send = (nodeId: string, requestId: string) =>
       this.#connected.get(nodeId)?.ask({ ...question, requestId }) ?? false;
     return this.#asked.ask(this.#options.store, question, send, signal, input);
+  }
+
+  get sessions(): number {
+    return this.#connected.size;
   }
 
   serveAnswer(stream: RpcStream, context: RpcContext): Promise<void> {
@@ -237,6 +243,9 @@ export class ClusterWork implements LeaderWork {
     for (;;) {
       signal.throwIfAborted();
       const { changes, wakeInMs } = this.#sessions.expire(store, this.#now());
+      if (changes.length > 0) {
+        this.#options.meter?.add("dispatcher_heartbeats_missed_total", {}, changes.length);
+      }
       if (await this.#commitSome(changes, signal)) continue;
       await new Promise<void>((resolve) => {
         const cancel = wakeInMs === undefined

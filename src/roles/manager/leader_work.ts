@@ -6,6 +6,8 @@ import type { TaskAnswer, TaskInput, TaskQuestion } from "../task_answer.ts";
 export interface LeaderWork {
   /** Starts the loops; a failure of one ends the leader's work. */
   start(group: Group): void;
+  /** Agents that have a session now. */
+  readonly sessions: number;
   /** Serves one agent's session until it ends. */
   serveSession(stream: RpcStream, context: RpcContext): Promise<void>;
   /** Asks the node that runs a task. */

@@ -4,6 +4,7 @@ import { FleetError, messageOf } from "../../base/errors.ts";
 import { Group } from "../../base/group.ts";
 import { newId } from "../../base/ids.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Meter } from "../../base/meter.ts";
 import type { Random } from "../../base/random.ts";
 import { bootstrap } from "../../core/control/bootstrap.ts";
 import type { Foundation } from "../../core/control/bootstrap.ts";
@@ -56,6 +57,7 @@ export interface ManagerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly meter?: Meter | undefined;
   readonly defer: (fn: () => void) => void;
   /** Addresses of managers that are known from elsewhere, until the store names them. */
   readonly knownManagers: readonly { readonly nodeId: string; readonly addr: string }[];
@@ -146,6 +148,7 @@ export class Manager {
       machine,
       clock: options.clock,
       logger: options.logger,
+      meter: options.meter,
       defer: options.defer,
       tickMs: options.tickMs,
       snapshotInterval: () =>

@@ -2,6 +2,7 @@ import { assert, must } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { FleetError, kindOf, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Meter } from "../../base/meter.ts";
 import type { RaftNode } from "../../core/raft/node.ts";
 import type {
   ConfChange,
@@ -68,6 +69,7 @@ export interface RaftRunnerOptions {
   readonly events: RaftEvents;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly meter?: Meter | undefined;
   /** Runs a function after the current burst of input, so that many steps share one fsync. */
   readonly defer: (fn: () => void) => void;
   readonly tickMs: number;
@@ -206,7 +208,16 @@ export class RaftRunner implements Proposer {
   }
 
   propose(data: Uint8Array): Promise<number> {
-    return this.#track(() => this.#options.node.propose(data));
+    const proposed = this.#track(() => this.#options.node.propose(data));
+    const { meter, clock } = this.#options;
+    if (meter) {
+      const started = clock.monotonic();
+      proposed.then(
+        () => meter.observe("raft_commit_seconds", (clock.monotonic() - started) / 1000),
+        () => meter.add("raft_proposals_failed_total"),
+      );
+    }
+    return proposed;
   }
 
   /** One change of the membership; resolves once it is applied here. */
@@ -345,7 +356,12 @@ export class RaftRunner implements Proposer {
     const { entries, hardState, snapshot, mustSync } = ready;
     if (!snapshot && entries.length === 0 && !hardState) return true;
     try {
+      const { meter, clock } = this.#options;
+      const started = clock.monotonic();
       this.#options.log.append({ entries, hardState, snapshot, mustSync });
+      if (mustSync !== false) {
+        meter?.observe("raft_append_seconds", (clock.monotonic() - started) / 1000);
+      }
     } catch (error) {
       if (kindOf(error) !== "unavailable") throw error;
       if (!this.#unwritten) {
@@ -368,6 +384,7 @@ export class RaftRunner implements Proposer {
     const { leader, role } = ready.softState;
     const leading = role === "leader";
     if (leader === this.#leader && leading === this.#leading) return;
+    if (leader !== this.#leader) this.#options.meter?.add("raft_leader_changes_total");
     const wasLeading = this.#leading;
     this.#leader = leader;
     this.#leading = leading;

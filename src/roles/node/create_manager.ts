@@ -13,7 +13,7 @@ export function createManager(
 ): Manager {
   const { trust, clock, random, logger, defer, tickMs, createLeaderWork } = options;
   const { nodeId, advertiseAddr } = running.identity;
-  return new Manager({
+  const manager = new Manager({
     nodeId,
     addr: advertiseAddr,
     log,
@@ -25,6 +25,7 @@ export function createManager(
     clock,
     random,
     logger,
+    meter: options.meter,
     defer,
     tickMs,
     knownManagers: running.identity.managers,
@@ -39,4 +40,6 @@ export function createManager(
     onFailure,
     onRemoved: () => logger.log("info", "this node is no manager any more", { node: nodeId }),
   });
+  options.onManager?.(manager);
+  return manager;
 }

@@ -1,6 +1,7 @@
 import type { Backend } from "../../api/backend.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Meter } from "../../base/meter.ts";
 import type { Random } from "../../base/random.ts";
 import type { Role, TLSInfo } from "../../model/node.ts";
 import type { ExternalCa } from "../manager/external_ca.ts";
@@ -62,6 +63,9 @@ export interface FleetNodeOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly meter?: Meter | undefined;
+  /** Told of every manager that is made: at the start, and when this node becomes one. */
+  readonly onManager?: (manager: Manager) => void;
   readonly defer: (fn: () => void) => void;
   readonly tickMs: number;
   /** From `--listen-addr`; init and join may say otherwise. */
