@@ -19,7 +19,11 @@ export interface ManagerStatus {
   readonly Reachability?: string;
   readonly Addr?: string;
 }
-export type ApiNode = Omit<Node, "Role"> & { readonly ManagerStatus?: ManagerStatus };
+export type ApiNode = Omit<Node, "Role"> & {
+  readonly ManagerStatus?: ManagerStatus;
+  /** Whole days; negative once the certificate has ended. */
+  readonly CertificateDaysLeft?: number;
+};
 
 export type ApiTask = Task;
 export type ApiSecret = Secret;
@@ -85,6 +89,9 @@ export interface FleetInfo {
     readonly Drift?: number;
     readonly Problems?: Readonly<Record<string, string>>;
   };
+  /** End of this node's certificate, RFC 3339. */
+  readonly CertificateExpiry?: string;
+  readonly CertificateDaysLeft?: number;
   readonly Version?: string;
   readonly Commit?: string;
   readonly BuildKind?: string;

@@ -2,6 +2,7 @@ import { formatDuration } from "../src/base/duration.ts";
 import type { ApiInfo, SwarmInfo } from "./api_types.ts";
 import { Blocks } from "./render/blocks.ts";
 import { renderInspect } from "./render/inspect.ts";
+import { lifeText } from "./render/text.ts";
 import { fleetInfo } from "./tolerance.ts";
 import type { Verb } from "./verb.ts";
 import { versionText } from "./version_text.ts";
@@ -24,6 +25,10 @@ export const verb: Verb<{ readonly format?: string }> = {
     env.stdout.write(swarmText(info.Swarm ?? {}));
     for (const warning of info.Swarm?.Warnings ?? []) warn(`WARNING: ${warning}`);
     const own = await fleetInfo(client);
+    if (own?.CertificateExpiry) {
+      const left = lifeText(own.CertificateExpiry, own.CertificateDaysLeft ?? 0);
+      env.stdout.write(new Blocks().line("Certificate", left).toString());
+    }
     if (own?.Networks) {
       const { Mesh, Drift, Problems = {} } = own.Networks;
       env.stdout.write(

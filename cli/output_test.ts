@@ -12,6 +12,8 @@ const CASES: readonly (readonly string[])[] = [
   ["node", "ls", "--format", "table {{.Hostname}}\t{{.Status}}"],
   ["node", "inspect", "h1"],
   ["node", "inspect", "--pretty", "h1", "h10"],
+  ["node", "inspect", "--pretty", "h2"],
+  ["node", "ls", "--format", "table {{.Hostname}}\t{{.TLSStatus}}\t{{.CertDaysLeft}}"],
   [
     "node",
     "inspect",

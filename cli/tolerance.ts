@@ -2,11 +2,12 @@ import type { FleetInfo } from "./api_types.ts";
 import { ApiError } from "./client.ts";
 import type { ApiClient } from "./client.ts";
 
-/** What only fleet's own part of the API tells; undefined of an agent that does not know it. */
+/** What Docker's API has no word for; undefined from an agent that does not know it. */
 export async function fleetInfo(client: ApiClient): Promise<FleetInfo | undefined> {
   try {
-    return await client.get<FleetInfo>("/fleet/info");
+    return await client.get<FleetInfo>("/fleet/info") ?? undefined;
   } catch (error) {
+    // A nicety beside other output: it must not fail the command.
     if (error instanceof ApiError) return undefined;
     throw error;
   }

@@ -19,6 +19,8 @@ export const NODE_LIST: ListShape = {
     ManagerStatus: "MANAGER STATUS",
     EngineVersion: "ENGINE VERSION",
     TLSStatus: "TLS STATUS",
+    CertExpiry: "CERT EXPIRY",
+    CertDaysLeft: "CERT DAYS LEFT",
   },
   columns: ["IDAndSelf", "Hostname", "Status", "Availability", "ManagerStatus", "EngineVersion"],
 };
@@ -28,6 +30,7 @@ export const verb: Verb<ListFlags> = {
     addListFlags(command).examples(
       "fleet node ls --filter role=manager",
       "fleet node ls --format '{{.Hostname}} {{.Status}}'",
+      "fleet node ls --format 'table {{.Hostname}}\t{{.TLSStatus}}\t{{.CertDaysLeft}}'",
     );
   },
   async run({ client, env }, _args, flags) {
@@ -76,6 +79,8 @@ function nodeRow(node: ApiNode, self: string, cluster: ClusterInfo | undefined) 
     ManagerStatus: managerText(node),
     TLSStatus: tlsText(node, cluster),
     EngineVersion: node.Description?.Engine?.EngineVersion ?? "",
+    CertExpiry: node.CertificateExpiry,
+    CertDaysLeft: node.CertificateDaysLeft,
   };
 }
 

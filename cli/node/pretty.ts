@@ -1,6 +1,6 @@
 import type { ApiNode } from "../api_types.ts";
 import { Blocks } from "../render/blocks.ts";
-import { bytesText, timeText, title } from "../render/text.ts";
+import { bytesText, lifeText, timeText, title } from "../render/text.ts";
 
 /** A node in words. */
 export function prettyNode(node: ApiNode): string {
@@ -42,6 +42,9 @@ export function prettyNode(node: ApiNode): string {
   });
   out.line("Engine Version", description.Engine?.EngineVersion)
     .pairs("Engine Labels", description.Engine?.Labels);
+  if (node.CertificateExpiry) {
+    out.line("Certificate", lifeText(node.CertificateExpiry, node.CertificateDaysLeft ?? 0));
+  }
   const tls = description.TLSInfo;
   if (tls?.TrustRoot) {
     out.text("TLS Info:").text(" TrustRoot:");

@@ -43,3 +43,11 @@ export function timeText(time: string | undefined): string {
   const match = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d*[1-9])?)\.?0*Z$/.exec(time ?? "");
   return match ? `${match[1]} ${match[2]} +0000 utc` : time ?? "";
 }
+
+/** How long a certificate lasts. */
+export function lifeText(expiry: string, daysLeft: number): string {
+  const days = (n: number) => n === 1 ? "1 day" : `${n} days`;
+  const when = timeText(expiry);
+  if (daysLeft < 0) return `expired ${days(-daysLeft)} ago (${when})`;
+  return `${days(daysLeft)} left (until ${when})`;
+}

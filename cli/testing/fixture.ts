@@ -44,6 +44,8 @@ export const NODES = [
   node(2, {
     Spec: { Labels: {}, Role: "manager", Availability: "drain" },
     ManagerStatus: { Reachability: "unreachable", Addr: "10.0.0.2:2377" },
+    CertificateExpiry: "2026-12-01T10:00:00.000Z",
+    CertificateDaysLeft: 6,
   }),
 ];
 export const SELF = NODES[1]!.ID;

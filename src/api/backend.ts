@@ -11,6 +11,8 @@ export interface LocalState {
   /** Whether a manager runs here and answers. */
   readonly manager: boolean;
   readonly error: string;
+  /** End of this node's certificate, on a member. */
+  readonly certificateNotAfterMs?: number;
   readonly remoteManagers: readonly { readonly NodeID: string; readonly Addr: string }[];
 }
 

@@ -336,6 +336,8 @@ const trust: Trust = {
   verify: certificates.verifyCertificate,
   inspect: certificates.inspect,
   caDigest: certificates.caDigest,
+  signText: certificates.signText,
+  signedText: certificates.signedText,
   equal: certificates.equalTexts,
 };
 

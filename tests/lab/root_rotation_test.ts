@@ -1,9 +1,11 @@
 /** The root CA is changed under a running service: nothing restarts, no session ends, any leader goes on. */
 import assert from "node:assert/strict";
+import { inspect, issue } from "../../src/adapters/crypto/certificates.ts";
 import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
 import { type FleetLab, withFleetLab } from "../support/fleet_lab.ts";
 
 const HOSTS = ["h1", "h2", "h3"];
+const DAY_MS = 24 * 3_600_000;
 /** Of a rotation in which everybody takes part; the machine may be busy. */
 const ROTATION_MS = 60_000;
 
@@ -151,6 +153,26 @@ async function rotations(t: Deno.TestContext, lab: FleetLab, folder: string): Pr
     },
   );
 
+  await t.step(
+    "nodes that were off past their certificates' end come back, also all at once",
+    async () => {
+      for (const host of HOSTS) await lab.host(host).stop("agent");
+      for (const host of HOSTS) await expire(lab, host, folder);
+      for (const host of HOSTS) await lab.host(host).startAgent();
+      await until(
+        "all are ready",
+        async () =>
+          (await lab.try("h1", "node", "ls", "--format", "{{.Status}} {{.CertDaysLeft}}"))
+            .stdout ===
+            "Ready 89\n".repeat(3),
+        ROTATION_MS,
+      );
+      for (const host of HOSTS) assert.match(await verified(lab, host), /: OK/);
+      assert.match(await lab.fleet("h3", "info"), /Certificate:\s+89 days left/);
+      await nothingRestarted();
+    },
+  );
+
   await t.step("a token from before lets nobody in any more", async () => {
     await lab.fleet("h3", "leave");
     const join = (token: string) =>
@@ -158,4 +180,24 @@ async function rotations(t: Deno.TestContext, lab: FleetLab, folder: string): Pr
     assert.match((await join(first.JoinTokens.Worker)).stderr, /does not match fingerprint/);
     assert.equal((await join((await swarm(lab)).JoinTokens.Worker)).code, 0);
   });
+}
+
+/** Gives a stopped node's key a certificate that ended ten days ago. */
+async function expire(lab: FleetLab, host: string, folder: string): Promise<void> {
+  const { dataDir } = lab.host(host).layout;
+  const [certFile, keyFile] = [`${dataDir}/node.crt`, `${dataDir}/node.key`];
+  const { nodeId, role, clusterId } = inspect(await Deno.readTextFile(certFile));
+  const csrFile = `${folder}/${host}.csr`;
+  await openssl("req", "-new", "-key", keyFile, "-subj", "/", "-out", csrFile);
+  const { certPem } = issue({
+    caCertPem: await Deno.readTextFile(`${folder}/ca.pem`),
+    caKeyPem: await Deno.readTextFile(`${folder}/ca.key`),
+    csrPem: await Deno.readTextFile(csrFile),
+    nodeId,
+    role,
+    clusterId,
+    nowMs: Date.now() - 100 * DAY_MS,
+    validityMs: 90 * DAY_MS,
+  });
+  await Deno.writeTextFile(certFile, certPem);
 }

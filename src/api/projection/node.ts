@@ -1,8 +1,17 @@
+import { daysLeft } from "../../core/pki/renewal_schedule.ts";
+import { timeMs } from "../../model/meta.ts";
 import type { Node } from "../../model/node.ts";
 import type { ManagerState } from "../backend.ts";
 
-/** A node as Docker's API shows it; managers with what raft knows of them. */
-export function nodeJson(node: Node, managers: ManagerState): Record<string, unknown> {
+/**
+ * A node as Docker's API shows it; managers with what raft knows of them, and, beyond Docker's, how long the
+ * certificate lasts.
+ */
+export function nodeJson(
+  node: Node,
+  managers: ManagerState,
+  nowMs: number,
+): Record<string, unknown> {
   // A node that is ready but can have no overlay networks says why.
   const message = node.Status.Message || node.Description?.Overlay?.Problem;
   const member = managers.managers.find(({ nodeId }) => nodeId === node.ID);
@@ -38,5 +47,9 @@ export function nodeJson(node: Node, managers: ManagerState): Record<string, unk
         },
       }
       : {}),
+    ...(node.CertificateExpiry === undefined ? {} : {
+      CertificateExpiry: node.CertificateExpiry,
+      CertificateDaysLeft: daysLeft(timeMs(node.CertificateExpiry), nowMs),
+    }),
   };
 }

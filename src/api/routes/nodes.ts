@@ -35,7 +35,7 @@ export function nodeRoutes(app: Hono, backend: Backend): void {
           role: (n, value) => n.Spec.Role === value,
           membership: (_, value) => value === "accepted",
         })
-      ).map((node) => nodeJson(node, managers));
+      ).map((node) => nodeJson(node, managers, Date.now()));
     }));
 
   app.get(
@@ -44,7 +44,8 @@ export function nodeRoutes(app: Hono, backend: Backend): void {
       read(
         c,
         backend,
-        (view) => nodeJson(lookUp(view, "node", c.req.param("id")), backend.managerState()),
+        (view) =>
+          nodeJson(lookUp(view, "node", c.req.param("id")), backend.managerState(), Date.now()),
       ),
   );
 

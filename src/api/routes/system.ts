@@ -1,8 +1,11 @@
 import type { Context, Hono } from "hono";
+import { daysLeft } from "../../core/pki/renewal_schedule.ts";
+import { timeText } from "../../model/meta.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
 import type { LocalNetworks } from "../local_networks.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
+import { certificateWarnings } from "../projection/certificates.ts";
 import { clusterInfoJson } from "../projection/cluster.ts";
 import { toleranceSentence } from "../tolerance.ts";
 
@@ -54,11 +57,13 @@ async function swarmStanza(backend: Backend): Promise<Record<string, unknown>> {
   const { value } = await backend.read((view) => ({
     nodes: view.count("node"),
     cluster: clusterOf(view),
+    warnings: certificateWarnings(view, Date.now()),
   }));
   return {
     ...base,
     Nodes: value.nodes,
     Managers: backend.managerState().managers.length,
+    ...(value.warnings.length > 0 ? { Warnings: value.warnings } : {}),
     ...(value.cluster ? { Cluster: clusterInfoJson(value.cluster) } : {}),
   };
 }
@@ -93,6 +98,10 @@ async function fleetInfo(
     NodeAddr: local.nodeAddr,
     ControlAvailable: local.manager,
     ...(networks && local.state === "active" ? { Networks: networksJson(networks) } : {}),
+    ...(local.certificateNotAfterMs === undefined ? {} : {
+      CertificateExpiry: timeText(local.certificateNotAfterMs),
+      CertificateDaysLeft: daysLeft(local.certificateNotAfterMs, Date.now()),
+    }),
   };
   if (!local.manager) return c.json(base);
   const { managers, leaderId } = backend.managerState();

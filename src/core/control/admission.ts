@@ -86,6 +86,7 @@ export function certificateFields(certificate: IssuedCertificate, before: Node |
   return {
     CertificateExpiry: timeText(certificate.notAfterMs),
     CertificateIssuer: certificate.issuerKey,
-    CertificateKeys: [certificate.keyId, ...before?.CertificateKeys ?? []].slice(0, KEPT_KEYS),
+    CertificateKeys: [...new Set([certificate.keyId, ...before?.CertificateKeys ?? []])]
+      .slice(0, KEPT_KEYS),
   };
 }

@@ -11,6 +11,12 @@ const DAY_MS = 24 * 3_600_000;
 /** A warning is due when so many days are left. */
 export const WARNING_DAYS = [30, 7, 1] as const;
 
+/**
+ * So long after its end a node's certificate still lets it fetch a new one, if the cluster knows its key:
+ * a machine that was off for a season comes back by itself. Whoever holds the key could have renewed before.
+ */
+export const RENEWAL_GRACE_MS = 90 * DAY_MS;
+
 /** The life of a certificate, milliseconds since 1970. */
 export interface Life {
   readonly notBeforeMs: number;
@@ -56,4 +62,20 @@ export function expiryWarning(
     if (nowMs >= at && at >= earliestRenewal) crossed = days;
   }
   return crossed;
+}
+
+/** One sentence when a threshold was crossed: renewals fail, and somebody has to look. */
+export function expirySentence(node: string, life: Life, nowMs: number): string | undefined {
+  if (expiryWarning(life, nowMs) === undefined && nowMs < life.notAfterMs) return undefined;
+  const days = daysLeft(life.notAfterMs, nowMs);
+  const when = days < 0
+    ? `expired ${counted(-days)} ago`
+    : days === 0
+    ? "expires within a day"
+    : `expires in ${counted(days)}`;
+  return `the certificate of node ${node} ${when} and was not renewed: see the log of its agent`;
+}
+
+function counted(days: number): string {
+  return days === 1 ? "1 day" : `${days} days`;
 }

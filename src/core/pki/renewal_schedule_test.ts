@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { daysLeft, expiryWarning, renewalRetryDelay, renewalTime } from "./renewal_schedule.ts";
+import {
+  daysLeft,
+  expirySentence,
+  expiryWarning,
+  renewalRetryDelay,
+  renewalTime,
+} from "./renewal_schedule.ts";
 
 const DAY = 24 * 3_600_000;
 const life = { notBeforeMs: 1_000_000, notAfterMs: 1_000_000 + 90 * DAY };
@@ -46,4 +52,17 @@ Deno.test("days left are whole days, negative after the end", () => {
     0,
     -1,
   ]);
+});
+
+Deno.test("a sentence comes when a renewal is overdue, and names the node", () => {
+  const says = (nowMs: number) => expirySentence("h1", life, nowMs);
+  assert.equal(says(left(31)), undefined);
+  assert.match(says(left(7))!, /^the certificate of node h1 expires in 7 days and was not renewed/);
+  assert.match(says(left(1))!, /expires in 1 day /);
+  assert.match(says(left(0.5))!, /expires within a day/);
+  assert.match(says(left(-9.5))!, /expired 10 days ago/);
+  // One that lives for an hour is never a matter of days, but its end is.
+  const brief = { notBeforeMs: 0, notAfterMs: 3_600_000 };
+  assert.equal(expirySentence("h1", brief, 3_500_000), undefined);
+  assert.match(expirySentence("h1", brief, 3_600_000)!, /expires within a day|expired/);
 });

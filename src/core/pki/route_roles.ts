@@ -1,7 +1,7 @@
 /** Who is at the other end of a connection on port 2377, by its certificate. */
 type Caller = "anonymous" | "worker" | "manager";
 
-/** Has shown no certificate: it may fetch the root and ask to be let in, with a token. */
+/** Has shown no certificate: it may fetch the root, ask to be let in with a token, or prove a node's key. */
 const ANYONE: readonly Caller[] = ["anonymous", "worker", "manager"];
 const NODES: readonly Caller[] = ["worker", "manager"];
 const MANAGERS: readonly Caller[] = ["manager"];
@@ -14,6 +14,7 @@ const MANAGERS: readonly Caller[] = ["manager"];
 export const ROUTE_ROLES = {
   "ca.root": ANYONE,
   "ca.issue": ANYONE,
+  "ca.renew": ANYONE,
   "ca.issueFor": MANAGERS,
   "cluster.leader": NODES,
   "control.call": MANAGERS,

@@ -10,6 +10,7 @@ import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
 import type { Cluster } from "../../model/cluster.ts";
 import type { Role } from "../../model/node.ts";
 import { NS_PER_MS } from "../../base/duration.ts";
+import { clusterOf } from "../../model/view.ts";
 import type { View } from "../../model/view.ts";
 import type { Trust } from "../node/ports.ts";
 import { trustFor } from "./external_ca.ts";
@@ -219,4 +220,23 @@ function member(context: ControlContext, nodeId: string) {
 function reply(context: ControlContext, subject: Subject, { certPem }: Signed): IssueReply {
   const cluster = findCluster(context.tx);
   return { ...subject, clusterId: cluster.ID, certPem, caPem: trustBundle(cluster.RootCA) };
+}
+
+/**
+ * Signs a manager's own key with the root's, from its own copy of the store and without asking anybody: when
+ * certificates have ended there is nobody left to ask. Who has the root's key gains nothing by it.
+ * Undefined where that key is not, or the node is no manager.
+ */
+export function signOwn(
+  view: View,
+  trust: Trust,
+  options: { readonly nodeId: string; readonly csrPem: string; readonly nowMs: number },
+): IssueReply | undefined {
+  const cluster = clusterOf(view);
+  const { nodeId } = options;
+  const isManager = view.get("node", nodeId)?.Role === "manager";
+  if (!cluster || !isManager || signingRoot(cluster.RootCA).keyPem === undefined) return undefined;
+  const { certPem } = signLocally(cluster, trust, { ...options, role: "manager" });
+  const caPem = trustBundle(cluster.RootCA);
+  return { nodeId, role: "manager", clusterId: cluster.ID, certPem, caPem };
 }

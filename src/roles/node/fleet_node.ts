@@ -41,13 +41,13 @@ import { joinCluster } from "./joining.ts";
 import { leaveCluster, refuseLeave } from "./leaving.ts";
 import { registerManagerRoutes } from "./manager_routes.ts";
 import { managersState, memberState, outsideState } from "./local_state.ts";
-import { followTrustRoot, tlsInfo } from "./trust_root.ts";
+import { followToldRoot, prepareRunning } from "./prepare_running.ts";
+import { tlsInfo } from "./trust_root.ts";
 import { ALREADY_IN, LOCKED, NOT_A_MANAGER, WORKER } from "./sentences.ts";
 import { followUnlockKey, unlockKeys } from "./autolock.ts";
 import type { Running } from "./running.ts";
 import type { TaskAnswer } from "../task_answer.ts";
 import { askTask } from "./task_questions.ts";
-import { Renewal } from "./renewal.ts";
 
 /**
  * One machine in, or not yet in, a cluster: owns the identity and starts and stops the agent and the
@@ -99,7 +99,7 @@ export class FleetNode implements Backend {
   }
 
   localState(): LocalState {
-    if (this.#running) return memberState(this.#running, this.#error);
+    if (this.#running) return memberState(this.#running, this.#error, this.#options.trust);
     const state = this.#changing
       ? "pending"
       : this.#error
@@ -395,35 +395,10 @@ export class FleetNode implements Backend {
   }
 
   #prepare(identity: Identity, credentials: HeldCredentials): Running {
-    const { network, trust, clock, random, logger, files } = this.#options;
-    const dialer = network.dialer(credentials, identity.clusterId);
-    const running: Running = {
-      identity,
-      credentials,
-      dialer,
-      manager: undefined,
-      log: undefined,
-      listener: undefined,
-      agent: undefined,
-      blocked: new Set(),
-      failure: undefined,
-      toldTrustRoot: undefined,
-      renewal: new Renewal({
-        credentials,
-        trust,
-        clock,
-        random,
-        logger,
-        dialer,
-        managers: () => this.#managerAddresses(running),
-        onRenewed: async (renewed, role) => {
-          saveCredentials(files, renewed);
-          this.#followTrustRoot(running);
-          await this.#onRole(running, role);
-        },
-      }),
-    };
-    return running;
+    return prepareRunning(this.#options, identity, credentials, {
+      managers: (running) => this.#managerAddresses(running),
+      onRole: (running, role) => this.#onRole(running, role),
+    });
   }
 
   async #resume(identity: Identity, credentials: HeldCredentials): Promise<void> {
@@ -491,12 +466,6 @@ export class FleetNode implements Backend {
     );
   }
 
-  #followTrustRoot({ toldTrustRoot, credentials }: Running): void {
-    const { trust, clock, logger, files } = this.#options;
-    const save = (next: Credentials) => saveCredentials(files, next);
-    followTrustRoot(toldTrustRoot, credentials, { trust, logger, save, nowMs: clock.now() });
-  }
-
   async #startAgent(running: Running): Promise<void> {
     const { trust, clock } = this.#options;
     running.renewal.start();
@@ -511,7 +480,7 @@ export class FleetNode implements Backend {
       onSession: ({ managers, role, renewCertificate, trustRoot }) => {
         this.#rememberManagers(running, managers);
         running.toldTrustRoot = trustRoot;
-        this.#followTrustRoot(running);
+        followToldRoot(this.#options, running);
         if (role !== running.identity.role) running.renewal.renewNow();
         else if (renewCertificate) running.renewal.renewSoon();
       },

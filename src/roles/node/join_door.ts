@@ -22,7 +22,11 @@ export class JoinDoor {
   }
 
   /** @throws FleetError unavailable, with the time to wait, or what `ask` throws */
-  async pass(remoteAddress: string, ask: () => Promise<unknown>): Promise<unknown> {
+  async pass(
+    remoteAddress: string,
+    ask: () => Promise<unknown>,
+    done = "a node joined",
+  ): Promise<unknown> {
     const from = withoutPort(remoteAddress);
     const verdict = this.#attempts.begin(from, this.#clock.monotonic());
     if (!verdict.allowed) {
@@ -42,7 +46,7 @@ export class JoinDoor {
       const reply = await ask();
       this.#attempts.excuse(from);
       const { nodeId, role } = (reply ?? {}) as Partial<IssueReply>;
-      this.#logger.log("info", "a node joined", { node: nodeId, role, from });
+      this.#logger.log("info", done, { node: nodeId, role, from });
       return reply;
     } catch (error) {
       if (!REFUSALS.has(kindOf(error))) this.#attempts.excuse(from);

@@ -1,6 +1,7 @@
 import type { LocalState, ManagerState } from "../../api/backend.ts";
 import { parseHostPort } from "../../base/addresses.ts";
 import type { Manager } from "../manager/manager.ts";
+import type { Trust } from "./ports.ts";
 import type { Running } from "./running.ts";
 
 /** What a node says of itself that is in no cluster, or not yet. */
@@ -9,7 +10,7 @@ export function outsideState(state: LocalState["state"], error: string): LocalSt
 }
 
 /** What a member says of itself. */
-export function memberState(running: Running, error: string): LocalState {
+export function memberState(running: Running, error: string, trust: Trust): LocalState {
   const managers = running.manager?.members() ?? running.identity.managers;
   return {
     state: "active",
@@ -17,6 +18,7 @@ export function memberState(running: Running, error: string): LocalState {
     nodeAddr: parseHostPort(running.identity.advertiseAddr, 0).host,
     manager: running.manager !== undefined,
     error,
+    certificateNotAfterMs: trust.inspect(running.credentials.current().certPem).notAfterMs,
     remoteManagers: managers.map(({ nodeId, addr }) => ({ NodeID: nodeId, Addr: addr })),
   };
 }

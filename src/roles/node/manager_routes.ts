@@ -7,6 +7,7 @@ import { clusterOf } from "../../model/view.ts";
 import type { Logger } from "../../base/log.ts";
 import { decodeIssueRequest, issueCertificate } from "../manager/certificate_authority.ts";
 import type { IssueRequest } from "../manager/certificate_authority.ts";
+import { decodeExpiredRequest, nodeOfExpired } from "../manager/expired_renewal.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RouteTable, RpcContext } from "../rpc.ts";
 import { registerQuestionRoutes } from "./task_questions.ts";
@@ -47,6 +48,17 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
     const here = () => issueCertificate(manager(), trust, request, nodeId);
     const ask = () => manager().onLeader("ca.issueFor", { request, nodeId }, here, context.signal);
     return nodeId === undefined ? await door.pass(context.remoteAddress, ask) : await ask();
+  });
+
+  table.route("ca.renew", rolesOf("ca.renew"), async (body, context) => {
+    const expired = decodeExpiredRequest(body);
+    const request = decodeIssueRequest({ csr: expired.csr });
+    const renew = async () => {
+      const nodeId = nodeOfExpired(manager().store, trust, expired, clock.now());
+      const here = () => issueCertificate(manager(), trust, request, nodeId);
+      return await manager().onLeader("ca.issueFor", { request, nodeId }, here, context.signal);
+    };
+    return await door.pass(context.remoteAddress, renew, "an expired certificate was renewed");
   });
 
   // A manager that does not lead vouches for the caller whose certificate it has seen.

@@ -23,11 +23,11 @@ Deno.test("what a manager registers is the table of routes, no more and no less"
   assert.deepEqual(registered, ROUTE_ROLES);
 });
 
-Deno.test("who has shown no certificate may fetch the root and ask to be let in, nothing else", () => {
+Deno.test("who has shown no certificate may fetch the root, ask to be let in and prove a key, nothing else", () => {
   const open = Object.entries(ROUTE_ROLES).filter(([, roles]) => roles.includes("anonymous"));
-  assert.deepEqual(open.map(([name]) => name), ["ca.root", "ca.issue"]);
+  assert.deepEqual(open.map(([name]) => name), ["ca.root", "ca.issue", "ca.renew"]);
   const workers = Object.entries(ROUTE_ROLES).filter(([, roles]) => roles.includes("worker"));
   assert.deepEqual(workers.map(([name]) => name), [
-    ...["ca.root", "ca.issue", "cluster.leader", "dispatcher.session", "tasks.answer"],
+    ...["ca.root", "ca.issue", "ca.renew", "cluster.leader", "dispatcher.session", "tasks.answer"],
   ]);
 });

@@ -66,6 +66,10 @@ export interface Trust {
   inspect(certPem: string): CertificateFacts;
   /** Digest of the root as join tokens pin it: 50 base-36 characters. */
   caDigest(caPem: string): string;
+  /** A proof that the sender holds a key: base64. */
+  signText(keyPem: string, text: string): string;
+  /** Whether the key of that certificate signed `text`. */
+  signedText(certPem: string, text: string, signature: string): boolean;
   /** Constant time. */
   equal(a: string, b: string): boolean;
 }
