@@ -35,6 +35,7 @@ const NEEDED: readonly Need[] = [
   need("htpasswd", "apache2-utils"),
   need("curl", "curl"),
   need("ethtool", "ethtool"),
+  need("cfssl", "golang-cfssl"),
 ];
 /** Only the virtual machines of `deno task vm` are made with these. */
 const VM_NEEDED: readonly Need[] = [

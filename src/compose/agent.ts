@@ -328,7 +328,6 @@ const trust: Trust = {
   checkRootCa: certificates.checkRootCa,
   crossSign: certificates.crossSign,
   checkCrossSigned: certificates.checkCrossSigned,
-  commonName: certificates.commonName,
   createKeyAndCsr: certificates.createKeyAndCsr,
   createCaCsr: certificates.createCaCsr,
   requestKeyId: certificates.requestKeyId,

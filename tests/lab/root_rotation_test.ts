@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { inspect, issue } from "../../src/adapters/crypto/certificates.ts";
 import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
+import { makeRoot, openssl, startCfssl } from "../support/cfssl.ts";
 import { type FleetLab, withFleetLab } from "../support/fleet_lab.ts";
 
 const HOSTS = ["h1", "h2", "h3"];
@@ -39,11 +40,6 @@ async function verified(lab: FleetLab, host: string): Promise<string> {
     ["openssl", "verify", "-x509_strict", "-CAfile", `${dataDir}/ca.crt`, `${dataDir}/node.crt`],
   );
   return stdout + stderr;
-}
-
-async function openssl(...args: string[]): Promise<void> {
-  const { code, stderr } = await capture(["openssl", ...args]);
-  assert.equal(code, 0, stderr);
 }
 
 Deno.test("the root CA is changed under a running service", async (t) => {
@@ -131,12 +127,8 @@ async function rotations(t: Deno.TestContext, lab: FleetLab, folder: string): Pr
         await lab.host(leader).startAgent();
         await until("another leader", async () => (await lab.try("h1", "node", "ls")).code === 0);
         assert.equal((await swarm(lab)).RootRotationInProgress, true);
-        await openssl(
-          ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
-          ...["-subj", "/CN=our own root", "-days", "3650", "-keyout", `${folder}/ca.key`],
-          ...["-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", `${folder}/ca.pem`],
-        );
-        const files = ["--ca-cert", `${folder}/ca.pem`, "--ca-key", `${folder}/ca.key`];
+        await makeRoot(folder, "own");
+        const files = ["--ca-cert", `${folder}/own.pem`, "--ca-key", `${folder}/own.key`];
         await lab.fleet("h1", "ca", "--rotate", "--detach", ...files);
       } finally {
         lab.host("h3").signal("agent", "SIGCONT");
@@ -146,7 +138,7 @@ async function rotations(t: Deno.TestContext, lab: FleetLab, folder: string): Pr
         async () => !(await swarm(lab)).RootRotationInProgress,
         ROTATION_MS,
       );
-      assert.equal(await lab.fleet("h1", "ca"), await Deno.readTextFile(`${folder}/ca.pem`));
+      assert.equal(await lab.fleet("h1", "ca"), await Deno.readTextFile(`${folder}/own.pem`));
       await until("all ready", async () => await tlsStates(lab) === "Ready\nReady\nReady");
       for (const host of HOSTS) assert.match(await verified(lab, host), /: OK/);
       await nothingRestarted();
@@ -173,6 +165,38 @@ async function rotations(t: Deno.TestContext, lab: FleetLab, folder: string): Pr
     },
   );
 
+  await t.step("an external CA takes over, signs for everybody, and is left again", async () => {
+    await makeRoot(folder, "external");
+    const [own, external] = await Promise.all(
+      ["own", "external"].map((name) => Deno.readTextFile(`${folder}/${name}.pem`)),
+    );
+    const url = await startCfssl(lab.host("h1"), folder, "external", own! + external!);
+    const cacert = `${folder}/external.pem`;
+    const nobody = `protocol=cfssl,url=https://${lab.host("h1").address}:1234/,cacert=${cacert}`;
+    const rotate = ["ca", "--rotate", "-q", "--ca-cert", cacert];
+    assert.match(
+      (await lab.try("h1", ...rotate, "--external-ca", nobody)).stderr,
+      /the external CA at .*:1234\/ cannot be reached/,
+    );
+    const spec = `protocol=cfssl,url=${url},cacert=${cacert}`;
+    assert.equal(await lab.fleet("h1", ...rotate, "--external-ca", spec), external);
+    for (const host of HOSTS) {
+      assert.match(await verified(lab, host), /: OK/);
+      const { dataDir } = lab.host(host).layout;
+      const { issuerDerBase64 } = inspect(await Deno.readTextFile(`${dataDir}/node.crt`));
+      assert.match(atob(issuerDerBase64), /external$/);
+    }
+    const log = await Deno.readTextFile(`${folder}/external.log`);
+    assert(log.split("signed certificate").length > HOSTS.length, log);
+    // The key of the root in force is cfssl's alone: it has to sign the way out, too.
+    await lab.fleet("h1", "ca", "--rotate", "-q");
+    assert.equal((await swarm(lab)).RootRotationInProgress, false);
+    assert.notEqual(await lab.fleet("h1", "ca"), external);
+    await until("all ready", async () => await tlsStates(lab) === "Ready\nReady\nReady");
+    for (const host of HOSTS) assert.match(await verified(lab, host), /: OK/);
+    await nothingRestarted();
+  });
+
   await t.step("a token from before lets nobody in any more", async () => {
     await lab.fleet("h3", "leave");
     const join = (token: string) =>
@@ -190,8 +214,8 @@ async function expire(lab: FleetLab, host: string, folder: string): Promise<void
   const csrFile = `${folder}/${host}.csr`;
   await openssl("req", "-new", "-key", keyFile, "-subj", "/", "-out", csrFile);
   const { certPem } = issue({
-    caCertPem: await Deno.readTextFile(`${folder}/ca.pem`),
-    caKeyPem: await Deno.readTextFile(`${folder}/ca.key`),
+    caCertPem: await Deno.readTextFile(`${folder}/own.pem`),
+    caKeyPem: await Deno.readTextFile(`${folder}/own.key`),
     csrPem: await Deno.readTextFile(csrFile),
     nodeId,
     role,

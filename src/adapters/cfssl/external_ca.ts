@@ -12,10 +12,11 @@ export interface ExternalCaSpec {
 export interface SignRequest {
   readonly csrPem: string;
   readonly hosts: readonly string[];
-  readonly subject: {
+  /** That of the request when it is left out. */
+  readonly subject?: {
     readonly commonName: string;
-    readonly organization?: string;
-    readonly organizationalUnit?: string;
+    readonly organization: string;
+    readonly organizationalUnit: string;
   };
   readonly profile?: string;
 }
@@ -46,7 +47,7 @@ export async function signExternally(
     try {
       return await post(ca, trustPem, credentials, request);
     } catch (error) {
-      failures.push(`${ca.URL}: ${messageOf(error)}`);
+      failures.push(`${ca.URL}: ${reasonOf(error)}`);
     }
   }
   throw new FleetError(
@@ -72,7 +73,7 @@ export async function probe(
   } catch (error) {
     throw new FleetError(
       "unavailable",
-      `the external CA at ${ca.URL} cannot be reached: ${messageOf(error)}`,
+      `the external CA at ${ca.URL} cannot be reached: ${reasonOf(error)}`,
     );
   }
 }
@@ -83,13 +84,14 @@ async function post(
   credentials: ClientCredentials,
   { csrPem, hosts, subject, profile }: SignRequest,
 ): Promise<string> {
-  const { organization: O, organizationalUnit: OU, commonName: CN } = subject;
-  const names = O === undefined && OU === undefined ? [] : [{ O, OU }];
   const { profile: configured, label } = ca.Options ?? {};
   const body = JSON.stringify({
     certificate_request: csrPem,
     hosts,
-    subject: { CN, names },
+    subject: subject && {
+      CN: subject.commonName,
+      names: [{ O: subject.organization, OU: subject.organizationalUnit }],
+    },
     profile: profile ?? configured,
     label,
   });
@@ -135,6 +137,12 @@ async function call<T>(
   } finally {
     client.close();
   }
+}
+
+/** What `fetch` itself says is only that it failed. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return messageOf(cause ?? error);
 }
 
 async function boundedText(response: Response): Promise<string> {

@@ -4,11 +4,4 @@ export { signedText, signText } from "./key_proof.ts";
 export { equalTexts } from "./constant_time.ts";
 export { inspect, issue, verifyCertificate } from "./node_certificate.ts";
 export type { CertificateFacts } from "./node_certificate.ts";
-export {
-  caDigest,
-  checkCrossSigned,
-  checkRootCa,
-  commonName,
-  createRootCa,
-  crossSign,
-} from "./root_ca.ts";
+export { caDigest, checkCrossSigned, checkRootCa, createRootCa, crossSign } from "./root_ca.ts";

@@ -13,6 +13,11 @@ export const oid = (dotted: string) =>
   asn1.create(Class.UNIVERSAL, Type.OID, false, asn1.oidToDer(dotted).getBytes());
 export const utf8 = (text: string) =>
   asn1.create(Class.UNIVERSAL, Type.UTF8, false, forge.util.encodeUtf8(text));
+/** Text in the smaller of the two kinds that RFC 5280 wants: other signers write names anew in it. */
+export const printableOrUtf8 = (text: string) =>
+  /^[A-Za-z0-9 '()+,\-./:=?]*$/.test(text)
+    ? asn1.create(Class.UNIVERSAL, Type.PRINTABLESTRING, false, text)
+    : utf8(text);
 export const boolean = (value: boolean) =>
   asn1.create(Class.UNIVERSAL, Type.BOOLEAN, false, value ? "\xff" : "\x00");
 export const nothing = () => asn1.create(Class.UNIVERSAL, Type.NULL, false, "");

@@ -11,7 +11,6 @@ import {
   life,
   nameIn,
   nameOf,
-  nameParts,
   newKey,
   parseCertificates,
   parsePrivateKey,
@@ -131,13 +130,11 @@ export function checkCrossSigned(answerPem: string, newRootPem: string, oldRootP
     ? "a certificate that the root in force did not sign"
     : undefined;
   if (wrong) {
-    throw new FleetError("unavailable", `the external CA returned ${wrong} for the new root`);
+    throw new FleetError(
+      "unavailable",
+      `the external CA returned ${wrong} for the new root; its profile CA has to sign CAs as they are asked for`,
+    );
   }
-}
-
-/** The common name of a CA, or nothing. */
-export function commonName(certPem: string): string {
-  return nameParts(nameIn(parseCertificates(certPem)[0]!, "subject")).commonName ?? "";
 }
 
 /** SHA-256 over the exact PEM bytes, as join tokens carry it. */

@@ -20,12 +20,12 @@ import {
   nothing,
   octets,
   oid,
+  printableOrUtf8,
   sequence,
   set,
   time,
   toBinary,
   toDer,
-  utf8,
 } from "./der.ts";
 import type { Asn1 } from "./der.ts";
 import { pem, unpemAll } from "./pem.ts";
@@ -127,7 +127,7 @@ export function caExtensions(pathLength: number): Asn1[] {
 
 export function nameOf(...parts: readonly (readonly [NamePart, string])[]): Asn1 {
   return sequence(
-    ...parts.map(([part, value]) => set(sequence(oid(NAME_OIDS[part]), utf8(value)))),
+    ...parts.map(([part, value]) => set(sequence(oid(NAME_OIDS[part]), printableOrUtf8(value)))),
   );
 }
 

@@ -14,10 +14,11 @@ type ExternalCaSpec = NonNullable<NonNullable<ClusterSpec["CAConfig"]>["External
 export interface ExternalSignRequest {
   readonly csrPem: string;
   readonly hosts: readonly string[];
-  readonly subject: {
+  /** That of the request when it is left out. */
+  readonly subject?: {
     readonly commonName: string;
-    readonly organization?: string;
-    readonly organizationalUnit?: string;
+    readonly organization: string;
+    readonly organizationalUnit: string;
   };
   /** Name of a set of rules at the CA; its default one otherwise. */
   readonly profile?: string;
@@ -84,7 +85,6 @@ export async function prepareRootChange(
   const answer = await external.sign(cas, trustFor(cluster, cas), {
     csrPem: trust.createCaCsr(fresh.certPem, fresh.keyPem),
     hosts: [],
-    subject: { commonName: trust.commonName(fresh.certPem) },
     profile: CROSS_SIGN_PROFILE,
   });
   trust.checkCrossSigned(answer, fresh.certPem, RootCA.CACert);

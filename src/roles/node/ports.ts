@@ -39,7 +39,6 @@ export interface Trust {
   crossSign(options: { newRootPem: string; oldRootPem: string; oldKeyPem: string }): string;
   /** @throws FleetError unavailable unless the old root signed the new one's key and subject there */
   checkCrossSigned(answerPem: string, newRootPem: string, oldRootPem: string): void;
-  commonName(certPem: string): string;
   createKeyAndCsr(): { keyPem: string; csrPem: string };
   /** A request for another certificate of a CA. */
   createCaCsr(caPem: string, caKeyPem: string): string;
