@@ -19,11 +19,11 @@ import { checkEngine, DockerExecutor } from "../adapters/docker/executor.ts";
 import { TaskFiles } from "../adapters/docker/task_files.ts";
 import { inboundConnections } from "../adapters/host/connections.ts";
 import {
-  dataKey,
   ensurePrivateDirectory,
   lockDirectory,
   stateFiles,
 } from "../adapters/host/data_directory.ts";
+import { DataKeys } from "../adapters/host/data_keys.ts";
 import { SealableFiles } from "../adapters/host/sealable_files.ts";
 import { processLogger } from "../adapters/host/logger.ts";
 import type { ProcessLogger } from "../adapters/host/logger.ts";
@@ -186,10 +186,17 @@ function createNode(
   const files = new SealableFiles(stateFiles(options.dataDir, options));
   const raft = new RaftEndpoint({ clock: realClock, random: realRandom, logger });
   const logPath = raftPath(options.dataDir);
+  const databases = new DataKeys({
+    files,
+    paths: [logPath, workerPath(options.dataDir)],
+    exists,
+    logger,
+  });
   return new FleetNode({
     build,
     files,
     lock: files,
+    rotateDataKey: () => databases.rotate(),
     trust,
     externalCa: (credentials) => ({
       sign: (cas, trustPem, request) => signExternally(cas, trustPem, credentials(), request),
@@ -208,8 +215,11 @@ function createNode(
     tickMs: options.raftTickMs,
     listenAddr: options.listenAddr,
     openLog: (fresh) => {
-      const key = nodeDataKey(files, options.dataDir);
-      return fresh ? RaftLogStore.create(logPath, key) : RaftLogStore.open(logPath, key);
+      const keys = databases.keys();
+      return databases.opened(
+        logPath,
+        fresh ? RaftLogStore.create(logPath, keys) : RaftLogStore.open(logPath, keys),
+      );
     },
     wipeLog: () => RaftLogStore.remove(logPath),
     openTransport: (given) => raft.open(given),
@@ -225,7 +235,7 @@ function createNode(
         managers: () => manager.members().map(({ nodeId, addr }) => ({ nodeId, addr })),
         caDigest: trust.caDigest,
       }),
-    startAgent: (host) => startAgent(host, options, files, engine, logger, local),
+    startAgent: (host) => startAgent(host, options, databases, engine, logger, local),
     checkEngine: () => checkEngine(engine),
     onFatal,
   });
@@ -234,13 +244,13 @@ function createNode(
 async function startAgent(
   host: AgentHost,
   options: AgentOptions,
-  keys: SealableFiles,
+  databases: DataKeys,
   engine: Engine,
   logger: Logger,
   local: Local,
 ): Promise<RunningAgent> {
   const path = workerPath(options.dataDir);
-  const store = WorkerTaskStore.open(path, nodeDataKey(keys, options.dataDir));
+  const store = databases.opened(path, WorkerTaskStore.open(path, databases.keys()));
   const folder = `${dirname(options.socket)}/fleet-tasks-${host.nodeId}`;
   const files: TaskFiles = new TaskFiles(folder, {
     secret: (id) => agent.worker.secret(id),
@@ -370,12 +380,6 @@ async function dial(path: string): Promise<Deno.UnixConn> {
 
 const raftPath = (dataDir: string) => `${dataDir}/raft.db`;
 const workerPath = (dataDir: string) => `${dataDir}/worker.db`;
-
-/** The key of this node's databases; made only where there is nothing yet that it would have to open. */
-function nodeDataKey(files: SealableFiles, dataDir: string): Uint8Array {
-  const mayCreate = !exists(raftPath(dataDir)) && !exists(workerPath(dataDir));
-  return dataKey(files, { mayCreate });
-}
 
 function exists(path: string): boolean {
   try {

@@ -109,6 +109,14 @@ Deno.test("autolock", async (t) => {
       async () => {
         const rotated = keyOf(await lab.fleet("h1", "unlock-key", "--rotate"));
         assert.notEqual(rotated, key);
+        // The data key changes with it, on every manager and while the databases are in use.
+        for (const host of ["h1", "h2"]) {
+          await until(
+            `the data key of ${host} is another one`,
+            async () => (await lab.host(host).log("agent")).split("data key replaced").length > 2,
+            30_000,
+          );
+        }
         await restart("h2");
         await until("locked", async () => (await lab.fleet("h2", "info")).includes("locked"));
         const info = await lab.tryDocker("h2", ["swarm", "unlock"], `${rotated}\n`);

@@ -6,7 +6,8 @@ import { FleetError } from "../../base/errors.ts";
  *
  * Random nonces under one key stay safe for 2^32 records (chance of a repetition below 2^-32, section 8.3
  * there): ten days of 5,000 writes a second without pause. The chance grows with the square: ten times as
- * many records are below 2^-25. Until the data key can be rotated it lives as long as its directory.
+ * many records are below 2^-25. The data key changes with the unlock key, else it lives as long as its
+ * directory.
  */
 const VERSION = 1;
 const NONCE_BYTES = 12;

@@ -1,5 +1,6 @@
 import { FleetError, messageOf } from "../../base/errors.ts";
 import { formatDataKey, newDataKey, parseDataKey } from "../crypto/data_key.ts";
+import { RecordKeys } from "../crypto/record_keys.ts";
 
 /** Bits of a mode that let others in. */
 const OTHERS = 0o077;
@@ -153,16 +154,20 @@ function syncDirectory(path: string): void {
 const DATA_KEY = "data.key";
 
 /**
- * The key under which this node's databases are encrypted. It is made when there is none, but only where
- * `mayCreate` says that nothing was encrypted yet.
+ * The key under which this node's databases are encrypted, and the one before it if a replacement is not over.
+ * One is made when there is none, but only where `mayCreate` says that nothing was encrypted yet.
  * @throws FleetError corrupt (damaged, or missing where it must be there), and as `parseDataKey` says
  */
-export function dataKey(
+export function dataKeys(
   files: StateFiles,
   options: { mayCreate: boolean; unlockKey?: Uint8Array },
-): Uint8Array {
+): RecordKeys {
   const text = files.read(DATA_KEY);
-  if (text !== undefined) return parseDataKey(text, options.unlockKey);
+  if (text !== undefined) {
+    const [current = "", ...previous] = text.trim().split("\n");
+    const key = (line: string) => parseDataKey(line, options.unlockKey);
+    return new RecordKeys(key(current), previous[0] === undefined ? undefined : key(previous[0]));
+  }
   if (!options.mayCreate) {
     throw new FleetError(
       "corrupt",
@@ -171,5 +176,22 @@ export function dataKey(
   }
   const key = newDataKey();
   files.write(DATA_KEY, formatDataKey(key, options.unlockKey));
-  return key;
+  return new RecordKeys(key);
+}
+
+/** The newest of {@link dataKeys}. */
+export function dataKey(
+  files: StateFiles,
+  options: { mayCreate: boolean; unlockKey?: Uint8Array },
+): Uint8Array {
+  return dataKeys(files, options).current;
+}
+
+/** Keeps the key, and the one before as long as records are left under it. @throws FleetError unavailable */
+export function saveDataKeys(
+  files: StateFiles,
+  current: Uint8Array,
+  previous?: Uint8Array,
+): void {
+  files.write(DATA_KEY, formatDataKey(current) + (previous ? formatDataKey(previous) : ""));
 }

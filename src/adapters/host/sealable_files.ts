@@ -49,9 +49,9 @@ export class SealableFiles implements StateFiles {
     for (const name of SEALABLE) this.#files.remove(name);
   }
 
-  /** Seals under another key, or no more at all. Does nothing when that is how it is. */
-  setUnlockKey(unlockKey: Uint8Array | undefined): void {
-    if (this.locked || sameBytes(unlockKey, this.#unlockKey)) return;
+  /** Seals under another key, or no more at all. Does nothing, and says so, when that is how it is. */
+  setUnlockKey(unlockKey: Uint8Array | undefined): boolean {
+    if (this.locked || sameBytes(unlockKey, this.#unlockKey)) return false;
     const keys = this.#keys ?? this.#clear();
     if (unlockKey) {
       this.#seal(unlockKey, keys);
@@ -63,6 +63,7 @@ export class SealableFiles implements StateFiles {
       this.#keys = undefined;
     }
     this.#unlockKey = unlockKey;
+    return true;
   }
 
   read(name: string): string | undefined {

@@ -8,6 +8,8 @@ import type {
   RaftLogStorage,
   Snapshot,
 } from "../../core/raft/types.ts";
+import { recordKeys } from "../crypto/record_keys.ts";
+import type { RecordKeys } from "../crypto/record_keys.ts";
 import { Database, removeDatabase } from "./database.ts";
 import { EMPTY_LOG, MissingParts, partsOf, RaftRows } from "./raft_rows.ts";
 import type { LogState } from "./raft_rows.ts";
@@ -21,6 +23,9 @@ import { WriteMark } from "./write_mark.ts";
 const READ_ROWS = 64;
 /** Old entries go in transactions of this size, so that dropping them does not stop the heartbeats. */
 const COMPACT_ROWS = 1_000;
+
+/** Records are sealed anew in transactions of this size, some milliseconds each. */
+const RESEAL_ROWS = 200;
 
 const NO_CONF: ConfState = { voters: [], learners: [] };
 
@@ -60,9 +65,9 @@ export class RaftLogStore implements RaftLogStorage {
    * Makes the empty log of a new member. @throws FleetError conflict when there is one already,
    * unavailable (disk full)
    */
-  static create(path: string, key: Uint8Array): RaftLogStore {
+  static create(path: string, key: RecordKeys | Uint8Array): RaftLogStore {
     Database.create<RaftSchema>(path, RAFT_FORMAT, (database) => {
-      database.transaction(() => new RaftRows(database, key).saveState(EMPTY_LOG));
+      database.transaction(() => new RaftRows(database, recordKeys(key)).saveState(EMPTY_LOG));
       // What an earlier log has confirmed says nothing about this one.
       RaftLogStore.#forgetMark(path);
     });
@@ -75,12 +80,12 @@ export class RaftLogStore implements RaftLogStorage {
    */
   static open(
     path: string,
-    key: Uint8Array,
+    key: RecordKeys | Uint8Array,
     options: { recentMaxBytes?: number } = {},
   ): RaftLogStore {
     const database = Database.open<RaftSchema>(path, RAFT_FORMAT);
     try {
-      return new RaftLogStore(path, database, key, options.recentMaxBytes);
+      return new RaftLogStore(path, database, recordKeys(key), options.recentMaxBytes);
     } catch (error) {
       database.close();
       throw error;
@@ -100,12 +105,12 @@ export class RaftLogStore implements RaftLogStorage {
   private constructor(
     path: string,
     database: Database<RaftSchema>,
-    key: Uint8Array,
+    keys: RecordKeys,
     recentMaxBytes: number | undefined,
   ) {
     this.#path = path;
     this.#database = database;
-    this.#rows = new RaftRows(database, key);
+    this.#rows = new RaftRows(database, keys);
     this.#recent = new RecentEntries(recentMaxBytes);
     this.#mark = WriteMark.open(path);
     try {
@@ -356,6 +361,40 @@ export class RaftLogStore implements RaftLogStorage {
     this.#state = next;
     this.#unsaved = this.#memoryWaits = false;
     this.#mark.write(next.writes);
+  }
+
+  /**
+   * Seals every record under the current key, in small steps with other work in between. False when the log
+   * was closed before the end. @throws FleetError as {@link append} says; what is done by then stays
+   */
+  async reseal(): Promise<boolean> {
+    const step = async (run: () => void) => {
+      if (this.#closed) return false;
+      this.#write(this.#state, run);
+      await otherWork();
+      return !this.#closed;
+    };
+    // New entries are under the new key: only those that are here now matter.
+    for (let index: number | undefined = 0; index !== undefined;) {
+      const from: number = index;
+      const ok = await step(() => {
+        const last = this.#rows.resealEntries(from, RESEAL_ROWS);
+        index = last === undefined ? undefined : last + 1;
+      });
+      if (!ok) return false;
+    }
+    for (let at: { index: number; part: number } | undefined = { index: -1, part: -1 }; at;) {
+      const after: { index: number; part: number } = at;
+      if (!await step(() => at = this.#rows.resealPart(after))) return false;
+    }
+    return await step(() => {
+      this.#rows.resealSnapshot();
+      if (this.#memory !== undefined) this.#rows.saveMemory(this.#memory);
+    });
+  }
+
+  get closed(): boolean {
+    return this.#closed;
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 import type { ConfState, Entry, EntryType, HardState, Snapshot } from "../../core/raft/types.ts";
 import type { SnapshotMeta } from "../../core/raft/types.ts";
-import { open, seal } from "../crypto/sealing.ts";
+import type { RecordKeys } from "../crypto/record_keys.ts";
 import type { Database } from "./database.ts";
 import type { RaftSchema } from "./schema.ts";
 
@@ -32,7 +32,7 @@ const MEMORY_PLACE = "record of the other members";
  * place. Opening a row that was changed, torn, moved or written with another key throws, naming it.
  */
 export class RaftRows {
-  readonly #key: Uint8Array;
+  readonly #keys: RecordKeys;
   readonly #insertEntry;
   readonly #selectEntries;
   readonly #cutFrom;
@@ -46,11 +46,14 @@ export class RaftRows {
   readonly #selectParts;
   readonly #dropParts;
   readonly #dropOtherParts;
+  readonly #resealEntry;
+  readonly #partsAfter;
+  readonly #resealPart;
   readonly #saveMemory;
   readonly #loadMemory;
 
-  constructor(database: Database<RaftSchema>, key: Uint8Array) {
-    this.#key = key;
+  constructor(database: Database<RaftSchema>, keys: RecordKeys) {
+    this.#keys = keys;
     const { kysely: db } = database;
     // Values here only stand for places: they are given when a statement runs, in this order.
     this.#insertEntry = database.prepare(
@@ -90,6 +93,20 @@ export class RaftRows {
     this.#dropOtherParts = database.prepare(
       db.deleteFrom("raft_snapshot_part").where("idx", "!=", 0),
     );
+    this.#resealEntry = database.prepare(
+      db.updateTable("raft_entry").set({ record: NOTHING }).where("idx", "=", 0),
+    );
+    this.#partsAfter = database.prepare(
+      db.selectFrom("raft_snapshot_part").selectAll()
+        .where((row) =>
+          row.or([row("idx", ">", 0), row.and([row("idx", "=", 0), row("part", ">", 0)])])
+        )
+        .orderBy("idx").orderBy("part").limit(1),
+    );
+    this.#resealPart = database.prepare(
+      db.updateTable("raft_snapshot_part").set({ record: NOTHING })
+        .where("idx", "=", 0).where("part", "=", 0),
+    );
     this.#saveMemory = database.prepare(
       db.replaceInto("raft_memory").values({ id: 1, record: NOTHING }),
     );
@@ -101,7 +118,7 @@ export class RaftRows {
       index,
       term,
       type,
-      seal(this.#key, data, entryPlace(index, term, type)),
+      this.#keys.seal(data, entryPlace(index, term, type)),
     );
   }
 
@@ -109,7 +126,7 @@ export class RaftRows {
   *entries(index: number, limit: number): Generator<Entry> {
     for (const row of this.#selectEntries.iterate(index, limit)) {
       const { idx, term, type, record } = row as unknown as RaftSchema["raft_entry"];
-      const data = open(this.#key, record, entryPlace(idx, term, type as EntryType));
+      const data = this.#keys.open(record, entryPlace(idx, term, type as EntryType));
       yield { index: idx, term, type: type as EntryType, data };
     }
   }
@@ -124,7 +141,7 @@ export class RaftRows {
 
   saveState(state: LogState): void {
     const { hardState: { term, vote, commit }, baseIndex, baseTerm, lastIndex, writes } = state;
-    const sealed = seal(this.#key, NOTHING, statePlace(state));
+    const sealed = this.#keys.seal(NOTHING, statePlace(state));
     this.#saveState.run(1, term, vote, commit, baseIndex, baseTerm, lastIndex, writes, sealed);
   }
 
@@ -138,50 +155,84 @@ export class RaftRows {
       lastIndex: row.last_index,
       writes: row.writes,
     };
-    open(this.#key, row.seal, statePlace(state));
+    this.#keys.open(row.seal, statePlace(state));
     return state;
   }
 
   saveMemory(record: unknown): void {
     const bytes = new TextEncoder().encode(JSON.stringify(record));
-    this.#saveMemory.run(1, seal(this.#key, bytes, MEMORY_PLACE));
+    this.#saveMemory.run(1, this.#keys.seal(bytes, MEMORY_PLACE));
   }
 
   /** Undefined on a log that never had one. */
   loadMemory(): unknown {
     const row = this.#loadMemory.get() as unknown as RaftSchema["raft_memory"] | undefined;
     if (!row) return undefined;
-    return JSON.parse(new TextDecoder().decode(open(this.#key, row.record, MEMORY_PLACE)));
+    return JSON.parse(new TextDecoder().decode(this.#keys.open(row.record, MEMORY_PLACE)));
   }
 
   /** Makes the stored parts of `meta.index` the snapshot, in place of any other. */
   saveSnapshot(meta: SnapshotMeta, parts: number): void {
     const conf = JSON.stringify({ voters: meta.conf.voters, learners: meta.conf.learners });
-    const sealed = seal(this.#key, NOTHING, snapshotPlace(meta.index, meta.term, conf, parts));
+    const sealed = this.#keys.seal(NOTHING, snapshotPlace(meta.index, meta.term, conf, parts));
     this.#dropSnapshot.run();
     this.#insertSnapshot.run(meta.index, meta.term, conf, parts, sealed);
   }
 
   savePart(index: number, part: number, data: Uint8Array): void {
     const piece = data.subarray(part * PART_BYTES, (part + 1) * PART_BYTES);
-    this.#insertPart.run(index, part, seal(this.#key, piece, partPlace(index, part)));
+    this.#insertPart.run(index, part, this.#keys.seal(piece, partPlace(index, part)));
   }
 
   /** @throws when its parts are not all there */
   loadSnapshot(): Snapshot | undefined {
     const row = this.#loadSnapshot.get() as unknown as RaftSchema["raft_snapshot"] | undefined;
     if (!row) return undefined;
-    open(this.#key, row.seal, snapshotPlace(row.idx, row.term, row.conf, row.parts));
+    this.#keys.open(row.seal, snapshotPlace(row.idx, row.term, row.conf, row.parts));
     const parts: Uint8Array[] = [];
     for (const each of this.#selectParts.iterate(row.idx)) {
       const { record } = each as unknown as { record: Uint8Array };
-      parts.push(open(this.#key, record, partPlace(row.idx, parts.length)));
+      parts.push(this.#keys.open(record, partPlace(row.idx, parts.length)));
     }
     if (parts.length !== row.parts) throw new MissingParts(row.idx, parts.length, row.parts);
     return {
       meta: { index: row.idx, term: row.term, conf: JSON.parse(row.conf) as ConfState },
       data: joined(parts),
     };
+  }
+
+  /** Seals at most `limit` entries from `index` on under the current key; the last one's index. */
+  resealEntries(index: number, limit: number): number | undefined {
+    let last: number | undefined;
+    for (const entry of [...this.entries(index, limit)]) {
+      const place = entryPlace(entry.index, entry.term, entry.type);
+      this.#resealEntry.run(this.#keys.seal(entry.data, place), entry.index);
+      last = entry.index;
+    }
+    return last;
+  }
+
+  /** Seals the part after the given one under the current key, of any snapshot; where it is. */
+  resealPart(after: { index: number; part: number }): { index: number; part: number } | undefined {
+    const row = this.#partsAfter.get(after.index, after.index, after.part, 1) as unknown as
+      | RaftSchema["raft_snapshot_part"]
+      | undefined;
+    if (!row) return undefined;
+    const place = partPlace(row.idx, row.part);
+    const record = this.#keys.seal(this.#keys.open(row.record, place), place);
+    this.#resealPart.run(record, row.idx, row.part);
+    return { index: row.idx, part: row.part };
+  }
+
+  /** Seals under the current key what the snapshot's row says. */
+  resealSnapshot(): void {
+    const row = this.#loadSnapshot.get() as unknown as RaftSchema["raft_snapshot"] | undefined;
+    if (!row) return;
+    const place = snapshotPlace(row.idx, row.term, row.conf, row.parts);
+    this.#keys.open(row.seal, place);
+    this.#dropSnapshot.run();
+    const sealed = this.#keys.seal(NOTHING, place);
+    this.#insertSnapshot.run(row.idx, row.term, row.conf, row.parts, sealed);
   }
 
   dropParts(index: number): void {

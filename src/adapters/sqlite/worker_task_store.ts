@@ -1,5 +1,6 @@
 import type { Task, TaskStatus } from "../../model/task.ts";
-import { open, seal } from "../crypto/sealing.ts";
+import { recordKeys } from "../crypto/record_keys.ts";
+import type { RecordKeys } from "../crypto/record_keys.ts";
 import { Database, removeDatabase } from "./database.ts";
 import { WORKER_FORMAT } from "./schema.ts";
 import type { WorkerSchema } from "./schema.ts";
@@ -15,15 +16,22 @@ export interface StoredTask {
 export class WorkerTaskStore {
   readonly #path: string;
   readonly #database: Database<WorkerSchema>;
-  readonly #key: Uint8Array;
+  readonly #keys: RecordKeys;
   readonly #put;
   readonly #remove;
   readonly #setStatus;
+  readonly #select;
+  readonly #reseal;
+  #closed = false;
 
   /** Opens the table, or makes it on a node that has none yet. @throws FleetError corrupt, unavailable */
-  static open(path: string, key: Uint8Array): WorkerTaskStore {
+  static open(path: string, key: RecordKeys | Uint8Array): WorkerTaskStore {
     if (!exists(path)) Database.create<WorkerSchema>(path, WORKER_FORMAT, () => {});
-    return new WorkerTaskStore(path, Database.open<WorkerSchema>(path, WORKER_FORMAT), key);
+    return new WorkerTaskStore(
+      path,
+      Database.open<WorkerSchema>(path, WORKER_FORMAT),
+      recordKeys(key),
+    );
   }
 
   /** Removes the table for good. */
@@ -31,10 +39,10 @@ export class WorkerTaskStore {
     removeDatabase(path);
   }
 
-  private constructor(path: string, database: Database<WorkerSchema>, key: Uint8Array) {
+  private constructor(path: string, database: Database<WorkerSchema>, keys: RecordKeys) {
     this.#path = path;
     this.#database = database;
-    this.#key = key;
+    this.#keys = keys;
     const { kysely: db } = database;
     const none = new Uint8Array(0);
     this.#put = database.prepare(
@@ -44,6 +52,10 @@ export class WorkerTaskStore {
         ),
     );
     this.#remove = database.prepare(db.deleteFrom("worker_task").where("id", "=", ""));
+    this.#select = database.prepare(db.selectFrom("worker_task").selectAll());
+    this.#reseal = database.prepare(
+      db.updateTable("worker_task").set({ record: none, status: none }).where("id", "=", ""),
+    );
     this.#setStatus = database.prepare(
       db.updateTable("worker_task").set({ status: none }).where("id", "=", ""),
     );
@@ -61,14 +73,14 @@ export class WorkerTaskStore {
 
   #open<T>(record: Uint8Array, place: string): T {
     try {
-      return JSON.parse(new TextDecoder().decode(open(this.#key, record, place))) as T;
+      return JSON.parse(new TextDecoder().decode(this.#keys.open(record, place))) as T;
     } catch (error) {
       throw damaged(this.#path, (error as Error).message, error);
     }
   }
 
   #seal(value: Task | TaskStatus, place: string): Uint8Array {
-    return seal(this.#key, new TextEncoder().encode(JSON.stringify(value)), place);
+    return this.#keys.seal(new TextEncoder().encode(JSON.stringify(value)), place);
   }
 
   /** Stores or replaces tasks and drops others, in one transaction. @throws FleetError unavailable (disk full) */
@@ -90,7 +102,27 @@ export class WorkerTaskStore {
     });
   }
 
+  /** Seals every record under the current key. False when the table is closed. @throws as {@link replace} */
+  reseal(): Promise<boolean> {
+    if (this.#closed) return Promise.resolve(false);
+    const anew = (record: Uint8Array, place: string) =>
+      this.#keys.seal(this.#keys.open(record, place), place);
+    this.#database.transaction(() => {
+      for (const row of this.#select.all()) {
+        const { id, record, status } = row as unknown as WorkerSchema["worker_task"];
+        const [task, state] = [taskPlace(id), statusPlace(id)];
+        this.#reseal.run(anew(record, task), status === null ? null : anew(status, state), id);
+      }
+    });
+    return Promise.resolve(true);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   close(): void {
+    this.#closed = true;
     this.#database.close();
   }
 }

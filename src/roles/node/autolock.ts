@@ -5,13 +5,23 @@ import { clusterOf } from "../../model/view.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { KeyLock } from "./ports.ts";
 
-/** Keeps this manager's keys sealed as the cluster says: under its unlock key, or not at all. */
-export function followUnlockKey(manager: Manager, lock: KeyLock, logger: Logger): void {
+/**
+ * Keeps this manager's keys sealed as the cluster says: under its unlock key, or not at all. Under another
+ * unlock key the data key is another one, too: the old one may have lain on the disk in clear, or be in a copy
+ * of the directory that the old unlock key opens.
+ */
+export function followUnlockKey(
+  manager: Manager,
+  lock: KeyLock,
+  rotateDataKey: () => Promise<void>,
+  logger: Logger,
+): void {
   const follow = () => {
     const cluster = clusterOf(manager.store);
     if (!cluster) return;
     try {
-      lock.setUnlockKey(cluster.UnlockKey ? parseUnlockKey(cluster.UnlockKey) : undefined);
+      const key = cluster.UnlockKey ? parseUnlockKey(cluster.UnlockKey) : undefined;
+      if (lock.setUnlockKey(key) && key) void rotateDataKey();
     } catch (error) {
       // The keys are as they were; the next change of the cluster tries again.
       logger.log("error", `the keys could not be sealed anew: ${messageOf(error)}`);

@@ -446,7 +446,8 @@ export class FleetNode implements Backend {
     });
     running.manager = manager;
     manager.start();
-    followUnlockKey(manager, this.#options.lock, this.#options.logger);
+    const { lock, rotateDataKey, logger } = this.#options;
+    followUnlockKey(manager, lock, rotateDataKey, logger);
   }
 
   /**

@@ -54,6 +54,8 @@ export interface FleetNodeOptions {
   readonly files: StateFiles;
   /** The same files, as far as they can be sealed. */
   readonly lock: KeyLock;
+  /** Gives this node's databases another key, in the background; tells failures by itself. */
+  readonly rotateDataKey: () => Promise<void>;
   readonly trust: Trust;
   /** CAs outside of the cluster, which are shown the given certificate. */
   readonly externalCa: (credentials: () => Credentials) => ExternalCa;

@@ -12,8 +12,8 @@ export interface KeyLock {
   readonly locked: boolean;
   /** @throws FleetError invalid for another key */
   unlock(unlockKey: Uint8Array): void;
-  /** Seals under another key, or no more at all. */
-  setUnlockKey(unlockKey: Uint8Array | undefined): void;
+  /** Seals under another key, or no more at all. False when that is how it was. */
+  setUnlockKey(unlockKey: Uint8Array | undefined): boolean;
 }
 
 export interface StateFiles {
