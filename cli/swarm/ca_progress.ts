@@ -12,7 +12,10 @@ export async function rotationLines(
       node.Description?.TLSInfo?.CertIssuerPublicKey === swarm.TLSInfo?.CertIssuerPublicKey &&
       node.Description?.TLSInfo?.CertIssuerSubject === swarm.TLSInfo?.CertIssuerSubject
     ).length;
-  const trusted = nodes.filter((node) => node.Description?.TLSInfo?.TrustRoot === root).length;
+  // Until the end everybody still names the old root, which says nothing about the new one.
+  const trusted = swarm.RootRotationInProgress
+    ? 0
+    : nodes.filter((node) => node.Description?.TLSInfo?.TrustRoot === root).length;
   const line = (id: string, count: number): ProgressLine => ({
     id,
     text: `${count}/${nodes.length} nodes`,

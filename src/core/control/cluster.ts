@@ -91,6 +91,12 @@ export function validateClusterSpec(spec: ClusterSpec): void {
         `unsupported external CA protocol "${external.Protocol}"; use cfssl`,
       );
     }
+    if (!external.URL?.startsWith("https://")) {
+      throw new FleetError(
+        "invalid",
+        `the external CA's URL "${external.URL ?? ""}" must begin with https://`,
+      );
+    }
   }
   const heartbeatTick = spec.Raft?.HeartbeatTick || CLUSTER_DEFAULTS.heartbeatTick;
   const electionTick = spec.Raft?.ElectionTick || CLUSTER_DEFAULTS.electionTick;
@@ -113,6 +119,7 @@ export function validateClusterSpec(spec: ClusterSpec): void {
 export function initialClusterSpec(given: ClusterSpec | undefined): ClusterSpec {
   const spec = given ?? {};
   validateClusterSpec(spec);
+  refuseExternalRoot(spec);
   return withoutSigningCa({
     Name: "default",
     Labels: spec.Labels ?? {},
@@ -138,6 +145,19 @@ export function initialClusterSpec(given: ClusterSpec | undefined): ClusterSpec 
     TaskDefaults: spec.TaskDefaults ?? {},
     EncryptionConfig: { AutoLockManagers: spec.EncryptionConfig?.AutoLockManagers ?? false },
   }, undefined);
+}
+
+/**
+ * A new cluster makes its own root, and nobody else has its key yet.
+ * @throws FleetError invalid
+ */
+export function refuseExternalRoot({ CAConfig }: ClusterSpec): void {
+  const foreign = CAConfig?.SigningCACert || CAConfig?.ExternalCAs?.some(({ CACert }) => !CACert);
+  if (!foreign) return;
+  throw new FleetError(
+    "invalid",
+    "a new cluster begins with a root of its own: initialise it, then fleet ca --rotate --ca-cert FILE with --ca-key FILE or --external-ca protocol=cfssl,url=…,cacert=FILE",
+  );
 }
 
 /** The two join tokens' texts by role. */

@@ -11,7 +11,7 @@ import { parseHostPort } from "../../base/addresses.ts";
 import { FleetError, kindOf, messageOf } from "../../base/errors.ts";
 import type { LogLevel } from "../../base/log.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "../../core/control/methods.ts";
-import { validateClusterSpec } from "../../core/control/cluster.ts";
+import { initialClusterSpec } from "../../core/control/cluster.ts";
 import type { Role } from "../../model/node.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { Applied, View } from "../../model/view.ts";
@@ -127,7 +127,7 @@ export class FleetNode implements Backend {
       listen: listenAddr,
       interfaces,
     });
-    if (request.Spec) validateClusterSpec(request.Spec);
+    if (request.Spec) initialClusterSpec(request.Spec);
     const availability = checkAvailability(request.Availability);
     await this.#options.checkEngine();
     return await this.#exclusively(async () => {
