@@ -1,7 +1,7 @@
 /**
  * Benchmarks against peers, side by side in one run:
  *
- *     deno task bench deploy|cli|idle|raft|restart|failover|failover-worker|schedule|converge|dns
+ *     deno task bench NAME (without a name it lists them)
  *
  * Figures belong into the table of tests/bench/README.md.
  */
@@ -18,6 +18,8 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>>
   "failover-worker": () => import("../tests/bench/failover_worker.ts"),
   schedule: () => import("../tests/bench/schedule.ts"),
   converge: () => import("../tests/bench/converge.ts"),
+  network: () => import("../tests/bench/network.ts"),
+  resolvable: () => import("../tests/bench/resolvable.ts"),
   dns: () => import("../tests/bench/dns.ts"),
 };
 

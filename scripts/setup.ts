@@ -50,6 +50,7 @@ const BENCH_NEEDED: readonly Need[] = [
   need("etcd", "etcd-server"),
   need("dnsmasq", "dnsmasq-base"),
   need("dnsperf", "dnsperf"),
+  need("iperf3", "iperf3"),
 ];
 
 /** Folders of system programs, which a user's PATH may lack. */

@@ -296,6 +296,7 @@ async function startAgent(
       await stop();
       const signal = AbortSignal.timeout(30_000);
       for (const id of await executor.taskIds(signal)) await executor.removeUnknown(id, signal);
+      await networks.sync.removeAll(signal);
       await files.dispose();
       WorkerTaskStore.remove(path);
     },

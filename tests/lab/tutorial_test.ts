@@ -65,5 +65,16 @@ Deno.test("an application and its PostgreSQL on an overlay network", async (t) =
         await until("an empty database", async () => await visit("h2") === 1, 30_000, 200);
       },
     );
+
+    await t.step("a node that leaves keeps nothing of the networks", async () => {
+      await lab.fleet("h2", "leave");
+      const left = await lab.host("h2").exec([
+        ...["sh", "-c", "ls /sys/class/net | grep ^fl; nft list tables | grep fleet"],
+      ]);
+      assert.equal(left.stdout, "");
+      const engine = ["network", "ls", "-q", "--filter", "label=io.fleet.network"];
+      assert.equal((await lab.host("h2").docker(engine)).stdout, "");
+      await lab.converged("drupal", 4);
+    });
   });
 });

@@ -184,6 +184,16 @@ export class NetworkSync {
     await this.#looking;
   }
 
+  /** Takes everything of overlay networks off the node, which leaves the cluster; after {@link run}. */
+  async removeAll(signal: AbortSignal): Promise<void> {
+    this.#picture = EMPTY_PICTURE;
+    if (await this.#sync(true, signal)) return;
+    this.#options.logger.log("warn", "not all overlay networks could be removed from this node", {
+      way:
+        "docker network ls --filter label=io.fleet.network shows them; remove the containers on them first",
+    });
+  }
+
   async #run(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#options;
     signal.addEventListener("abort", () => this.#wake(), { once: true });

@@ -168,3 +168,16 @@ Deno.test("network sync: what somebody deleted comes back, and is counted", asyn
   match(warnings.join(), /had been changed; repaired/);
   await end();
 });
+
+Deno.test("network sync: a node that leaves keeps nothing", async () => {
+  const { sync, host, done, clock, end } = setUp();
+  sync.apply(ASSIGNED);
+  await clock.settle();
+  await end();
+  strictEqual(host.state().engineNetworks.length, 1);
+  await sync.removeAll(new AbortController().signal);
+  deepStrictEqual(done.at(-1)?.map(({ op }) => op).sort(), [
+    "remove-engine-network",
+    "remove-link",
+  ]);
+});

@@ -7,14 +7,15 @@ const PROGRAMS = ["curl", "getent"];
 /** Loaded by name at run time, so that `ldd` does not tell. */
 const NAME_SERVICES = ["libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2"];
 
-const SCRIPT = `set -e
+const script = (programs: readonly string[]) =>
+  `set -e
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/www"
 cp "$(command -v busybox)" "$root/bin/busybox"
 for name in sh true cut sort sleep cat httpd nc nslookup ping ip dd md5sum hostname wget env tail seq; do ln -s busybox "$root/bin/$name"; done
 copy() { mkdir -p "$root$(dirname "$1")"; cp -L "$1" "$root$1"; }
-for program in ${PROGRAMS.join(" ")}; do
+for program in ${programs.join(" ")}; do
   path=$(command -v $program)
   cp -L "$path" "$root/bin/$program"
   for library in $(ldd "$path" | grep -o '/[^ ]*'); do copy "$library"; done
@@ -26,11 +27,14 @@ done
 echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
 tar -C "$root" -cf "$1" .`;
 
-/** Puts an image with an HTTP server and clients on every host. */
-export async function loadNetworkImage(hosts: readonly LabHost[]): Promise<void> {
+/** Puts an image with an HTTP server and clients, and with `more` programs of this machine, on every host. */
+export async function loadNetworkImage(
+  hosts: readonly LabHost[],
+  more: readonly string[] = [],
+): Promise<void> {
   const file = await Deno.makeTempFile({ suffix: ".tar" });
   try {
-    await must(["sh", "-c", SCRIPT, "sh", file]);
+    await must(["sh", "-c", script([...PROGRAMS, ...more]), "sh", file]);
     await Promise.all(hosts.map(async (host) => {
       const { code, stderr } = await host.docker([
         ...["import", "--change", 'CMD ["sleep","100000"]', file, NETWORK_IMAGE],
