@@ -2,7 +2,7 @@ import dgram from "node:dgram";
 import { Buffer } from "node:buffer";
 // @ts-types="../../src/adapters/dns/dns_packet.d.ts"
 import packet from "dns-packet";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
+import { killTree, until } from "../../src/adapters/lab_hosts/process.ts";
 import { FleetLab } from "../support/fleet_lab.ts";
 import { loadNetworkImage, NETWORK_IMAGE } from "../lab/support/network_image.ts";
 import { median, percentile, printTable } from "./figures.ts";
@@ -71,7 +71,7 @@ export async function run(): Promise<void> {
     ]);
   } finally {
     for (const child of samplers) {
-      child.kill("SIGKILL");
+      killTree(child.pid);
       await child.status;
     }
     await lab.down();
@@ -110,11 +110,12 @@ async function sample(
   const inspect = '{{.State.Pid}} {{(index .NetworkSettings.Networks "back").Gateway}}';
   const { stdout } = await lab.host(host).docker(["inspect", asker.id, "--format", inspect]);
   const [container, gateway] = stdout.trim().split(" ");
-  const pid = what === "names" ? container! : String(lab.host(host).pid("dockerd"));
+  // Inside the host the container's process has the number that its engine tells.
+  const inside = what === "names" ? ["nsenter", "-t", container!, "-n"] : [];
   const child = new Deno.Command("nsenter", {
     args: [
-      ...["-t", pid, "-n", Deno.execPath(), "run", "-A", "--no-check", import.meta.filename!],
-      ...[what, gateway!],
+      ...["-t", String(lab.host(host).pid("dockerd")), "-m", "-p", "-n", ...inside],
+      ...[Deno.execPath(), "run", "-A", "--no-check", import.meta.filename!, what, gateway!],
     ],
     stdin: "null",
     stdout: "piped",

@@ -107,7 +107,7 @@ export function signalPid(pid: number, signal: Deno.Signal): void {
 }
 
 /** `nsenter` waits for a child of its own: killing only it would leave the program behind. */
-function killTree(pid: number, depth = 0): void {
+export function killTree(pid: number, depth = 0): void {
   let children: number[] = [];
   try {
     children = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(/\s+/)
