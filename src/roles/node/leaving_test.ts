@@ -1,0 +1,80 @@
+import { deepStrictEqual, match, throws } from "node:assert/strict";
+import { silentLogger } from "../../base/log.ts";
+import type { Manager } from "../manager/manager.ts";
+import type { RpcCaller, RpcDialer } from "../rpc.ts";
+import { leaveCluster, refuseLeave } from "./leaving.ts";
+
+/** `m1` of managers that are reachable (true) or not. */
+function manager(reachable: readonly boolean[], leading: boolean, said: string[] = []): Manager {
+  const members = reachable.map((up, i) => ({
+    nodeId: `m${i + 1}`,
+    addr: `m${i + 1}:2377`,
+    reachable: up,
+  }));
+  return {
+    nodeId: "m1",
+    members: () => members,
+    confState: () => ({ voters: members.map(({ nodeId }) => nodeId), learners: [] }),
+    runner: { leading, transferLeadership: (to: string) => said.push(`transfer to ${to}`) },
+    onLeader: (route: string) => Promise.resolve(void said.push(`${route} by the leader`)),
+  } as unknown as Manager;
+}
+
+function dialer(said: string[]): RpcDialer {
+  return {
+    connect: (address) =>
+      Promise.resolve({
+        call: (route: string) => {
+          said.push(`${route} at ${address}`);
+          return Promise.resolve(route === "cluster.leader" ? { nodeId: "m2" } : null);
+        },
+        close: () => said.push("closed"),
+      } as unknown as RpcCaller),
+  };
+}
+
+Deno.test("leaving: the sentence says what would be lost", () => {
+  throws(
+    () => refuseLeave(manager([true], true)),
+    /Removing the last manager erases all current state/,
+  );
+  throws(
+    () => refuseLeave(manager([true, true, true], true)),
+    (error: Error) => !/quorum/.test(error.message) && /fleet node demote/.test(error.message),
+  );
+  throws(
+    () => refuseLeave(manager([true, true, false], true)),
+    /leaves 2 managers of which only 1 can be reached: quorum would be lost/,
+  );
+});
+
+Deno.test("leaving: a follower is taken out by the leader", async () => {
+  const said: string[] = [];
+  await leaveCluster(manager([true, true, true], false, said), dialer(said), silentLogger);
+  deepStrictEqual(said, ["raft.leave by the leader"]);
+});
+
+Deno.test("leaving: a leader hands over to one that can be reached, and is taken out by it", async () => {
+  const said: string[] = [];
+  await leaveCluster(manager([true, true, true], true, said), dialer(said), silentLogger);
+  deepStrictEqual(said, [
+    "transfer to m2",
+    "cluster.leader at m2:2377",
+    "raft.leave at m2:2377",
+    "closed",
+  ]);
+});
+
+Deno.test("leaving: alone, nobody is asked; where the others do not consent it goes all the same and says so", async () => {
+  const said: string[] = [];
+  await leaveCluster(manager([true, false], true, said), dialer(said), silentLogger);
+  deepStrictEqual(said, []);
+  const warnings: string[] = [];
+  const logger = {
+    ...silentLogger,
+    log: (_: string, message: string) => void warnings.push(message),
+  };
+  const away: RpcDialer = { connect: () => Promise.reject(new Error("no route")) };
+  await leaveCluster(manager([true, true], true, said), away, logger as typeof silentLogger);
+  match(warnings.join(), /remove this node on another manager/);
+});
