@@ -91,7 +91,13 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   const dialEngine = () => dial(engine.socket);
   const isRemote = (container: string) => isRemoteContainer(node, container);
   const serve = (connection: Duplex, user: string) =>
-    serveConnection(connection, { app: api(user), dialEngine, logger, isRemote });
+    serveConnection(connection, {
+      app: api(user),
+      dialEngine,
+      logger,
+      isRemote,
+      clock: realClock,
+    });
   const server = await serveUnixSocket(options.socket, serve);
   const tcp = options.tcp && serveTls({
     address: options.tcp.address,

@@ -4,6 +4,7 @@ import { header } from "./request_head.ts";
 import type { RequestHead } from "./request_head.ts";
 
 const MAX_CHUNK_LINE = 1_024;
+const MAX_TRAILERS = 100;
 const READ_BYTES = 64 * 1024;
 
 /** Reads a request's body, by length or in chunks, and keeps what follows it for the next request. */
@@ -34,29 +35,34 @@ export class BodyReader {
   }
 
   async #chunks(): Promise<Uint8Array> {
-    const parts: Uint8Array[] = [];
+    let out = new Uint8Array(READ_BYTES);
     let total = 0;
     for (;;) {
       const line = await this.#line();
       const size = /^([0-9a-fA-F]{1,8})(?:;.*)?$/.exec(line)?.[1];
       if (size === undefined) throw new FleetError("invalid", "bad HTTP request: malformed chunk");
       const length = parseInt(size, 16);
-      total += length;
-      if (total > this.#maxBytes) this.#tooLarge();
+      if (total + length > this.#maxBytes) this.#tooLarge();
       if (length === 0) break;
-      parts.push(await this.#take(length));
+      // One array for all: a body of one-byte chunks must not cost an object for each of them.
+      if (total + length > out.length) {
+        const grown = new Uint8Array(Math.min(this.#maxBytes, 2 * (total + length)));
+        grown.set(out.subarray(0, total));
+        out = grown;
+      }
+      await this.#takeInto(out.subarray(total, total + length));
+      total += length;
       if (await this.#line() !== "") {
         throw new FleetError("invalid", "bad HTTP request: malformed chunk");
       }
     }
-    while (await this.#line() !== "") { /* trailers say nothing to us */ }
-    const out = new Uint8Array(total);
-    let at = 0;
-    for (const part of parts) {
-      out.set(part, at);
-      at += part.length;
+    // Trailers say nothing to us.
+    for (let trailers = 0; await this.#line() !== ""; trailers++) {
+      if (trailers >= MAX_TRAILERS) {
+        throw new FleetError("invalid", "bad HTTP request: too many trailers");
+      }
     }
-    return out;
+    return out.subarray(0, total);
   }
 
   async #line(): Promise<string> {
@@ -78,14 +84,25 @@ export class BodyReader {
   }
 
   async #take(length: number): Promise<Uint8Array> {
-    while (this.#buffer.length < length) await this.#fill(length - this.#buffer.length);
-    const taken = this.#buffer.slice(0, length);
-    this.#buffer = this.#buffer.slice(length);
-    return taken;
+    const out = new Uint8Array(length);
+    await this.#takeInto(out);
+    return out;
   }
 
-  async #fill(wanted = MAX_CHUNK_LINE): Promise<void> {
-    const chunk = new Uint8Array(Math.min(wanted, READ_BYTES));
+  /** Reads straight into `out`, so that a body that drips is not copied again for every drop. */
+  async #takeInto(out: Uint8Array): Promise<void> {
+    let done = Math.min(this.#buffer.length, out.length);
+    out.set(this.#buffer.subarray(0, done));
+    this.#buffer = this.#buffer.slice(done);
+    while (done < out.length) {
+      const n = await this.#from.read(out.subarray(done, Math.min(done + READ_BYTES, out.length)));
+      if (n === null) throw new FleetError("invalid", "bad HTTP request: the body was cut off");
+      done += n;
+    }
+  }
+
+  async #fill(): Promise<void> {
+    const chunk = new Uint8Array(MAX_CHUNK_LINE);
     const n = await this.#from.read(chunk);
     if (n === null) throw new FleetError("invalid", "bad HTTP request: the body was cut off");
     const grown = new Uint8Array(this.#buffer.length + n);

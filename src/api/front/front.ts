@@ -1,3 +1,4 @@
+import type { Clock } from "../../base/clock.ts";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { errorResponse } from "../error_status.ts";
@@ -15,6 +16,8 @@ export interface FrontOptions {
   /** A new connection to the engine. @throws FleetError unavailable */
   readonly dialEngine: () => Promise<Duplex>;
   readonly logger: Logger;
+  /** For clients that begin a request and do not end it; without a clock they may take for ever. */
+  readonly clock?: Pick<Clock, "after">;
   /** Whether a container is a task's on another node, so that its engine has to be asked. */
   readonly isRemote?: (container: string) => Promise<boolean>;
 }
@@ -23,6 +26,8 @@ export interface FrontOptions {
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 /** Backups come whole; one of 100,000 tasks has about 20 MB. */
 const MAX_BACKUP_BYTES = 512 * 1024 * 1024;
+/** From the first byte of a request to its last, where fleet answers it. */
+const REQUEST_TIMEOUT_MS = 60_000;
 /** Read from a client at a time; most requests are smaller. */
 const READ_BYTES = 16 * 1024;
 const encoder = new TextEncoder();
@@ -37,21 +42,37 @@ export const STREAM_HEADER = "fleet-stream";
 export async function serveConnection(client: Duplex, options: FrontOptions): Promise<void> {
   let rest: Uint8Array = new Uint8Array(0);
   const buffer = new Uint8Array(READ_BYTES);
+  let patience: (() => void) | undefined;
+  // A request that has begun comes to its end; between requests a client may take all the time it wants.
+  const hurry = () => {
+    patience ??= options.clock?.after(REQUEST_TIMEOUT_MS, () => close(client));
+  };
+  const relax = () => {
+    patience?.();
+    patience = undefined;
+  };
   try {
     for (;;) {
-      const read = await readHead(client, rest, buffer);
+      const read = await readHead(client, rest, buffer, hurry);
       if (!read) return;
       const { head, after } = read;
       const container = readContainer(head.method, head.target);
       const remote = container !== undefined && await options.isRemote?.(container);
       if (!remote && !isFleetRoute(head.method, head.target)) {
+        relax();
         return await toEngine(client, head, after, options);
       }
-      const body = new BodyReader(client, head, after, maxBodyBytes(head.target));
+      const maxBytes = maxBodyBytes(head.target);
+      // A backup takes as long as its disk and its line take.
+      if (maxBytes > MAX_BODY_BYTES) relax();
+      else hurry();
+      const body = new BodyReader(client, head, after, maxBytes);
       if (header(head, "expect")?.toLowerCase() === "100-continue") {
         await writeAll(client, encoder.encode("HTTP/1.1 100 Continue\r\n\r\n"));
       }
-      const keepAlive = await answer(client, head, body, options);
+      const request = new FrontRequest(head, await body.readAll());
+      relax();
+      const keepAlive = await answer(client, head, request, options);
       if (!keepAlive) return;
       rest = body.rest;
     }
@@ -61,6 +82,7 @@ export async function serveConnection(client: Duplex, options: FrontOptions): Pr
         .catch(() => {});
     } else options.logger.log("debug", "a client's connection ended", { error: messageOf(error) });
   } finally {
+    relax();
     close(client);
   }
 }
@@ -73,26 +95,37 @@ async function readHead(
   client: Duplex,
   rest: Uint8Array,
   buffer: Uint8Array,
+  hurry: () => void,
 ): Promise<{ head: RequestHead; after: Uint8Array } | undefined> {
   let bytes = rest;
+  // Grows by doubling: a head that drips is neither copied nor searched again for every drop.
+  let held = bytes.length;
+  let seen = 0;
   for (;;) {
-    const end = headEnd(bytes);
-    if (end >= 0) return { head: parseHead(bytes.subarray(0, end)), after: bytes.slice(end) };
-    if (bytes.length > MAX_HEAD_BYTES) {
+    const end = headEnd(bytes.subarray(0, held), seen);
+    if (end >= 0) return { head: parseHead(bytes.subarray(0, end)), after: bytes.slice(end, held) };
+    if (held > MAX_HEAD_BYTES) {
       throw new FleetError("invalid", "bad HTTP request: the head is too long");
     }
-    // Before the buffer is read into again.
-    if (bytes.buffer === buffer.buffer) bytes = bytes.slice();
+    seen = held;
+    if (held > 0) hurry();
     const n = await client.read(buffer);
     if (n === null) return undefined;
-    if (bytes.length === 0) {
-      bytes = buffer.subarray(0, n);
-      continue;
+    if (held === 0) {
+      // Nearly every head comes whole: no copy then.
+      const whole = headEnd(buffer.subarray(0, n));
+      if (whole >= 0) {
+        const head = parseHead(buffer.subarray(0, whole));
+        return { head, after: buffer.slice(whole, n) };
+      }
     }
-    const grown = new Uint8Array(bytes.length + n);
-    grown.set(bytes);
-    grown.set(buffer.subarray(0, n), bytes.length);
-    bytes = grown;
+    if (held + n > bytes.length || bytes === rest) {
+      const grown = new Uint8Array(Math.max(2 * held, held + n, READ_BYTES));
+      grown.set(bytes.subarray(0, held));
+      bytes = grown;
+    }
+    bytes.set(buffer.subarray(0, n), held);
+    held += n;
   }
 }
 
@@ -119,10 +152,9 @@ async function toEngine(
 async function answer(
   client: Duplex,
   head: RequestHead,
-  body: BodyReader,
+  request: FrontRequest,
   options: FrontOptions,
 ): Promise<boolean> {
-  const request = new FrontRequest(head, await body.readAll());
   const connection = header(head, "connection")?.toLowerCase();
   const keepAlive = connection !== "close" &&
     (head.version === "1.1" || connection === "keep-alive");

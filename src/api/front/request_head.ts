@@ -18,9 +18,9 @@ export interface RequestHead {
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const decoder = new TextDecoder("latin1");
 
-/** Where the head ends (after the blank line), or -1. */
-export function headEnd(bytes: Uint8Array): number {
-  for (let i = 3; i < bytes.length; i++) {
+/** Where the head ends (after the blank line), or -1. The first `seen` bytes were looked at before. */
+export function headEnd(bytes: Uint8Array, seen = 0): number {
+  for (let i = Math.max(3, seen); i < bytes.length; i++) {
     if (bytes[i] === 10 && bytes[i - 1] === 13 && bytes[i - 2] === 10 && bytes[i - 3] === 13) {
       return i + 1;
     }
@@ -35,7 +35,9 @@ export function headEnd(bytes: Uint8Array): number {
 export function parseHead(bytes: Uint8Array): RequestHead {
   const text = decoder.decode(bytes);
   const [first = "", ...lines] = text.slice(0, -4).split("\r\n");
-  const start = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) (\S+) HTTP\/(1\.[01])$/.exec(first);
+  const start = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP\/(1\.[01])$/.exec(
+    first,
+  );
   if (!start) bad("malformed request line");
   if (lines.length > MAX_HEADERS) bad("too many headers");
   const headers = lines.map((line) => {
@@ -57,10 +59,11 @@ export function parseHead(bytes: Uint8Array): RequestHead {
   if (encodings.length > 1 || encodings.some((value) => value.toLowerCase() !== "chunked")) {
     bad("unsupported Transfer-Encoding");
   }
+  if (encodings.length > 0 && start[3] === "1.0") bad("Transfer-Encoding in HTTP/1.0");
   if (lengths.length > 0 && encodings.length > 0) bad("both Content-Length and Transfer-Encoding");
   return {
     method: start[1]!,
-    target: originForm(start[2]!),
+    target: checkedTarget(originForm(start[2]!)),
     version: start[3] as "1.0" | "1.1",
     headers,
     length: bytes.length,
@@ -75,6 +78,23 @@ function originForm(target: string): string {
   const path = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1];
   if (path === undefined) return target;
   return path.startsWith("/") ? path : `/${path}`;
+}
+
+/**
+ * What chooses between fleet and the engine is written plainly: the engine would read `%73warm` as `swarm`,
+ * and act on its own swarm mode. @throws FleetError invalid
+ */
+function checkedTarget(target: string): string {
+  const path = target.split(/[?#]/, 1)[0]!;
+  const [, first = "", second = ""] = path.split("/");
+  if (!target.startsWith("/") && target !== "*") bad("malformed target");
+  if (first.includes("%") || (/^v\d/.test(first) && second.includes("%"))) bad("malformed path");
+  try {
+    decodeURIComponent(path);
+  } catch {
+    bad("malformed percent sign in the path");
+  }
+  return target;
 }
 
 function bad(what: string): never {
