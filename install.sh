@@ -390,6 +390,7 @@ StateDirectory=fleet
 StateDirectoryMode=0700
 UMask=0077
 LimitNOFILE=1048576
+LimitCORE=0
 TasksMax=infinity
 OOMScoreAdjust=-500
 NoNewPrivileges=yes
@@ -415,7 +416,7 @@ respawn_delay=2
 respawn_max=0
 output_log=/var/log/fleet.log
 error_log=/var/log/fleet.log
-rc_ulimit="-n 1048576"
+rc_ulimit="-n 1048576 -c 0"
 extra_started_commands="reload"
 
 depend() {

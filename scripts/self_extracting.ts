@@ -127,6 +127,8 @@ unpack_deno() { gzip -dc >deno && chmod 755 deno && echo complete >.complete; }
 [ -O "$base" ] && [ -O "$app" ] && [ -O "$deno" ] ||
   fail "$base belongs to another user: set FLEET_CACHE_DIR to a folder of your own"
 export FLEET_EXECUTABLE="$self" DENO_DIR="$app/cache" DENO_NO_UPDATE_CHECK=1
+# What an agent has in memory must not be on a disk after a crash: keys, secrets.
+case \${1-} in agent) ulimit -c 0 ;; esac
 exec "$deno/deno" ${flags.join(" ")} "$app/main.js" "$@"
 exit 126
 `;

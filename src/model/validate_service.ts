@@ -3,9 +3,9 @@ import { NS_PER_MS } from "../base/duration.ts";
 import type { ContainerSpec, HealthConfig, Mount } from "./container_spec.ts";
 import { devicesOf, isPrivileged } from "./host_access.ts";
 import { isImageReference } from "./image_reference.ts";
-import { checkName } from "./names.ts";
 import { checkTemplates } from "./task_template.ts";
 import { checkSources } from "./port_source.ts";
+import { checkName, hasControlCharacters, isContainerPath, isVolumeName } from "./names.ts";
 import type { PortConfig, ServiceSpec, TaskSpec, UpdateConfig } from "./service_spec.ts";
 
 const MIN_NANO_CPUS = 1_000_000;
@@ -136,11 +136,34 @@ function validateMounts(mounts: readonly Mount[]): void {
     if (type === "tmpfs" && mount.Source) {
       bad(`ContainerSpec.Mounts: the tmpfs mount at ${mount.Target} cannot have a Source`);
     }
-    const target = mount.Target.replace(/\/+$/, "") || "/";
+    if (!isContainerPath(mount.Target)) {
+      bad(
+        `ContainerSpec.Mounts: invalid mount target, must be an absolute path: ${
+          JSON.stringify(mount.Target)
+        }`,
+      );
+    }
+    if (
+      mount.Source &&
+      (type === "volume" ? !isVolumeName(mount.Source) : hasControlCharacters(mount.Source))
+    ) {
+      bad(`ContainerSpec.Mounts: invalid ${type} source ${JSON.stringify(mount.Source)}`);
+    }
+    const target = withoutDots(mount.Target);
     if (target === "/") bad("ContainerSpec.Mounts: a mount cannot replace the container's /");
     if (targets.has(target)) bad(`ContainerSpec.Mounts: duplicate mount point: ${mount.Target}`);
     targets.add(target);
   }
+}
+
+/** The place that a path means: `/a/../..` is `/`. */
+function withoutDots(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
 }
 
 function validateHealth(health: HealthConfig | undefined): void {
@@ -165,7 +188,7 @@ function validateFiles<R extends { readonly File?: { readonly Name?: string } }>
     const target = reference.File?.Name;
     if (!target) bad(`malformed ${kind} reference "${name}": no target file given`);
     const parts = target.split("/");
-    if (target === "." || target === ".." || parts.includes("..")) {
+    if (target === "." || parts.includes("..") || hasControlCharacters(target)) {
       bad(`malformed ${kind} reference "${name}": invalid target path "${target}"`);
     }
     const other = targets.get(target);

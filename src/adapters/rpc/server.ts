@@ -75,6 +75,9 @@ class RpcServer implements RpcListener {
       rejectUnauthorized: false,
       ALPNProtocols: [bound.PROTOCOL],
       minVersion: "TLSv1.3",
+      // The runtime keeps a TLS socket until this timer ends, also when its connection has long gone: two
+      // minutes by default, in which a flood of connections would pile up.
+      handshakeTimeout: bound.HANDSHAKE_TIMEOUT_MS,
     });
     this.#server.on("connection", (raw: Socket) => this.#onRaw(raw));
     this.#server.on("secureConnection", (socket: tls.TLSSocket) => this.#onSecure(socket));

@@ -50,7 +50,25 @@ export function redeemToken(
   return { role: issued.Role, labels: issued.NodeLabels ?? {} };
 }
 
-/** Writes the row of a node that joins, before its certificate leaves the manager. */
+/**
+ * A request is good for one node: replayed, it would give a key a second name, and somebody else's key a
+ * certificate that its owner never asked for. @throws FleetError conflict
+ */
+function assertKeyIsNew({ tx }: ControlContext, nodeId: string, keyId: string): void {
+  for (const { ID, CertificateKeys } of tx.all("node")) {
+    if (ID !== nodeId && CertificateKeys?.includes(keyId)) {
+      throw new FleetError(
+        "conflict",
+        `this certificate request was used before, by node ${ID}; make a new key`,
+      );
+    }
+  }
+}
+
+/**
+ * Writes the row of a node that joins, before its certificate leaves the manager.
+ * @throws FleetError conflict when another node has this key
+ */
 export function admitNode(
   context: ControlContext,
   node: {
@@ -61,6 +79,7 @@ export function admitNode(
     readonly certificate: IssuedCertificate;
   },
 ): void {
+  assertKeyIsNew(context, node.id, node.certificate.keyId);
   context.tx.create("node", {
     ID: node.id,
     Spec: { Labels: node.labels, Role: node.role, Availability: node.availability },
@@ -70,13 +89,14 @@ export function admitNode(
   });
 }
 
-/** Notes a renewed certificate. @throws FleetError not-found when the node was removed meanwhile */
+/** Notes a renewed certificate. @throws FleetError not-found when the node was removed meanwhile, conflict */
 export function noteRenewal(
   context: ControlContext,
   nodeId: string,
   certificate: IssuedCertificate,
 ): void {
   const node = find(context.tx, "node", nodeId);
+  assertKeyIsNew(context, nodeId, certificate.keyId);
   const { RenewCertificate: _, ...rest } = node;
   context.tx.update("node", { ...rest, ...certificateFields(certificate, node) });
 }

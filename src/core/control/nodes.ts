@@ -1,5 +1,6 @@
 import { FleetError } from "../../base/errors.ts";
 import { timeText } from "../../model/meta.ts";
+import { checkNodeName } from "../../model/names.ts";
 import { nodeName } from "../../model/node.ts";
 import type { Node } from "../../model/node.ts";
 import { isTerminal } from "../../model/task_state.ts";
@@ -15,6 +16,7 @@ const DEFAULT_CERTIFICATE_MS = 90 * 24 * 3600 * 1000;
 /** Labels, availability and wanted role. The role manager carries a role change out. */
 export function updateNode(context: ControlContext, args: ControlArgs<"node.update">): null {
   const { tx } = context;
+  checkNodeName(args.spec.Name);
   const node = findVersion(tx, "node", args.id, args.version);
   const spec = {
     ...args.spec,

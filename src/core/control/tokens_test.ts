@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
 import type { Cluster } from "../../model/cluster.ts";
-import { redeemToken } from "./admission.ts";
+import type { Node } from "../../model/node.ts";
+import { admitNode, noteRenewal, redeemToken } from "./admission.ts";
 import type { ControlContext } from "./context.ts";
 import { createToken, revokeToken } from "./tokens.ts";
 
@@ -58,4 +59,32 @@ Deno.test("tokens: a revoked one is unknown; what cannot be is refused", () => {
   throws(() => revokeToken(context, { id: "nope" }), /token nope not found/);
   throws(() => createToken(context, { role: "worker", uses: 0, labels: {} }), /--uses/);
   throws(() => createToken(context, { role: "worker", ttlMs: 0, labels: {} }), /--ttl/);
+});
+
+Deno.test("a request is good for one node: its key gets no second name", () => {
+  const nodes = new Map<string, Node>();
+  const tx = {
+    all: () => nodes.values(),
+    get: (_: string, id: string) => nodes.get(id),
+    create: (_: string, node: Node) => void nodes.set(node.ID, node),
+    update: (_: string, node: Node) => void nodes.set(node.ID, node),
+  };
+  const context = { tx, nowMs: 0 } as unknown as ControlContext;
+  const certificate = (keyId: string) => ({ notAfterMs: 1, keyId, issuerKey: "root" });
+  const admit = (id: string, keyId: string) =>
+    admitNode(context, {
+      ...{ id, role: "worker", labels: {}, availability: "active" },
+      certificate: certificate(keyId),
+    });
+  admit("n1", "k1");
+  const conflict = { kind: "conflict", message: /used before, by node n1/ };
+  throws(() => admit("n2", "k1"), conflict);
+  strictEqual(nodes.size, 1);
+  admit("n2", "k2");
+  noteRenewal(context, "n1", certificate("k3"));
+  // The one before is still n1's, should the newest have been lost on the way.
+  for (const keyId of ["k1", "k3"]) {
+    throws(() => noteRenewal(context, "n2", certificate(keyId)), conflict);
+  }
+  noteRenewal(context, "n1", certificate("k3"));
 });

@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { FleetError, messageOf } from "../../base/errors.ts";
+import type { ErrorKind } from "../../base/errors.ts";
 import type { Group } from "../../base/group.ts";
 import { newId } from "../../base/ids.ts";
 import type { Logger } from "../../base/log.ts";
@@ -154,6 +155,10 @@ export class ClusterWork implements LeaderWork {
       for await (const message of stream) {
         await this.#receive(session, decodeFromAgent(message), addr);
       }
+    } catch (error) {
+      // The node shall read why, and not only that it is over.
+      if (error instanceof FleetError) session.end(error.message, error.kind);
+      throw error;
     } finally {
       session.end("the session is over");
       if (this.#connected.get(nodeId) === session) this.#connected.delete(nodeId);
@@ -479,10 +484,10 @@ class AgentSession {
     this.#send({ type: "ack", count: ++this.#statuses });
   }
 
-  end(reason: string): void {
+  end(reason: string, kind?: ErrorKind): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#stream.cancel(reason);
+    this.#stream.cancel(reason, kind);
   }
 
   #send(message: FromDispatcher): void {
