@@ -127,6 +127,13 @@ const TASK: Entries = {
   inspect: { summary: "Show tasks in full", load: () => import("./task/inspect.ts") },
 };
 
+const IMPORT: Entries = {
+  swarm: {
+    summary: "Create here what runs on a Docker Swarm",
+    load: () => import("./import/swarm.ts"),
+  },
+};
+
 /** What one does all day, short: services by name or pattern, over all nodes. */
 const EVERYDAY: Entries = {
   list: { summary: "List the tasks of all nodes", load: () => import("./everyday/list.ts") },
@@ -190,6 +197,7 @@ export const COMMANDS: Entries = {
   token: { summary: "Join tokens that end by time or by use", verbs: TOKEN },
   policy: { summary: "What the cluster allows and does by itself", verbs: POLICY },
   task: { summary: "Look at tasks", verbs: TASK },
+  import: { summary: "Move in from elsewhere", verbs: IMPORT },
   swarm: { summary: "Manage the cluster, in Docker's spelling", verbs: CLUSTER },
   ...RECOVERY,
   agent: { summary: "Run this node's agent", load: () => import("./agent.ts") },

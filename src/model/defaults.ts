@@ -31,6 +31,12 @@ export function updateConfigOf(spec: ServiceSpec, rollback: boolean): Required<U
   return config.Monitor === 0 ? { ...config, Monitor: DEFAULT_UPDATE.Monitor } : config;
 }
 
+/** Docker writes no window where none was asked for. */
+function shownPolicy(spec: ServiceSpec): RestartPolicy {
+  const { Window, ...policy } = restartPolicyOf(spec);
+  return spec.TaskTemplate?.RestartPolicy?.Window === undefined ? policy : { ...policy, Window };
+}
+
 /** The spec with every default written out, for `insertDefaults`. */
 export function withDefaults(spec: ServiceSpec): ServiceSpec {
   const job = modeOf(spec).endsWith("-job");
@@ -40,8 +46,8 @@ export function withDefaults(spec: ServiceSpec): ServiceSpec {
     TaskTemplate: {
       ...spec.TaskTemplate,
       ContainerSpec: { StopGracePeriod: DEFAULT_STOP_GRACE_NS, DNSConfig: {}, ...container },
-      Resources: { Limits: {}, Reservations: {}, ...spec.TaskTemplate?.Resources },
-      RestartPolicy: restartPolicyOf(spec),
+      Resources: spec.TaskTemplate?.Resources ?? { Limits: {}, Reservations: {} },
+      RestartPolicy: shownPolicy(spec),
       Placement: spec.TaskTemplate?.Placement ?? {},
     },
     ...(job ? {} : {

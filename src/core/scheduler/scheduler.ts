@@ -3,6 +3,7 @@ import type { Node } from "../../model/node.ts";
 import type { Task } from "../../model/task.ts";
 import { assertTransition } from "../../model/task_transitions.ts";
 import type { Applied, Change, View } from "../../model/view.ts";
+import { waitsFor } from "./dependencies.ts";
 import { PlacementGroup } from "./group.ts";
 import type { Placed } from "./group.ts";
 import { isBooked, isNodeFailure, NodeInfo, versionKey } from "./node_info.ts";
@@ -24,6 +25,8 @@ const REASON_REFRESH_MS = 10_000;
 export class Scheduler {
   readonly #nodes = new Map<string, NodeInfo>();
   readonly #pending = new Map<string, Task>();
+  /** Whether a waiting task's service depends on others: then their progress is worth a look. */
+  #dependent = false;
 
   /** Starts over from a view. */
   resync(view: View): void {
@@ -49,7 +52,8 @@ export class Scheduler {
         else this.#setTask(task, previous);
         const frees = previous ? isBooked(previous) && !isBooked(task) : isBooked(task);
         if (frees || task.Status.State === "pending") look = true;
-      }
+        if (this.#dependent && task.Status.State !== previous?.Status.State) look = true;
+      } else if (change.table === "service" && this.#dependent) look = true;
     }
     return look;
   }
@@ -102,11 +106,14 @@ export class Scheduler {
       .sort((a, b) => a.since < b.since ? -1 : a.since > b.since ? 1 : a.key < b.key ? -1 : 1);
     const placed: Placed[] = [];
     let wakeAtMs = Infinity;
+    this.#dependent = false;
     for (const { tasks } of queue) {
       tasks.sort((a, b) => (a.Slot ?? 0) - (b.Slot ?? 0) || (a.ID < b.ID ? -1 : 1));
+      const unready = waitsFor(view, tasks[0]!.ServiceID);
+      this.#dependent ||= unready !== undefined;
       const group = new PlacementGroup(view, infos, this.#nodes, tasks[0]!, nowMs);
       for (const task of tasks) {
-        const result = group.place(task);
+        const result = unready ?? group.place(task);
         if (typeof result !== "string") {
           const object = assigned(task, result, now);
           result.info.count(object, 1);

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MemoryStore } from "../store/memory_store.ts";
 import type { Node } from "../../model/node.ts";
+import type { Service } from "../../model/service.ts";
 import type { TaskSpec } from "../../model/service_spec.ts";
 import type { Task } from "../../model/task.ts";
+import type { TaskState } from "../../model/task_state.ts";
 import { timeText } from "../../model/meta.ts";
 import type { Change } from "../../model/view.ts";
 import { isBetter, NodeHeap } from "./node_heap.ts";
@@ -219,4 +221,68 @@ Deno.test("the heap's best is the best, whatever moves", () => {
       }
     },
   ));
+});
+
+function service(ID: string, Name: string, more: Partial<Service> = {}, label = ""): Change {
+  const Labels = label === "" ? {} : { "io.fleet.depends-on": label };
+  const object: Service = { ...META, ID, ...more, Spec: { Name, Labels, ...more.Spec } };
+  return { op: "create", table: "service", object };
+}
+
+Deno.test("depends_on holds tasks back until the others are ready, and says why", () => {
+  const scheduler = new Scheduler();
+  const store = new MemoryStore();
+  let index = 0;
+  store.onApply((changes) => void scheduler.apply(changes));
+  const look = (...changes: Change[]) => {
+    store.apply(++index, changes);
+    return decisions(scheduler.schedule(store, NOW + index * 60_000).changes);
+  };
+  const label = "db=service_healthy,job=service_completed_successfully,none=odd";
+  const web = service("s", "web", {}, label);
+  assert.deepEqual(look(node("n1"), web, task("t1")), [
+    "t1: waiting for db (there is no such service), job (there is no such service)",
+  ]);
+  const job = { Spec: { Name: "job", Mode: { ReplicatedJob: { TotalCompletions: 2 } } } };
+  const dbTask = (State: TaskState) =>
+    task("d1", {}, { ServiceID: "d", NodeID: "n1", Status: { State } });
+  assert.deepEqual(look(service("d", "db"), service("j", "job", job), dbTask("starting")), [
+    "t1: waiting for db (starting), job (0 of 2 completed)",
+  ]);
+  const done = (ID: string) =>
+    task(ID, {}, { ServiceID: "j", NodeID: "n1", Status: { State: "complete" } });
+  const change = ({ object }: { object: { ID: string } }): Change => ({
+    op: "update",
+    table: "task",
+    object: { ...object, Version: store.get("task", object.ID)!.Version } as Task,
+  });
+  assert.deepEqual(look(done("j1"), change(dbTask("running") as { object: Task })), [
+    "t1: waiting for job (1 of 2 completed)",
+  ]);
+  assert.deepEqual(look(done("j2")), ["t1>n1"]);
+});
+
+Deno.test("a service that has run comes back without those it waited for at first", () => {
+  const ran = task("t0", {}, {
+    NodeID: "n1",
+    Status: { State: "failed" },
+    DesiredState: "shutdown",
+  });
+  const web = service("s", "web", {}, "db=service_started");
+  assert.deepEqual(
+    decisions(schedule(storeOf(node("n1"), web, ran, task("t1")), NOW).changes),
+    ["t1>n1"],
+  );
+});
+
+Deno.test("a look is worth it when the progress of others lets tasks start", () => {
+  const scheduler = new Scheduler();
+  const store = storeOf(node("n1"), service("s", "web", {}, "db=service_started"), task("t1"));
+  scheduler.resync(store);
+  scheduler.schedule(store, NOW);
+  const seen: boolean[] = [];
+  store.onApply((changes) => seen.push(scheduler.apply(changes)));
+  store.apply(2, [service("d", "db")]);
+  store.apply(3, [task("d1", {}, { ServiceID: "d", NodeID: "n1", Status: { State: "running" } })]);
+  assert.deepEqual(seen, [true, true]);
 });

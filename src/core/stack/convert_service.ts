@@ -1,4 +1,5 @@
 import { createCapabilities } from "../../model/capabilities.ts";
+import { dependenciesText, DEPENDS_LABEL } from "../../model/dependencies.ts";
 import type { ContainerSpec } from "../../model/container_spec.ts";
 import type {
   EndpointSpec,
@@ -12,7 +13,6 @@ import { taggedImage } from "../../model/tagged_image.ts";
 import { convertFiles } from "./convert_files.ts";
 import { convertMounts } from "./convert_mounts.ts";
 import { IMAGE_LABEL, networkName, STACK_LABEL } from "./naming.ts";
-import { dependencyLabel } from "./dependencies.ts";
 import type { Deploy, Rollout, ServiceEntry, StackFile } from "./stack_file.ts";
 
 /**
@@ -32,7 +32,7 @@ export function convertService(
     Name: `${stack}_${name}`,
     Labels: {
       ...deploy.labels,
-      ...dependencyLabel(entry, stack),
+      ...dependencyLabel(stack, entry, file),
       [IMAGE_LABEL]: entry.image ?? "",
       [STACK_LABEL]: stack,
     },
@@ -42,6 +42,18 @@ export function convertService(
     ...(rollback ? { RollbackConfig: rollback } : {}),
     EndpointSpec: convertEndpoint(entry),
   };
+}
+
+/** An optional dependency that is not in the file is none. */
+function dependencyLabel(
+  stack: string,
+  entry: ServiceEntry,
+  file: StackFile,
+): Record<string, string> {
+  const list = Object.entries(entry.depends_on ?? {})
+    .filter(([name]) => Object.hasOwn(file.services, name))
+    .map(([name, { condition }]) => ({ name: `${stack}_${name}`, condition }));
+  return list.length > 0 ? { [DEPENDS_LABEL]: dependenciesText(list) } : {};
 }
 
 function convertTask(

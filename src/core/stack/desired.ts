@@ -19,7 +19,10 @@ export interface NetworkRequest {
   };
 }
 
-/** What a stack consists of in the cluster, everything by name. Lists are sorted by name. */
+/**
+ * What a stack consists of in the cluster, everything by name. Lists are sorted by name, but services come
+ * after those that they wait for.
+ */
 export interface DesiredStack {
   readonly name: string;
   /** Networks that its services use and that are its own. */
@@ -50,9 +53,8 @@ export function desiredStack(stack: string, file: StackFile): DesiredStack {
       .sort((a, b) => a.Name < b.Name ? -1 : 1),
     externalNetworks: external.map((key) => networkName(stack, key, file)).sort(),
     files,
-    services: Object.entries(file.services)
-      .map(([name, entry]) => convertService(stack, name, entry, file))
-      .sort((a, b) => a.Name! < b.Name! ? -1 : 1),
+    services: inOrder(file)
+      .map((name) => convertService(stack, name, file.services[name]!, file)),
   };
 }
 
@@ -82,4 +84,17 @@ function networkRequest(stack: string, key: string, file: StackFile): NetworkReq
       }
       : {}),
   };
+}
+
+/** Names of the services, each after those that it depends on; there are no circles. */
+function inOrder({ services }: StackFile): string[] {
+  const out = new Set<string>();
+  const add = (name: string) => {
+    for (const other of Object.keys(services[name]?.depends_on ?? {}).sort()) {
+      if (!out.has(other) && Object.hasOwn(services, other)) add(other);
+    }
+    out.add(name);
+  };
+  for (const name of Object.keys(services).sort()) add(name);
+  return [...out];
 }

@@ -1,4 +1,5 @@
 import { shellWords } from "../../base/shell_words.ts";
+import { CONDITIONS } from "../../model/dependencies.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Cursor } from "./cursor.ts";
 import { checkedEntries, SERVICE_KEYS } from "./keys.ts";
@@ -8,7 +9,6 @@ import { readDeploy } from "./read_deploy.ts";
 import { readPorts } from "./read_ports.ts";
 import { readPairs, readTexts } from "./read_texts.ts";
 import { readVolumes } from "./read_volumes.ts";
-import { CONDITIONS } from "./stack_file.ts";
 import type { Dependency, EnvFile, FileUse, Healthcheck, ServiceEntry } from "./stack_file.ts";
 
 /** One service in its long form; `extends` is done before. @throws FleetError invalid */

@@ -1,3 +1,5 @@
+import type { Condition } from "../../model/dependencies.ts";
+
 /**
  * A compose file in its long form: short syntaxes written out, durations in nanoseconds, sizes in bytes.
  * The names are the file format's. One file after reading and several after merging look the same.
@@ -66,14 +68,8 @@ export interface EnvFile {
   required: boolean;
 }
 
-export const CONDITIONS = [
-  "service_started",
-  "service_healthy",
-  "service_completed_successfully",
-] as const;
-
 export interface Dependency {
-  condition: (typeof CONDITIONS)[number];
+  condition: Condition;
   required: boolean;
 }
 
