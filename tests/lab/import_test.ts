@@ -40,6 +40,16 @@ Deno.test("import from a Docker Swarm", async (t) => {
       assert.equal(code, 0, `docker ${args.join(" ")}: ${stderr}`);
       return stdout;
     };
+    const runs = (service: string, count: number) =>
+      until(
+        `${service} runs`,
+        async () => (await lab.running(service)).length === count,
+      );
+    const container = async (service: string) => {
+      const found = (await lab.containers(service)).find(({ host }) => host === "h1");
+      assert.ok(found, `no container of ${service}`);
+      return found;
+    };
     const folder = await Deno.makeTempDir();
     const from = ["--from", `unix://${theirs.layout.engineSocket}`];
     const imported = (...flags: string[]) => lab.try("h1", "import", "swarm", ...from, ...flags);
@@ -81,15 +91,15 @@ Deno.test("import from a Docker Swarm", async (t) => {
           const again = await imported("--secret-dir", `${folder}/secrets`);
           assert.equal(again.code, 0, again.stderr);
           assert.match(again.stdout, /service shop_web is there already/);
-          await lab.converged("shop_safe", 1);
-          const [web] = await lab.containers("shop_web");
-          assert.equal(await lab.docker("h1", "exec", web!.id, "cat", "/etc/site.conf"), "hello\n");
-          const [safe] = await lab.containers("shop_safe");
+          await runs("shop_safe", 1);
+          const web = await container("shop_web");
+          assert.equal(await lab.docker("h1", "exec", web.id, "cat", "/etc/site.conf"), "hello\n");
+          const safe = await container("shop_safe");
           assert.equal(
             await lab.docker(
               "h1",
               "exec",
-              safe!.id,
+              safe.id,
               "cat",
               "/run/secrets/shop_pw".replace("shop_", ""),
             ),

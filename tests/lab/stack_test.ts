@@ -200,6 +200,50 @@ Deno.test("stacks", async (t) => {
         assert.doesNotMatch(await lab.docker("h1", "network", "ls"), /shop/);
       });
 
+      await t.step("a service waits for the ones that it depends on, and says so", async () => {
+        await write(
+          "a.yml",
+          `services:
+  app:
+    image: busybox:latest
+    command: [sleep, "100000"]
+    stop_grace_period: 1s
+    depends_on:
+      db: {condition: service_healthy}
+      prepare: {condition: service_completed_successfully}
+    deploy: {update_config: {monitor: 1s}}
+  db:
+    image: busybox:latest
+    command: [sleep, "100000"]
+    stop_grace_period: 1s
+    healthcheck: {test: [CMD, test, -e, /ready], interval: 500ms, retries: 600}
+    deploy: {update_config: {monitor: 1s}}
+  prepare:
+    image: busybox:latest
+    command: ["true"]
+    deploy: {mode: replicated-job}
+`,
+        );
+        assert.equal((await deploy("--detach", "shop")).code, 0);
+        await until("the reason is told", async () =>
+          /waiting for shop_db \(starting\)/.test(
+            await lab.docker("h1", "service", "ps", "--no-trunc", "shop_app"),
+          ));
+        await until(
+          "the job is done",
+          async () =>
+            (await lab.tasks("shop_prepare")).some(({ Status }) => Status.State === "complete"),
+        );
+        const [task] = await lab.tasks("shop_app");
+        assert.equal(task!.Status.State, "pending");
+        const [db] = await lab.containers("shop_db");
+        await lab.docker("h1", "exec", db!.id, "touch", "/ready");
+        const { code, stderr } = await deploy("shop");
+        assert.equal(code, 0, stderr);
+        assert.equal((await lab.running("shop_app")).length, 1);
+        await lab.fleet("h1", "stack", "rm", "shop");
+      });
+
       await t.step("templates are expanded, and mistakes in them are told at once", async () => {
         await write(
           "a.yml",
