@@ -39,7 +39,7 @@ export const verb: Verb<Flags> = {
       );
   },
   async run(context, _args, flags) {
-    if (!flags.from) throw new FleetError("invalid", "name the Swarm with --from");
+    if (!flags.from) throw new FleetError("invalid", "name the Swarm: --from HOST");
     const source = connect(flags.from);
     try {
       const from = await pictureOf(source, true);
@@ -52,7 +52,7 @@ export const verb: Verb<Flags> = {
       });
       const lines = importLines(plan);
       for (const line of lines) context.print(line);
-      if (lines.length === 0) context.print("there is nothing to import");
+      if (lines.length === 0) context.print("everything is here already");
       if (flags.dryRun) return EXIT.ok;
       return await apply(context, plan, secretData);
     } finally {
@@ -68,7 +68,7 @@ async function pictureOf(client: ApiClient, foreign: boolean): Promise<ClusterPi
     throw new FleetError(
       "unavailable",
       foreign
-        ? `the engine at ${client.host} is no manager of a Swarm: name one with --from`
+        ? `the engine at ${client.host} is no manager of a Swarm: name one, as in --from tcp://10.0.0.1:2375`
         : `the node at ${client.host} is no manager: run this on a manager, or make a cluster with "fleet init"`,
     );
   }
