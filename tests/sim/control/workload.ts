@@ -7,6 +7,7 @@ import type { View } from "../../../src/model/view.ts";
 import type { Managers } from "./managers.ts";
 
 const SECOND_NS = 1e9;
+const CPU = 1e9;
 const IMAGES = ["good:1", "good:2", "good:3", "good:4", "bad:1", "crash:1"];
 
 const pick = <T>(random: SeededRandom, items: readonly T[]): T =>
@@ -34,7 +35,10 @@ export function drawService(random: SeededRandom, name: string, nodes: number): 
         Condition: job ? "on-failure" : "any",
         Delay: pick(random, [0, 1, 5]) * SECOND_NS,
       },
-      ...(random.float() < 0.3 ? { Resources: { Reservations: { NanoCPUs: 5e8 } } } : {}),
+      // Some want most of a machine, so that there is not room for all.
+      ...(random.float() < 0.4
+        ? { Resources: { Reservations: { NanoCPUs: pick(random, [0.5, 2, 3]) * CPU } } }
+        : {}),
       ...(random.float() < 0.3 ? { Placement: { Constraints: ["node.labels.zone==a"] } } : {}),
     },
     ...(job ? {} : { UpdateConfig: update, RollbackConfig: { ...update, FailureAction: "pause" } }),
@@ -121,7 +125,12 @@ export async function heal(managers: Managers, view: View): Promise<void> {
     if (!service || service.PendingDelete) continue;
     await update(managers, service, ({ EndpointSpec: _, ...spec }) => ({
       ...withImage(spec, "good:9"),
-      TaskTemplate: { ...spec.TaskTemplate, ContainerSpec: { Image: "good:9" }, Placement: {} },
+      TaskTemplate: {
+        ...spec.TaskTemplate,
+        ContainerSpec: { Image: "good:9" },
+        Placement: {},
+        Resources: {},
+      },
     }));
   }
 }
