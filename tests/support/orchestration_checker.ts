@@ -120,9 +120,17 @@ function placeOf(task: Task): string {
   return String(task.Slot ?? task.NodeID);
 }
 
-/** What is not as the service wants it, in words; empty when all is well. */
-export function deviations(store: MemoryStore, service: Service): string[] {
-  const tasks = [...store.tasksOfService(service.ID)];
+/**
+ * What is not as the service wants it, in words; empty when all is well. Nothing is expected of nodes that
+ * are `dead`, but that others do their work.
+ */
+export function deviations(
+  store: MemoryStore,
+  service: Service,
+  dead: ReadonlySet<string> = new Set(),
+): string[] {
+  const all = [...store.tasksOfService(service.ID)];
+  const tasks = all.filter(({ NodeID }) => !dead.has(NodeID ?? ""));
   const live = tasks.filter((task) =>
     compareStates(task.DesiredState, "complete") <= 0 && !isTerminal(task.Status.State)
   );
@@ -148,7 +156,8 @@ export function deviations(store: MemoryStore, service: Service): string[] {
     case "global": {
       const constraints = parseConstraints(service.Spec.TaskTemplate?.Placement?.Constraints ?? []);
       const fitting = [...store.all("node")].filter((node) =>
-        node.Spec.Availability === "active" && constraints.every((c) => matches(c, node))
+        node.Spec.Availability === "active" && !dead.has(node.ID) &&
+        constraints.every((c) => matches(c, node))
       );
       expect(live.length === fitting.length, `${live.length} tasks on ${fitting.length} nodes`);
       for (const node of fitting) expect(places.has(node.ID), `nothing on ${node.ID}`);
@@ -160,7 +169,7 @@ export function deviations(store: MemoryStore, service: Service): string[] {
     case "replicated-job": {
       const total = service.Spec.Mode?.ReplicatedJob?.TotalCompletions ?? 1;
       const done = new Set(
-        tasks.filter((task) =>
+        all.filter((task) =>
           task.Status.State === "complete" &&
           task.JobIteration?.Index === service.JobStatus?.JobIteration.Index
         ).map((task) => task.Slot),

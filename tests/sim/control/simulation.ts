@@ -17,6 +17,8 @@ const LOOK_EVERY_MS = 1_000;
 /** A change is tried again while nobody leads. */
 const MAX_ATTEMPTS = 50;
 const MAX_DEVIATIONS_TOLD = 5;
+/** Machines that stay dead when the storm is over. */
+const MAX_DEAD = 3;
 /** What waits longer than this waits for ever. */
 const LONGEST_WAIT_MS = 120_000;
 
@@ -45,6 +47,8 @@ class Run {
   readonly #nodes: SimNode[];
   readonly #weather: Weather = { calm: false };
   readonly #counts = new Map<ControlFault, number>();
+  /** Machines that never come back. */
+  readonly #dead = new Set<string>();
   #failure: string | undefined;
   #storm = false;
   #digest = 0;
@@ -242,7 +246,17 @@ class Run {
   /** Mends everything, waits, and says how long it took. */
   async #untilAsWanted(): Promise<number> {
     this.#weather.calm = true;
+    if (this.#options.faults.includes("power loss")) {
+      for (let i = randomInt(this.#random, MAX_DEAD + 1); i > 0; i--) {
+        const { id } = this.#nodes[randomInt(this.#random, this.#nodes.length)]!;
+        this.#dead.add(id);
+      }
+    }
     for (const node of this.#nodes) {
+      if (this.#dead.has(node.id)) {
+        node.stop(true);
+        continue;
+      }
       node.connected = true;
       node.executor.comeUp();
       node.start();
@@ -266,9 +280,12 @@ class Run {
   #wrong(): string[] {
     const { truth } = this.#managers;
     const wrong = [...truth.all("service")].flatMap((service) =>
-      service.PendingDelete ? [`${service.ID} is still there`] : deviations(truth, service)
+      service.PendingDelete
+        ? [`${service.ID} is still there`]
+        : deviations(truth, service, this.#dead)
     );
     for (const { id, executor } of this.#nodes) {
+      if (this.#dead.has(id)) continue;
       const wanted = [...truth.tasksOfNode(id)]
         .filter((task) => task.Status.State === "running" && !isTerminal(task.DesiredState))
         .map(({ ID }) => ID).sort();
