@@ -20,6 +20,8 @@ STATE=/var/lib/fleet
 DEFAULTS=/etc/default/fleet
 UNIT=/etc/systemd/system/fleet.service
 OPENRC=/etc/init.d/fleet
+# What fleet upgrade checks releases with.
+KEYFILE=/etc/fleet/release.pem
 GROUP=fleet
 # How long the service may take until it answers, in seconds.
 START_SECONDS=30
@@ -375,7 +377,9 @@ After=network-online.target docker.service
 Type=notify
 NotifyAccess=main
 EnvironmentFile=-$DEFAULTS
-Environment=HOME=/root
+Environment=HOME=/root FLEET_SUPERVISED=1
+# Goes back to the executable before when an upgrade does not come up; fleet upgrade writes it.
+ExecStartPre=-/bin/sh -c '[ ! -r $STATE/upgrade-guard.sh ] || exec /bin/sh $STATE/upgrade-guard.sh'
 ExecStart=$BIN agent
 ExecReload=/bin/kill -HUP \$MAINPID
 Restart=always
@@ -431,6 +435,8 @@ start_pre() {
   set -a
   if [ -r $DEFAULTS ]; then . $DEFAULTS; fi
   set +a
+  export FLEET_SUPERVISED=1
+  if [ -r $STATE/upgrade-guard.sh ]; then sh $STATE/upgrade-guard.sh; fi
 }
 
 reload() {
@@ -448,10 +454,20 @@ defaults_file() {
 #FLEET_LISTEN_ADDR=0.0.0.0:2377
 #FLEET_LOG_LEVEL=info
 TEXT
+  case $RELEASES in
+    '' | @*) say "#FLEET_RELEASES=" ;;
+    *) say "# Where fleet upgrade looks for releases." && say "FLEET_RELEASES=$RELEASES" ;;
+  esac
+}
+
+release_key() {
+  case $RELEASE_KEY in '' | @*) return 0 ;; esac
+  printf '%s\n' "$RELEASE_KEY" | put "$KEYFILE" 0644
 }
 
 service() {
   [ -f "$DEFAULTS" ] || defaults_file | put "$DEFAULTS" 0644
+  release_key
   case $init in
     systemd)
       systemd_unit | put "$UNIT" 0644
@@ -496,7 +512,7 @@ remove() {
       fi
       ;;
   esac
-  run rm -f "$UNIT" "$OPENRC" "$BIN" "$BIN.previous"
+  run rm -f "$UNIT" "$OPENRC" "$BIN" "$BIN.previous" "$BIN.trial" "$BIN.rolled-back" "$KEYFILE"
   [ "$init" != systemd ] || run systemctl daemon-reload
   if [ -n "$purge" ]; then
     run rm -rf "$STATE" "$DEFAULTS" /run/fleet /var/cache/fleet /var/log/fleet.log

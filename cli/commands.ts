@@ -200,6 +200,14 @@ export const COMMANDS: Entries = {
   import: { summary: "Move in from elsewhere", verbs: IMPORT },
   swarm: { summary: "Manage the cluster, in Docker's spelling", verbs: CLUSTER },
   ...RECOVERY,
+  doctor: {
+    summary: "Look for what is wrong, and say what helps",
+    load: () => import("./doctor/doctor.ts"),
+  },
+  upgrade: {
+    summary: "Bring nodes to another version",
+    load: () => import("./upgrade/upgrade.ts"),
+  },
   agent: { summary: "Run this node's agent", load: () => import("./agent.ts") },
   lab: { summary: "Docker hosts on this machine, for trying out", verbs: LAB },
   version: { summary: "Show the version", load: () => import("./version.ts") },

@@ -3,7 +3,9 @@
  * where its runtime (denort) can be had, and otherwise a file that unpacks itself once into a cache.
  * Both are made from the same bundle and behave the same; `fleet --version` says which one it is.
  *
- *     deno task compile [--official | --self-extracting] [--force]
+ *     deno task compile [--official | --self-extracting] [--force] [--as VERSION --output FILE]
+ *
+ * `--as` makes one that says it is another version, for trying upgrades.
  */
 import { createHash } from "node:crypto";
 import { withFileLock } from "../src/adapters/lab_hosts/lock.ts";
@@ -50,6 +52,28 @@ interface CompileOptions {
   readonly kind?: Kind;
   /** Also when nothing has changed. */
   readonly force?: boolean;
+}
+
+/** A self-extracting executable that says it is `version`. */
+export async function compileAs(version: string, output: string): Promise<void> {
+  await Deno.mkdir(`${DIST}/cache`, { recursive: true });
+  const folder = await Deno.makeTempDir({ dir: DIST, prefix: "bundle-" });
+  try {
+    await bundle(`${folder}/app`, {
+      __FLEET_VERSION__: version,
+      __FLEET_COMMIT__: await currentCommit(),
+      __FLEET_BUILD_KIND__: "self-extracting",
+    });
+    await packSelfExtracting({
+      deno: Deno.execPath(),
+      app: `${folder}/app`,
+      flags: RUN_FLAGS,
+      output,
+      cache: `${DIST}/cache`,
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
 export async function compile(options: CompileOptions = {}): Promise<void> {
@@ -171,8 +195,13 @@ async function readOr(path: string, otherwise: string): Promise<string> {
 if (import.meta.main) {
   const kind = (["official", "self-extracting"] as const)
     .find((name) => Deno.args.includes(`--${name}`));
+  const [as, output] = ["--as", "--output"].map((flag) => {
+    const at = Deno.args.indexOf(flag);
+    return at < 0 ? undefined : Deno.args[at + 1];
+  });
   try {
-    await compile({ force: Deno.args.includes("--force"), ...(kind ? { kind } : {}) });
+    if (as && output) await compileAs(as, output);
+    else await compile({ force: Deno.args.includes("--force"), ...(kind ? { kind } : {}) });
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     Deno.exit(1);

@@ -14,6 +14,7 @@ import { attachmentRoutes } from "./routes/attachments.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { networkRoutes } from "./routes/networks.ts";
 import { policyRoutes } from "./routes/policy.ts";
+import { nodeQuestionRoutes } from "./routes/node_questions.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { serviceRoutes } from "./routes/services.ts";
 import { swarmRoutes } from "./routes/swarm.ts";
@@ -66,6 +67,7 @@ export function createApp(
   backupRoutes(app, backend);
   auditRoutes(app, backend);
   uiRoutes(app, uiLinks, actor);
+  nodeQuestionRoutes(app, backend);
   nodeRoutes(app, backend);
   serviceRoutes(app, backend, engine);
   fileObjectRoutes(app, backend, "secret");

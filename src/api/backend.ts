@@ -50,6 +50,13 @@ export interface JoinRequest {
   readonly Availability?: string;
 }
 
+/** An answer of another node, as it comes. */
+export interface NodeAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
 /** What is in a backup. */
 export interface BackupFacts {
   readonly CreatedAt: string;
@@ -126,11 +133,14 @@ export interface Backend {
     path: string,
     signal: AbortSignal,
     input?: AsyncIterable<TerminalInput>,
-  ): Promise<{
-    readonly status: number;
-    readonly contentType: string;
-    readonly body: AsyncIterable<Uint8Array>;
-  }>;
+  ): Promise<NodeAnswer>;
+  /**
+   * Asks a node about itself, through its session: `about`, `health`, `reach?…`, `upgrade?…`.
+   * @throws FleetError not-found, unavailable naming the node, timeout
+   */
+  askNode(nodeId: string, path: string, signal: AbortSignal): Promise<NodeAnswer>;
+  /** The same of this node, which needs no cluster for it. */
+  askSelf(path: string, signal: AbortSignal): Promise<NodeAnswer>;
   /** Every change applied on this manager; the function returned ends it. */
   watch(listener: (changes: readonly Applied[]) => void): () => void;
   /** fleet's own additions to Docker's API, served under /fleet/. */

@@ -6,6 +6,8 @@ import { FleetError, kindOf, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { Figures, metricsOf } from "./figures.ts";
 import { apiByUser, startUi } from "./front_ends.ts";
+import { agentUpgrader, beginTrial } from "./upgrades.ts";
+import { nodeAnswers } from "./node_answers.ts";
 import { settingsLogLevel } from "./settings_file.ts";
 import { probe, signExternally } from "../adapters/cfssl/external_ca.ts";
 import { openBackup, sealBackup } from "../adapters/crypto/backup_file.ts";
@@ -38,15 +40,18 @@ import { Routes } from "../adapters/rpc/routes.ts";
 import { listenRpc } from "../adapters/rpc/server.ts";
 import { RaftLogStore } from "../adapters/sqlite/raft_log_store.ts";
 import { WorkerTaskStore } from "../adapters/sqlite/worker_task_store.ts";
+import type { Upgrader } from "../adapters/upgrade/upgrader.ts";
 import { isRemoteContainer } from "../api/routes/remote_containers.ts";
 import type { Duplex } from "../api/front/duplex.ts";
 import { serveConnection } from "../api/front/front.ts";
 import { Agent } from "../roles/agent/agent.ts";
+import type { NodeAnswers } from "../roles/agent/questions.ts";
 import { NetworkSync } from "../roles/agent/network_sync.ts";
 import { OffloadProbe } from "../roles/agent/offload_probe.ts";
 import { ClusterWork } from "../roles/manager/dispatcher_server.ts";
 import { FleetNode } from "../roles/node/fleet_node.ts";
 import type { AgentHost, RunningAgent } from "../roles/node/fleet_node.ts";
+import type { OverlaySupport } from "../model/node.ts";
 import type { NodeNetwork, Trust } from "../roles/node/ports.ts";
 import { SessionTransport } from "../roles/node/session_transport.ts";
 
@@ -54,6 +59,7 @@ import { SessionTransport } from "../roles/node/session_transport.ts";
 interface Local {
   readonly figures: Figures;
   networks?: NetworkSync;
+  support?: (signal: AbortSignal) => Promise<OverlaySupport>;
 }
 
 /** What keeps a node from starting now may be over after this. */
@@ -77,7 +83,14 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   const figures = new Figures(await metricsOf(options, build, logger));
   figures.measureEngine(engine);
   const local: Local = { figures };
-  const node = createNode(options, build, engine, logger, local, (error) => {
+  const upgrader = agentUpgrader(options, build, logger, () => stopped.resolve(0));
+  const parts = { options, build, engine, upgrader };
+  const answers = nodeAnswers({
+    ...parts,
+    localState: () => node.localState(),
+    overlaySupport: () => local.support,
+  });
+  const node = createNode({ ...parts, answers, logger, local }, (error) => {
     logger.log("error", messageOf(error));
     stopped.resolve(1);
   });
@@ -119,8 +132,10 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   };
   Deno.addSignalListener("SIGHUP", () => void reload(options, reloads, logger, serviceManager));
   if (await startNode(node, logger) === "later") void keepStarting(node, logger);
+  const endTrial = beginTrial(upgrader, node, logger, () => stopped.resolve(1));
   await serviceManager.ready(`API on ${options.socket}`);
   const code = await stopped.promise;
+  endTrial();
   await serviceManager.stopping();
   logger.log("info", "stopping; containers go on running");
   const hard = setTimeout(() => Deno.exit(code), STOP_TIMEOUT_MS);
@@ -181,14 +196,18 @@ function readIfThere(path: string): string {
   }
 }
 
-function createNode(
-  options: AgentOptions,
-  build: BuildInfo,
-  engine: Engine,
-  logger: Logger,
-  local: Local,
-  onFatal: (error: unknown) => void,
-): FleetNode {
+interface NodeParts {
+  readonly options: AgentOptions;
+  readonly build: BuildInfo;
+  readonly engine: Engine;
+  readonly upgrader: Upgrader;
+  readonly answers: NodeAnswers;
+  readonly logger: Logger;
+  readonly local: Local;
+}
+
+function createNode(parts: NodeParts, onFatal: (error: unknown) => void): FleetNode {
+  const { options, build, engine, answers, logger, local } = parts;
   const files = new SealableFiles(stateFiles(options.dataDir, options));
   const raft = new RaftEndpoint({ clock: realClock, random: realRandom, logger });
   const logPath = raftPath(options.dataDir);
@@ -208,6 +227,7 @@ function createNode(
       sign: (cas, trustPem, request) => signExternally(cas, trustPem, credentials(), request),
       probe: (ca, trustPem) => probe(ca, trustPem, credentials()),
     }),
+    answers,
     archive: { seal: sealBackup, open: openBackup },
     network: nodeNetwork(logger),
     interfaces: realInterfaces,
@@ -241,7 +261,7 @@ function createNode(
         managers: () => manager.members().map(({ nodeId, addr }) => ({ nodeId, addr })),
         caDigest: trust.caDigest,
       }),
-    startAgent: (host) => startAgent(host, options, databases, engine, logger, local),
+    startAgent: (host) => startAgent(host, parts, databases),
     checkEngine: () => checkEngine(engine),
     onFatal,
   });
@@ -249,11 +269,8 @@ function createNode(
 
 async function startAgent(
   host: AgentHost,
-  options: AgentOptions,
+  { options, engine, upgrader, answers, logger, local }: NodeParts,
   databases: DataKeys,
-  engine: Engine,
-  logger: Logger,
-  local: Local,
 ): Promise<RunningAgent> {
   const path = workerPath(options.dataDir);
   const store = databases.opened(path, WorkerTaskStore.open(path, databases.keys()));
@@ -265,6 +282,7 @@ async function startAgent(
   const networks = overlayNetworks(host, options, engine, logger);
   local.networks = networks.sync;
   local.figures.agent = networks.facts;
+  local.support = networks.support;
   const executor: DockerExecutor = new DockerExecutor({
     engine,
     logger,
@@ -284,7 +302,11 @@ async function startAgent(
     networks: networks.sync,
     reader: containerReader(engine),
     connections: { inbound: inboundConnections },
-    onSession: (session) => host.onSession(session),
+    node: answers,
+    onSession: (session) => {
+      upgrader.confirm();
+      host.onSession(session);
+    },
     tls: { info: () => host.tlsInfo(), onChange: (listener) => host.onTlsChange(listener) },
   });
   await agent.start();

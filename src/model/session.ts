@@ -38,12 +38,13 @@ export type FromDispatcher =
   | { readonly type: "assignments"; readonly assignments: Assignments }
   /** No node sends new connections to this task of the agent's any more: it may be stopped. */
   | { readonly type: "drained"; readonly taskId: string }
-  /** A manager asks something of a task's container; the answer comes on a stream of its own. */
+  /** A manager asks something of a task's container or the node; the answer comes on a stream of its own. */
   | {
     readonly type: "question";
     readonly requestId: string;
+    /** Empty for a question about the node. */
     readonly taskId: string;
-    /** `logs?…`, `json`, `top`, `stats?…`. */
+    /** `logs?…`, `json`, `top`, `stats?…`; of the node `about`, `health`, `reach?…`, `upgrade?…`. */
     readonly path: string;
   };
 

@@ -1,10 +1,16 @@
 import { FleetError } from "../base/errors.ts";
 import type { RpcStream } from "./rpc.ts";
 
-/** A question about one task's container, for the engine of the node that runs it. */
+/** A question about one task's container, for the engine of the node that runs it, or about a node. */
 export interface TaskQuestion {
+  /** Empty for a question about a node. */
   readonly taskId: string;
-  /** What of the container, with its query: `logs?stdout=1`, `json`, `top`, `stats?stream=0`, `exec?command=sh`. */
+  /** The node that is asked about itself. */
+  readonly nodeId?: string;
+  /**
+   * What of the container, with its query: `logs?stdout=1`, `json`, `top`, `stats?stream=0`,
+   * `exec?command=sh`; of a node `about`, `health`, `reach?address=…`, `upgrade?source=…`.
+   */
   readonly path: string;
 }
 

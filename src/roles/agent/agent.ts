@@ -12,7 +12,7 @@ import type { ConnectionCounter } from "./draining.ts";
 import { EngineWatch } from "./engine_watch.ts";
 import type { RpcStream } from "../rpc.ts";
 import { Questions } from "./questions.ts";
-import type { ContainerReader } from "./questions.ts";
+import type { ContainerReader, NodeAnswers } from "./questions.ts";
 import { StatusReporter } from "./status_reporter.ts";
 import type { TaskStore } from "./task_store.ts";
 import { Worker } from "./worker.ts";
@@ -61,6 +61,8 @@ export interface AgentOptions {
   readonly reader?: ContainerReader;
   /** Looks at tasks' connections; without it tasks are stopped at once. */
   readonly connections?: ConnectionCounter;
+  /** Answers managers about this node itself. */
+  readonly node?: NodeAnswers;
   readonly onSession: (session: Extract<FromDispatcher, { type: "session" }>) => void;
   /** This node's certificate, which goes with its description. */
   readonly tls?: {
@@ -98,12 +100,13 @@ export class Agent {
     this.#options = options;
     this.#reporter = new StatusReporter(options.clock);
     const { executor, store, clock, logger } = options;
-    const { reader, connections } = options;
+    const { reader, node, connections } = options;
     const draining = connections && new Draining({ connections, clock, logger });
     this.#draining = draining;
     if (reader) {
       this.#questions = new Questions({
         reader,
+        node,
         containerOf: (id) =>
           this.worker.localTasks().find(({ taskId }) => taskId === id)?.containerId,
         logger,

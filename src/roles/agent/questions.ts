@@ -16,8 +16,15 @@ export interface ContainerReader {
   ): Promise<TaskAnswer>;
 }
 
+/** What the node says of itself; `src/compose` puts it together. */
+export interface NodeAnswers {
+  /** @throws FleetError forbidden for what is no question to a node */
+  answer(path: string, signal: AbortSignal): Promise<TaskAnswer>;
+}
+
 export interface QuestionsOptions {
   readonly reader: ContainerReader;
+  readonly node?: NodeAnswers | undefined;
   /** The container of a task that is assigned to this node. */
   readonly containerOf: (taskId: string) => string | undefined;
   readonly logger: Logger;
@@ -46,11 +53,15 @@ export class Questions {
     open: () => RpcStream,
   ): Promise<void> {
     const stream = open();
-    const { reader, containerOf, logger } = this.#options;
+    const { reader, node, containerOf, logger } = this.#options;
     this.#underWay++;
     try {
       if (this.#underWay > MAX_ANSWERS) {
         throw new FleetError("unavailable", "this node answers too many questions at once");
+      }
+      if (question.taskId === "") {
+        if (!node) throw new FleetError("forbidden", "this node answers nothing about itself");
+        return await sendAnswer(stream, await node.answer(question.path, stream.signal));
       }
       const container = containerOf(question.taskId);
       if (container === undefined) {

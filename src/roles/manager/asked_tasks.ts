@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { FleetError } from "../../base/errors.ts";
 import { nodeName } from "../../model/node.ts";
+import type { Node } from "../../model/node.ts";
 import type { View } from "../../model/view.ts";
 import type { RpcContext, RpcStream } from "../rpc.ts";
 import { receiveAnswer, sendInput } from "../task_answer.ts";
@@ -31,15 +32,13 @@ export class AskedTasks {
   /** @throws FleetError not-found, unavailable (naming the node), timeout, or the node's own */
   async ask(
     view: View,
-    { taskId, path }: TaskQuestion,
+    { taskId, nodeId, path }: TaskQuestion,
     send: (nodeId: string, requestId: string) => boolean,
     signal: AbortSignal,
     input?: AsyncIterable<TaskInput>,
   ): Promise<TaskAnswer> {
-    const task = view.get("task", taskId);
-    if (!task) throw new FleetError("not-found", `task ${taskId} not found`);
-    const node = view.get("node", task.NodeID ?? "");
-    if (!node) throw new FleetError("unavailable", `task ${taskId} is on no node`);
+    const node = nodeId === undefined ? nodeOfTask(view, taskId) : view.get("node", nodeId);
+    if (!node) throw new FleetError("not-found", `node ${nodeId} not found`);
     if (this.#waiting.size >= MAX_WAITING) {
       throw new FleetError("unavailable", "too many questions wait for nodes");
     }
@@ -58,7 +57,9 @@ export class AskedTasks {
           reject(
             new FleetError(
               "unavailable",
-              `node ${name} is not connected (${path.split("?")[0]} of task ${taskId})`,
+              `node ${name} is not connected (${path.split("?")[0]}${
+                taskId === "" ? "" : ` of task ${taskId}`
+              })`,
             ),
           );
         }
@@ -87,6 +88,14 @@ export class AskedTasks {
     waiting.resolve(stream);
     await waiting.done;
   }
+}
+
+function nodeOfTask(view: View, taskId: string): Node {
+  const task = view.get("task", taskId);
+  if (!task) throw new FleetError("not-found", `task ${taskId} not found`);
+  const node = view.get("node", task.NodeID ?? "");
+  if (!node) throw new FleetError("unavailable", `task ${taskId} is on no node`);
+  return node;
 }
 
 async function* untilOver(

@@ -45,6 +45,7 @@ import { followToldRoot, prepareRunning } from "./prepare_running.ts";
 import { tlsInfo } from "./trust_root.ts";
 import { ALREADY_IN, LOCKED, NOT_A_MANAGER, WORKER } from "./sentences.ts";
 import { followUnlockKey, unlockKeys } from "./autolock.ts";
+import { managerAddresses } from "./running.ts";
 import type { Running } from "./running.ts";
 import type { TaskAnswer } from "../task_answer.ts";
 import { askTask } from "./task_questions.ts";
@@ -349,6 +350,14 @@ export class FleetNode implements Backend {
     return askTask(this.#manager(), this.#running!.dialer, { taskId, path }, signal, input);
   }
 
+  askNode(nodeId: string, path: string, signal: AbortSignal): Promise<TaskAnswer> {
+    return askTask(this.#manager(), this.#running!.dialer, { taskId: "", nodeId, path }, signal);
+  }
+
+  askSelf(path: string, signal: AbortSignal): Promise<TaskAnswer> {
+    return this.#options.answers.answer(path, signal);
+  }
+
   watch(listener: (changes: readonly Applied[]) => void): () => void {
     this.#watchers.add(listener);
     return () => this.#watchers.delete(listener);
@@ -396,7 +405,7 @@ export class FleetNode implements Backend {
 
   #prepare(identity: Identity, credentials: HeldCredentials): Running {
     return prepareRunning(this.#options, identity, credentials, {
-      managers: (running) => this.#managerAddresses(running),
+      managers: managerAddresses,
       onRole: (running, role) => this.#onRole(running, role),
     });
   }
@@ -475,7 +484,7 @@ export class FleetNode implements Backend {
       dataPathAddr: running.identity.dataPathAddr,
       apiPort: parseHostPort(running.identity.advertiseAddr, 0).port,
       dialer: running.dialer,
-      managers: () => this.#managerAddresses(running),
+      managers: () => managerAddresses(running),
       tlsInfo: () => tlsInfo(running.credentials.current(), trust, clock.now()),
       onTlsChange: (listener) => running.credentials.onChange(listener),
       onSession: ({ managers, role, renewCertificate, trustRoot }) => {
@@ -487,13 +496,6 @@ export class FleetNode implements Backend {
       },
     });
     if (running.failure !== undefined) throw running.failure;
-  }
-
-  #managerAddresses(running: Running): string[] {
-    const own =
-      running.manager?.members().toSorted((a, b) => Number(b.leader) - Number(a.leader)) ?? [];
-    const addresses = [...own, ...running.identity.managers].map(({ addr }) => addr);
-    return [...new Set(addresses.filter((addr) => addr !== ""))];
   }
 
   #rememberManagers(
@@ -512,7 +514,7 @@ export class FleetNode implements Backend {
     const addr = running.identity.advertiseAddr;
     const reply = await callLeader(
       running.dialer,
-      this.#managerAddresses(running),
+      managerAddresses(running),
       "raft.join",
       { addr },
     ) as {

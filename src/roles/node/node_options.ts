@@ -5,6 +5,7 @@ import type { Meter } from "../../base/meter.ts";
 import type { Random } from "../../base/random.ts";
 import type { Role, TLSInfo } from "../../model/node.ts";
 import type { ExternalCa } from "../manager/external_ca.ts";
+import type { NodeAnswers } from "../agent/questions.ts";
 import type { LeaderWork } from "../manager/leader_work.ts";
 import type { Manager, RaftInbox } from "../manager/manager.ts";
 import type { MemoryStorage, Run } from "../manager/member_memory.ts";
@@ -60,6 +61,8 @@ export interface FleetNodeOptions {
   /** CAs outside of the cluster, which are shown the given certificate. */
   readonly externalCa: (credentials: () => Credentials) => ExternalCa;
   readonly archive: Archive;
+  /** What this node says of itself. */
+  readonly answers: NodeAnswers;
   readonly network: NodeNetwork;
   readonly interfaces: Interfaces;
   readonly clock: Clock;

@@ -21,3 +21,11 @@ export interface Running {
   /** The roots to trust, as the last session told them. */
   toldTrustRoot: string | undefined;
 }
+
+/** Addresses to try for a session, the leader's first, then what is remembered. */
+export function managerAddresses(running: Running): string[] {
+  const own = running.manager?.members().toSorted((a, b) => Number(b.leader) - Number(a.leader)) ??
+    [];
+  const addresses = [...own, ...running.identity.managers].map(({ addr }) => addr);
+  return [...new Set(addresses.filter((addr) => addr !== ""))];
+}

@@ -51,12 +51,13 @@ export function registerQuestionRoutes(table: RouteTable, manager: () => Manager
   };
   table.streamRoute("tasks.ask", rolesOf("tasks.ask"), async (stream, { peer }) => {
     assertManager(manager(), peer);
-    const { taskId, path } = (stream.meta ?? {}) as Partial<TaskQuestion>;
+    const { taskId, nodeId, path } = (stream.meta ?? {}) as Partial<TaskQuestion>;
     if (typeof taskId !== "string" || typeof path !== "string") {
       throw new FleetError("invalid", "a question needs a task and a path");
     }
     const input = isCommand(path) ? receiveInput(stream) : undefined;
-    await sendAnswer(stream, await work().ask({ taskId, path }, stream.signal, input));
+    const whom = typeof nodeId === "string" ? { taskId, nodeId } : { taskId };
+    await sendAnswer(stream, await work().ask({ ...whom, path }, stream.signal, input));
   });
   table.streamRoute(
     "tasks.answer",

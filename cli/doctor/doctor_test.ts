@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { examine } from "./health.ts";
+import type { Health } from "./health.ts";
+import { findingsText } from "./findings.ts";
+
+const NOW = Date.UTC(2026, 10, 20);
+const WELL: Health = {
+  Version: "1.2.0",
+  TimeMs: NOW,
+  Engine: { Version: "20.10", Problem: "" },
+  Overlay: "",
+  Kernel: { ipForwarding: true },
+  Disks: [{ path: "/var/lib/fleet", free: 50e9, total: 100e9 }],
+  Mtu: 1500,
+  CertificateUntilMs: NOW + 30 * 86_400_000,
+  Trial: false,
+  RolledBack: "",
+};
+const problems = (changes: Partial<Health>) =>
+  examine("n1", { ...WELL, ...changes }, NOW).filter(({ level }) => level !== "ok")
+    .map(({ level, text, fix }) => `${level}: ${text} -> ${fix}`);
+
+Deno.test("a node that is well has nothing to fix", () => {
+  assert.deepEqual(problems({}), []);
+});
+
+Deno.test("each thing that is wrong is named, with what helps", () => {
+  const expect = (changes: Partial<Health>, ...sentences: RegExp[]) => {
+    const found = problems(changes);
+    assert.equal(found.length, sentences.length, found.join("\n"));
+    for (const [i, sentence] of sentences.entries()) assert.match(found[i]!, sentence);
+  };
+  expect({ TimeMs: NOW + 12_000 }, /warning: its clock is 12 seconds ahead .* NTP/);
+  expect({ TimeMs: NOW - 120_000 }, /error: its clock is 2 minutes behind/);
+  expect({ Disks: [{ path: "/d", free: 1, total: 100 }] }, /error: \/d: 1% free .*free some space/);
+  expect({ CertificateUntilMs: NOW - 1 }, /error: certificate has ended -> .*join again/);
+  expect({ CertificateUntilMs: NOW + 3_600_000 }, /warning: certificate ends in/);
+  expect(
+    { Engine: { Version: "20.10", Problem: "the engine's own swarm mode is active" } },
+    /error: the engine's own swarm mode .*docker swarm leave --force/,
+  );
+  expect({ Overlay: "the kernel has no vxlan" }, /error: no overlay networks/);
+  expect({ RolledBack: "1.3.0" }, /warning: an upgrade to 1\.3\.0 did not come up/);
+});
+
+Deno.test("troubles stand first, each with its fix below it, and a sum at the end", () => {
+  const text = findingsText([
+    { level: "ok", subject: "a", text: "fine" },
+    { level: "error", subject: "b", text: "broken", fix: "mend it" },
+  ]);
+  assert.equal(
+    text,
+    "error    b: broken\n         -> mend it\nok       a: fine\n\n1 check is fine, 0 warnings, 1 error.\n",
+  );
+});

@@ -1,0 +1,158 @@
+import { NS_PER_MS } from "../../src/base/duration.ts";
+import { FleetError } from "../../src/base/errors.ts";
+import type { ApiNode } from "../api_types.ts";
+import type { Query } from "../client.ts";
+import { confirm } from "../confirm.ts";
+import { NotConvergedError } from "../exit_codes.ts";
+import { parseNonNegativeDuration } from "../spec/values.ts";
+import type { Verb, VerbContext } from "../verb.ts";
+import { askNode, hostname, upgradeOrder } from "./nodes.ts";
+import { upgraded } from "./wait.ts";
+
+interface Flags {
+  readonly all?: boolean;
+  readonly version?: string;
+  readonly channel?: string;
+  readonly from?: string;
+  readonly dryRun?: boolean;
+  readonly force?: boolean;
+  readonly timeout?: number;
+  readonly yes?: boolean;
+}
+
+const DEFAULT_TIMEOUT_MS = 180_000;
+const QUORUM_POLL_MS = 500;
+
+export const verb: Verb<Flags> = {
+  define(command) {
+    command
+      .flag("--all", "Every node of the cluster, one after the other: workers first, leader last")
+      .value("--version <version>", "This version instead of the channel's newest")
+      .value("--channel <name>", "stable (default), or another channel of the release server")
+      .value("--from <file|url>", "An executable or a release server (default FLEET_RELEASES)")
+      .flag("--dry-run", "Say what would be done, and do nothing")
+      .flag("--force", "Also to a version more than one minor apart")
+      .value("--timeout <duration>", "For each node (default 3m)", parseNonNegativeDuration)
+      .flag("-y, --yes", "Ask nothing")
+      .addHelpText(
+        "after",
+        "\nEach node fetches the release itself, checks its checksum (and its signature, where install.sh\n" +
+          "left a release key), and restarts its agent; containers go on running. A new version that has not\n" +
+          "found the managers after three starts is put away and the old one comes back; then --all stops.",
+      )
+      .examples(
+        "fleet upgrade --all --dry-run",
+        "fleet upgrade --all",
+        "fleet upgrade --from /root/fleet-linux-x86_64",
+      );
+  },
+  async run(context, _args, flags) {
+    const query = {
+      source: flags.from,
+      version: flags.version,
+      channel: flags.channel,
+      force: flags.force,
+    };
+    return await (flags.all
+      ? upgradeAll(context, flags, query)
+      : upgradeHere(context, flags, query));
+  },
+};
+
+async function upgradeHere({ client, env, print }: VerbContext, flags: Flags, query: Query) {
+  const here = askNode(client, undefined);
+  const plan = await here.upgrade({ ...query, check: true });
+  print(
+    `This node runs fleet ${plan.From}; ${
+      plan.To ? `${plan.To} is offered` : "a file is offered"
+    }.`,
+  );
+  if (plan.From === plan.To) return print("It is up to date.");
+  if (flags.dryRun) return print("Nothing was changed.");
+  await confirm(env, "Upgrade it now? Containers go on running.", flags.yes);
+  const { From, To } = await here.upgrade(query);
+  await upgraded(env, here, { name: "this node", to: To, timeoutMs: timeoutOf(flags) });
+  print(`Upgraded: ${From} -> ${To}`);
+}
+
+async function upgradeAll(context: VerbContext, flags: Flags, query: Query) {
+  const { client, env, print } = context;
+  const nodes = upgradeOrder(await client.get<ApiNode[]>("/nodes"));
+  const { To: target } = await askNode(client, undefined).upgrade({ ...query, check: true });
+  const width = Math.max(...nodes.map((node) => hostname(node).length));
+  const todo: ApiNode[] = [];
+  const away: string[] = [];
+  for (const node of nodes) {
+    const role = node.ManagerStatus?.Leader ? "leader" : node.ManagerStatus ? "manager" : "worker";
+    const about = node.Status.State === "ready"
+      ? await askNode(client, node.ID).about()
+      : undefined;
+    if (!about) away.push(hostname(node));
+    else if (about.Version !== target) todo.push(node);
+    print(
+      `${hostname(node).padEnd(width)}  ${role.padEnd(7)}  ${
+        !about
+          ? node.Status.State
+          : about.Version === target
+          ? `${about.Version}, up to date`
+          : `${about.Version} -> ${target || "the file"}`
+      }`,
+    );
+  }
+  if (todo.length === 0) return print("\nEvery node that is there is up to date.");
+  if (away.length > 0) {
+    print(
+      `\nNot there, and left as they are: ${away.join(", ")}. Run this again when they are back.`,
+    );
+  }
+  if (flags.dryRun) return print("\nNothing was changed.");
+  await confirm(env, "\nUpgrade them in this order? Containers go on running.", flags.yes);
+  for (const [i, node] of todo.entries()) {
+    const name = hostname(node);
+    await quorumWithout(context, node, timeoutOf(flags));
+    const ask = askNode(client, node.ID);
+    const { From, To } = await ask.upgrade(query);
+    try {
+      await upgraded(env, ask, { name, to: To, timeoutMs: timeoutOf(flags) });
+    } catch (error) {
+      if (!(error instanceof NotConvergedError)) throw error;
+      const rest = todo.slice(i + 1).map(hostname);
+      throw new NotConvergedError(
+        error.message +
+          (rest.length > 0 ? `. Not touched: ${rest.join(", ")}; both versions work together` : ""),
+      );
+    }
+    print(`${name}: ${From} -> ${To}`);
+  }
+  print(`\nAll ${todo.length === nodes.length ? "" : "that were there "}done.`);
+}
+
+const timeoutOf = ({ timeout }: Flags): number =>
+  timeout === undefined ? DEFAULT_TIMEOUT_MS : timeout / NS_PER_MS;
+
+/** A manager is taken away for some seconds only while the others are a majority; waits for that. */
+async function quorumWithout(
+  { client, env }: VerbContext,
+  node: ApiNode,
+  timeoutMs: number,
+): Promise<void> {
+  if (!node.ManagerStatus) return;
+  const deadline = env.now() + timeoutMs;
+  while (env.now() < deadline) {
+    const managers = (await client.get<ApiNode[]>("/nodes").catch(() => []))
+      .filter(({ ManagerStatus }) => ManagerStatus);
+    const others = managers.filter(({ ID, ManagerStatus }) =>
+      ID !== node.ID && ManagerStatus!.Reachability === "reachable"
+    ).length;
+    // One manager alone, or two, cannot be restarted without a gap; it is short, and nothing helps it.
+    const unavoidable = managers.length === 1 || managers.length === 2;
+    if (unavoidable || others > managers.length / 2) {
+      return;
+    }
+    await env.sleep(QUORUM_POLL_MS);
+  }
+  throw new FleetError(
+    "unavailable",
+    `${hostname(node)} is needed for a majority of the managers: bring the others back first`,
+  );
+}
