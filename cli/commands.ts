@@ -174,6 +174,15 @@ const LAB: Entries = {
   status: { summary: "List the hosts of a lab", load: () => import("./lab/status.ts") },
   env: { summary: "Print what points the clients at a host", load: () => import("./lab/env.ts") },
   exec: { summary: "Run a command on a host", load: () => import("./lab/exec.ts") },
+  cut: { summary: "Keep two hosts from hearing each other", load: () => import("./lab/cut.ts") },
+  heal: { summary: "Let hosts hear each other again", load: () => import("./lab/heal.ts") },
+  net: { summary: "Slow cables down, or lose packets", load: () => import("./lab/net.ts") },
+  kill: { summary: "Cut the power of a host", load: () => import("./lab/kill.ts") },
+  start: { summary: "Start a killed host again", load: () => import("./lab/start.ts") },
+  pause: { summary: "Freeze what runs on a host", load: () => import("./lab/pause.ts") },
+  resume: { summary: "Let a paused host go on", load: () => import("./lab/resume.ts") },
+  demo: { summary: "Show a cluster losing a host", load: () => import("./lab/demo.ts") },
+  open: { summary: "Print a link to a host's dashboard", load: () => import("./lab/open.ts") },
   down: { summary: "Stop a lab and remove all of it", load: () => import("./lab/down.ts") },
 };
 
@@ -210,5 +219,10 @@ export const COMMANDS: Entries = {
   },
   agent: { summary: "Run this node's agent", load: () => import("./agent.ts") },
   lab: { summary: "Docker hosts on this machine, for trying out", verbs: LAB },
+  completion: {
+    summary: "Print what teaches a shell to complete fleet's commands",
+    load: () => import("./completion/completion.ts"),
+  },
+  man: { summary: "Write the manual pages", load: () => import("./man/man.ts") },
   version: { summary: "Show the version", load: () => import("./version.ts") },
 };

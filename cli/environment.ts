@@ -70,7 +70,7 @@ export interface BackgroundAgent {
 
 /** The verbs of `fleet lab`; each resolves to the process's exit code and writes to `output`. */
 export interface LabCommands {
-  labUp(options: { name: string; hosts: number }, output: LabOutput): Promise<number>;
+  labUp(options: LabUpOptions, output: LabOutput): Promise<number>;
   labStatus(options: { name: string }, output: LabOutput): Promise<number>;
   labEnv(options: { name: string; host: string }, output: LabOutput): Promise<number>;
   labExec(
@@ -78,6 +78,37 @@ export interface LabCommands {
     output: LabOutput,
   ): Promise<number>;
   labDown(options: { name: string }, output: LabOutput): Promise<number>;
+  /** Drops all frames between two hosts, or no longer; with one host, its cable. */
+  labCut(
+    options: { name: string; hosts: readonly string[]; cut: boolean },
+    output: LabOutput,
+  ): Promise<number>;
+  labHost(
+    options: { name: string; host: string; act: LabAct; only?: "agent" | "engine" },
+    output: LabOutput,
+  ): Promise<number>;
+  /** Slows cables down, or loses frames on them; nothing given makes them whole again. */
+  labNet(
+    options: { name: string; hosts: readonly string[] } & LabLink,
+    output: LabOutput,
+  ): Promise<number>;
+  /** A cluster, a service, a loss, in a minute. */
+  labDemo(options: { name: string; keep: boolean }, output: LabOutput): Promise<number>;
+  /** A link to the dashboard of a host. */
+  labOpen(options: { name: string; host: string }, output: LabOutput): Promise<number>;
+}
+export type LabAct = "kill" | "start" | "pause" | "resume";
+export interface LabLink {
+  readonly delayMs?: number;
+  readonly lossPercent?: number;
+}
+export interface LabUpOptions extends LabLink {
+  readonly name: string;
+  readonly hosts: number;
+  /** Forms a cluster with so many managers; none without. */
+  readonly managers?: number;
+  /** Every agent serves the dashboard. */
+  readonly ui?: boolean;
 }
 export interface LabOutput {
   readonly stdout: OutputStream;
@@ -95,8 +126,8 @@ export interface CliEnvironment {
   cwd(): string;
   /** @throws when the file cannot be read */
   readFile(path: string): Promise<Uint8Array>;
-  /** Replaces a file whole, on the disk, readable for its owner alone. @throws when it cannot be written */
-  replaceFile(path: string, bytes: Uint8Array): Promise<void>;
+  /** Replaces a file whole, on the disk; for its owner alone by default. @throws when it cannot be written */
+  replaceFile(path: string, bytes: Uint8Array, mode?: number): Promise<void>;
   readonly build: BuildInfo;
   /** Milliseconds since 1970. */
   now(): number;

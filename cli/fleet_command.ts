@@ -7,6 +7,13 @@ import { messageOf } from "../src/base/errors.ts";
  */
 export class FleetCommand extends Command {
   #endsAtArgument = false;
+  /** The words that a flag takes, where it takes only some. */
+  readonly words = new Map<string, readonly string[]>();
+
+  /** Whether flags after the first argument belong to somebody else. */
+  get endsAtArgument(): boolean {
+    return this.#endsAtArgument;
+  }
 
   override createCommand(name?: string): FleetCommand {
     return new FleetCommand(name);
@@ -21,6 +28,7 @@ export class FleetCommand extends Command {
   value<T>(flags: string, help: string, parse?: (text: string) => T): this {
     const option = plain(new Option(flags, help));
     if (parse) option.argParser((text) => guarded(parse, text));
+    if (parse && "words" in parse) this.words.set(option.long ?? flags, parse.words as string[]);
     return this.addOption(option);
   }
 

@@ -10,7 +10,7 @@ export interface ListFlags {
 export function addListFlags(command: FleetCommand): FleetCommand {
   return command
     .list("-f, --filter <filter>", "Show only what matches (key=value)")
-    .value("--format <string>", "table, 'table TEMPLATE', json, or a Go template")
+    .value("--format <string>", "table, 'table TEMPLATE', json, yaml, or a Go template")
     .flag("-q, --quiet", "Print ids only");
 }
 
@@ -21,7 +21,7 @@ export interface InspectFlags {
 }
 
 export function addInspectFlags(command: FleetCommand, pretty = true): FleetCommand {
-  command.value("-f, --format <string>", "json, or a Go template for each object");
+  command.value("-f, --format <string>", "json, yaml, or a Go template for each object");
   if (pretty) command.flag("--pretty", "Print in words instead of JSON");
   return command;
 }

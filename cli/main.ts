@@ -13,6 +13,11 @@ export async function runCli(argv: readonly string[], env: CliEnvironment): Prom
     env.stdout.write(`${versionText(env.build)}\n`);
     return 0;
   }
+  if (argv[0] === "__complete") {
+    const { complete } = await import("./completion/complete.ts");
+    env.stdout.write(await complete(argv.slice(1), env).catch(() => ""));
+    return 0;
+  }
   const { runProgram, reportFailure } = await import("./program.ts");
   try {
     return await runProgram(argv, env);

@@ -1,5 +1,8 @@
+import { NS_PER_MS } from "../../src/base/duration.ts";
 import { FleetError } from "../../src/base/errors.ts";
+import type { LabLink } from "../environment.ts";
 import type { FleetCommand } from "../fleet_command.ts";
+import { parseNonNegativeDuration } from "../spec/values.ts";
 
 export interface LabFlags {
   readonly name?: string;
@@ -22,4 +25,32 @@ export function labName(flags: LabFlags): string {
     );
   }
   return name;
+}
+
+export interface LinkFlags {
+  readonly delay?: number;
+  readonly loss?: number;
+}
+
+export function addLinkFlags(command: FleetCommand): FleetCommand {
+  return command
+    .value(
+      "--delay <duration>",
+      "Hold every packet to a host back for so long",
+      parseNonNegativeDuration,
+    )
+    .value("--loss <percent>", "Lose so many packets of a hundred to a host", percent);
+}
+
+export function linkOf({ delay, loss }: LinkFlags): LabLink {
+  return {
+    ...(delay === undefined ? {} : { delayMs: delay / NS_PER_MS }),
+    ...(loss === undefined ? {} : { lossPercent: loss }),
+  };
+}
+
+function percent(text: string): number {
+  const value = Number(text.replace(/%$/, ""));
+  if (text !== "" && value >= 0 && value <= 100) return value;
+  throw new FleetError("invalid", `"${text}" is no percentage from 0 to 100`);
 }

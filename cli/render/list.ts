@@ -1,6 +1,7 @@
 import { FleetError } from "../../src/base/errors.ts";
 import { renderTable } from "./table.ts";
 import { compileTemplate } from "../../src/base/template/template.ts";
+import { toYaml } from "./yaml.ts";
 import { TemplateRow } from "../../src/base/template/row.ts";
 
 /** How a kind of object is listed: what `--format` may name, and the default table. */
@@ -19,7 +20,7 @@ export interface ListOptions {
 }
 
 /**
- * `rows` in the asked form: the default table, `--quiet`, `--format table …`, `json` or a template.
+ * `rows` in the asked form: the default table, `--quiet`, `--format table …`, `json`, `yaml` or a template.
  * @throws FleetError invalid for a bad template
  */
 export function renderList(
@@ -32,12 +33,15 @@ export function renderList(
     return rows.map((row) => `${row[shape.id ?? "ID"]}\n`).join("");
   }
   if (format === "json") return template("{{json .}}", rows);
+  if (format === "yaml") return rows.length === 0 ? "[]\n" : toYaml(rows);
   if (format === "table") return defaultTable(shape, rows);
   if (/^table\s/.test(format)) return customTable(shape, format.slice(6).trim(), rows);
   if (!format.includes("{{")) {
     throw new FleetError(
       "invalid",
-      `bad --format "${format}": use table, json, or a template such as '{{.${shape.columns[0]}}}'`,
+      `bad --format "${format}": use table, json, yaml, or a template such as '{{.${
+        shape.columns[0]
+      }}}'`,
     );
   }
   return template(unescape(format), rows);

@@ -35,15 +35,18 @@ export function parseNonNegativeDuration(text: string): number {
   return safe(ns, text);
 }
 
-/** A parser that takes one of `words`. */
-export function choice<T extends string>(...words: readonly T[]): (text: string) => T {
-  return (text) => {
+/** A parser that takes one of `words`, and tells them to who completes a command line. */
+export function choice<T extends string>(
+  ...words: readonly T[]
+): ((text: string) => T) & { readonly words: readonly string[] } {
+  const parse = (text: string): T => {
     const found = words.find((word) => word === text.toLowerCase());
     if (found === undefined) {
       throw new FleetError("invalid", `"${text}" is none of ${words.join(", ")}`);
     }
     return found;
   };
+  return Object.assign(parse, { words });
 }
 
 /** A boolean inside a long syntax, where the bare key means true. */

@@ -123,6 +123,11 @@ export class FakeEnvironment implements CliEnvironment {
       labEnv: record("env"),
       labExec: record("exec"),
       labDown: record("down"),
+      labCut: record("cut"),
+      labHost: record("host"),
+      labNet: record("net"),
+      labDemo: record("demo"),
+      labOpen: record("open"),
     });
   }
 }

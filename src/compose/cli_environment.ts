@@ -56,10 +56,10 @@ function output(stream: typeof Deno.stdout | typeof Deno.stderr): OutputStream {
   };
 }
 
-async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+async function replaceFile(path: string, bytes: Uint8Array, mode = 0o600): Promise<void> {
   const part = `${path}.new`;
   {
-    using file = await Deno.open(part, { write: true, create: true, truncate: true, mode: 0o600 });
+    using file = await Deno.open(part, { write: true, create: true, truncate: true, mode });
     for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
     await file.sync();
   }

@@ -1,4 +1,11 @@
-import type { LabCommands, LabOutput } from "../../cli/environment.ts";
+import type {
+  LabAct,
+  LabCommands,
+  LabLink,
+  LabOutput,
+  LabUpOptions,
+} from "../../cli/environment.ts";
+import { formCluster, showDemo, wordsOf } from "./lab_cluster.ts";
 import { Lab } from "../adapters/lab_hosts/lab.ts";
 import type { LabHost } from "../adapters/lab_hosts/host.ts";
 import { FleetError } from "../base/errors.ts";
@@ -6,28 +13,56 @@ import { onInterrupt, ownCommand } from "./cli_environment.ts";
 
 /** The verbs of `fleet lab`. */
 export function labCommands(): LabCommands {
-  return { labUp, labStatus, labEnv, labExec, labDown };
+  return {
+    labUp,
+    labStatus,
+    labEnv,
+    labExec,
+    labDown,
+    labCut,
+    labHost,
+    labNet,
+    labDemo,
+    labOpen,
+  };
 }
 
-async function labUp(options: { name: string; hosts: number }, output: LabOutput): Promise<number> {
+const UI_PORT = 8443;
+
+async function labUp(options: LabUpOptions, output: LabOutput): Promise<number> {
   const { command, args } = ownCommand();
   const controller = new AbortController();
   const ignore = onInterrupt(() =>
     controller.abort(new FleetError("canceled", "interrupted: the lab was removed again"))
   );
   const lab = await Lab.up({
-    ...options,
+    name: options.name,
+    hosts: options.hosts,
     binary: [command, ...args],
+    ...(options.ui ? { agentArgs: ["--ui-addr", `0.0.0.0:${UI_PORT}`] } : {}),
     signal: controller.signal,
     onProgress: (line) => output.stderr.write(`${line}\n`),
   }).finally(ignore);
   const suffix = lab.name === "lab" ? "" : ` --name ${lab.name}`;
+  const { managers } = options;
+  try {
+    if (managers !== undefined) await formCluster(lab, managers);
+    await link(lab, lab.hosts.map(({ name }) => name), options);
+  } catch (error) {
+    await lab.down();
+    throw error;
+  }
   output.stdout.write(
     `Lab ${lab.name} is up: ${
       lab.hosts.map((host) => `${host.name} (${host.address})`).join(", ")
-    }\n\n` +
-      `  eval "$(fleet lab env h1${suffix})"\n` +
-      `  fleet init --advertise-addr ${lab.hosts[0]!.address}\n\n` +
+    }\n` +
+      (managers === undefined
+        ? ""
+        : `They are a cluster with ${managers} manager${managers === 1 ? "" : "s"}.\n`) +
+      `\n  eval "$(fleet lab env h1${suffix})"\n` +
+      (managers === undefined
+        ? `  fleet init --advertise-addr ${lab.hosts[0]!.address}\n\n`
+        : "  fleet node ls\n\n") +
       `fleet lab down${suffix} removes it.\n`,
   );
   return 0;
@@ -70,5 +105,105 @@ async function labExec(
 async function labDown({ name }: { name: string }, output: LabOutput): Promise<number> {
   if (!await Lab.remove(name)) throw new FleetError("not-found", `there is no lab "${name}"`);
   output.stdout.write(`Lab ${name} is gone.\n`);
+  return 0;
+}
+
+async function labCut(
+  { name, hosts, cut }: { name: string; hosts: readonly string[]; cut: boolean },
+  output: LabOutput,
+): Promise<number> {
+  const lab = Lab.open(name);
+  const [a = "", b] = hosts;
+  if (b === undefined) {
+    await lab.host(a).link(cut ? "down" : "up");
+    output.stdout.write(cut ? `${a} is off the network.\n` : `${a} is on the network.\n`);
+    return 0;
+  }
+  await (cut ? lab.cut(a, b) : lab.heal(a, b));
+  output.stdout.write(cut ? `${a} and ${b} do not hear each other.\n` : `${a} and ${b} do.\n`);
+  return 0;
+}
+
+async function labHost(
+  options: { name: string; host: string; act: LabAct; only?: "agent" | "engine" },
+  output: LabOutput,
+): Promise<number> {
+  const { act, only } = options;
+  const host = Lab.open(options.name).host(options.host);
+  const daemons = (["dockerd", "agent"] as const)
+    .filter((daemon) => only === undefined || (only === "agent") === (daemon === "agent"));
+  const said = (what: string) => {
+    output.stdout.write(`${host.name}${only ? `'s ${only}` : ""} ${what}.\n`);
+    return 0;
+  };
+  switch (act) {
+    case "kill":
+      if (only === "engine") await host.killEngine();
+      else if (only === "agent") host.signal("agent", "SIGKILL");
+      else await host.crash();
+      return said("is dead");
+    case "pause":
+      for (const daemon of daemons) host.signal(daemon, "SIGSTOP");
+      return said("hangs");
+    case "resume":
+      for (const daemon of daemons) host.signal(daemon, "SIGCONT");
+      return said("goes on");
+    case "start":
+      if (!host.isUp()) await host.boot();
+      if (only !== "agent") await host.startEngine();
+      if (only !== "engine") await host.startAgent();
+      return said("is up");
+  }
+}
+
+async function labNet(
+  options: { name: string; hosts: readonly string[] } & LabLink,
+  output: LabOutput,
+): Promise<number> {
+  const lab = Lab.open(options.name);
+  const hosts = options.hosts.length > 0 ? options.hosts : lab.hosts.map(({ name }) => name);
+  await link(lab, hosts, { delayMs: 0, lossPercent: 0, ...options });
+  const { delayMs = 0, lossPercent = 0 } = options;
+  const what = delayMs === 0 && lossPercent === 0
+    ? "as they were"
+    : [delayMs > 0 ? `${delayMs} ms later` : "", lossPercent > 0 ? `${lossPercent}% lost` : ""]
+      .filter((part) => part !== "").join(", ");
+  output.stdout.write(`Packets to ${hosts.join(", ")}: ${what}.\n`);
+  return 0;
+}
+
+async function link(lab: Lab, hosts: readonly string[], { delayMs, lossPercent }: LabLink) {
+  if (delayMs === undefined && lossPercent === undefined) return;
+  for (const host of hosts) {
+    await lab.impair(host, { delayMs: delayMs ?? 0, lossPercent: lossPercent ?? 0 });
+  }
+}
+
+async function labDemo(
+  { name, keep }: { name: string; keep: boolean },
+  output: LabOutput,
+): Promise<number> {
+  const { command, args } = ownCommand();
+  const say = (text: string) => output.stdout.write(text);
+  say("Three Docker hosts on this machine …\n");
+  const lab = await Lab.up({ name, hosts: 3, binary: [command, ...args] });
+  try {
+    await formCluster(lab, 3);
+    await showDemo(lab, say);
+  } finally {
+    if (!keep) await lab.down();
+  }
+  say(
+    keep ? `\nThe lab stays: fleet lab down --name ${name} removes it.\n` : "\nThe lab is gone.\n",
+  );
+  return 0;
+}
+
+async function labOpen(
+  { name, host }: { name: string; host: string },
+  output: LabOutput,
+): Promise<number> {
+  const lab = Lab.open(name);
+  output.stdout.write(await wordsOf(lab, host, ["ui"]));
   return 0;
 }

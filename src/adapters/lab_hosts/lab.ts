@@ -8,7 +8,7 @@ import { anythingLeft, removeEverything } from "./leftovers.ts";
 import { requireTools } from "./requirements.ts";
 import { claim, labNames, readState, withLab } from "./state.ts";
 import type { LabState } from "./state.ts";
-import { createSwitch, separate } from "./switch.ts";
+import { createSwitch, impair, separate } from "./switch.ts";
 
 /** A lab that exists is not waited for. */
 const UP_LOCK_TIMEOUT_MS = 500;
@@ -126,6 +126,11 @@ export class Lab {
 
   async heal(a: string, b: string): Promise<void> {
     await separate(this.layout, [this.host(a).layout, this.host(b).layout], false);
+  }
+
+  /** Delay and loss on the cable to a host; zeros make it whole. @throws FleetError unavailable */
+  async impair(host: string, link: { delayMs: number; lossPercent: number }): Promise<void> {
+    await impair(this.layout, this.host(host).layout, link);
   }
 
   /** Ends and removes everything. */

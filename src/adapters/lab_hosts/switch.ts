@@ -1,3 +1,4 @@
+import { FleetError } from "../../base/errors.ts";
 import type { HostLayout, LabLayout } from "./layout.ts";
 import { capture, must } from "./process.ts";
 
@@ -56,6 +57,41 @@ export async function separate(
     await capture([...ebtables, "-D", ...rule]);
     if (cut) await must([...ebtables, "-A", ...rule]);
   }
+}
+
+/**
+ * What the cable to a host does to packets: `tc netem`, where the kernel has it; loss alone also by
+ * nftables. Both zero makes it whole. @throws FleetError unavailable when the kernel cannot
+ */
+export async function impair(
+  lab: LabLayout,
+  host: HostLayout,
+  { delayMs, lossPercent }: { readonly delayMs: number; readonly lossPercent: number },
+): Promise<void> {
+  const inside = ["nsenter", `--net=/run/netns/${lab.switchNamespace}`];
+  const table = `lossy_${host.port}`;
+  await capture([...inside, "tc", "qdisc", "del", "dev", host.port, "root"]);
+  await capture([...inside, "nft", "delete", "table", "bridge", table]);
+  if (delayMs === 0 && lossPercent === 0) return;
+  const netem = ["netem", "delay", `${delayMs}ms`, "loss", `${lossPercent}%`];
+  const tc = await capture([...inside, "tc", "qdisc", "add", "dev", host.port, "root", ...netem]);
+  if (tc.code === 0) return;
+  if (delayMs > 0) {
+    throw new FleetError(
+      "unavailable",
+      `this kernel cannot hold packets back (${tc.stderr.trim()}): modprobe sch_netem, or leave --delay out`,
+    );
+  }
+  const thousandths = Math.round(lossPercent * 10);
+  await must([...inside, "nft", "-f", "-"], {
+    stdin: `table bridge ${table} {
+  chain forward {
+    type filter hook forward priority 0;
+    oifname "${host.port}" numgen random mod 1000 < ${thousandths} drop
+  }
+}
+`,
+  });
 }
 
 async function batch(

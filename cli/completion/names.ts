@@ -1,0 +1,69 @@
+import { connect, DEFAULT_HOST } from "../client.ts";
+import type { CliEnvironment } from "../environment.ts";
+import type { Candidate } from "./complete.ts";
+
+/** Somebody waits at a keyboard. */
+const TIMEOUT_MS = 1_500;
+
+type Row = Readonly<Record<string, unknown>>;
+interface Kind {
+  readonly path: string;
+  readonly names: (row: Row) => readonly (string | undefined)[];
+  readonly about?: (row: Row) => string;
+}
+
+const at = (row: unknown, ...keys: string[]): string | undefined => {
+  let value = row;
+  for (const key of keys) value = (value as Row | undefined)?.[key];
+  return typeof value === "string" ? value : undefined;
+};
+const named = (path: string): Kind => ({ path, names: (row) => [at(row, "Spec", "Name")] });
+
+const STACK_LABEL = "com.docker.stack.namespace";
+/** Where the names of a kind of object come from. */
+const KINDS: Readonly<Record<string, Kind>> = {
+  service: {
+    ...named("/services"),
+    about: (row) => at(row, "Spec", "TaskTemplate", "ContainerSpec", "Image") ?? "",
+  },
+  node: {
+    path: "/nodes",
+    names: (row) => [at(row, "Spec", "Name") || at(row, "Description", "Hostname")],
+    about: (row) => at(row, "Status", "State") ?? "",
+  },
+  secret: named("/secrets"),
+  config: named("/configs"),
+  network: { path: "/networks", names: (row) => [at(row, "Name")] },
+  task: { path: "/tasks", names: (row) => [at(row, "ID")] },
+  token: { path: "/fleet/tokens", names: (row) => [at(row, "ID")] },
+  stack: { path: "/services", names: (row) => [at(row, "Spec", "Labels", STACK_LABEL)] },
+};
+
+/** The kind of object that an argument (`<services...>`, `[node]`) or a flag's value names. */
+export function kindOf(word: string): string | undefined {
+  const single = word.replace(/^-+/, "").replace(/-(add|rm)$/, "").replace(/s$/, "");
+  return single in KINDS ? single : undefined;
+}
+
+/** The names there are now; none when the agent does not answer in time. */
+export async function liveNames(
+  kind: string,
+  env: CliEnvironment,
+  host: string | undefined,
+): Promise<Candidate[]> {
+  const { path, names, about } = KINDS[kind]!;
+  const client = connect(host || env.variable("FLEET_HOST") || DEFAULT_HOST);
+  try {
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const rows = await client.get<Row[]>(path, { signal });
+    const found = new Map<string, string>();
+    for (const row of rows) {
+      for (const name of names(row)) if (name) found.set(name, about?.(row) ?? "");
+    }
+    return [...found].sort(([a], [b]) => a < b ? -1 : 1).map(([value, help]) => ({ value, help }));
+  } catch {
+    return [];
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,85 @@
+/** `fleet lab` as a person types it, on a cluster that it forms itself; and what `fleet doctor` says to it. */
+import assert from "node:assert/strict";
+import { Lab } from "../../src/adapters/lab_hosts/lab.ts";
+import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
+import { BINARY } from "../support/fleet_lab.ts";
+
+const NAME = "labverbs";
+
+const fleet = (args: readonly string[], env: Record<string, string> = {}) =>
+  capture([BINARY, ...args], { env, timeoutMs: 120_000 });
+
+Deno.test("the lab's verbs, and the doctor", async (t) => {
+  await Lab.remove(NAME);
+  const verb = async (...args: string[]) => {
+    const { code, stdout, stderr } = await fleet(["lab", ...args, "--name", NAME]);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  try {
+    await t.step("up --managers forms a cluster", async () => {
+      const said = await verb("up", "--hosts", "3", "--managers", "3", "--loss", "1");
+      assert.match(said, /They are a cluster with 3 managers/);
+    });
+    const lab = Lab.open(NAME);
+    const env = lab.host("h1").env();
+    const doctor = async () => {
+      const { code, stdout, stderr } = await fleet(["doctor", "--format", "json"], env);
+      assert.equal(stderr, "");
+      const list = JSON.parse(stdout) as { level: string; subject: string; text: string }[];
+      return { code, bad: list.filter(({ level }) => level === "error"), list };
+    };
+    const info = async () => (await fleet(["info"], env)).stdout;
+
+    await t.step("doctor finds nothing wrong, and says what it looked at", async () => {
+      assert.match(await verb("net"), /as they were/);
+      const { code, bad, list } = await doctor();
+      assert.deepEqual(bad, []);
+      assert.equal(code, 0);
+      const said = list.map(({ subject, text }) => `${subject}: ${text}`).join("\n");
+      assert.match(said, /cluster: 3 managers, 3 reachable: survives the loss of 1/);
+      assert.match(said, /every node reaches every manager \(6 tried\)/);
+      assert.match(said, /datagrams pass between all nodes, whole and at full size \(6 tried\)/);
+      assert.match(said, /h2: its clock agrees/);
+      assert.match(said, /h3: certificate good for/);
+      const text = (await fleet(["doctor"], env)).stdout;
+      assert.match(text, /checks are fine, .* 0 errors\.\n$/);
+    });
+
+    await t.step("a task without a place, and two hosts that do not hear each other", async () => {
+      const create = ["service", "create", "-q", "-d", "--no-resolve-image", "--name", "lost"];
+      await fleet(
+        [...create, "--constraint", "node.labels.disk==ssd", "busybox", "sleep", "99"],
+        env,
+      );
+      assert.match(await verb("cut", "h2", "h3"), /do not hear each other/);
+      await until(
+        "the doctor's word",
+        async () => {
+          const { bad } = await doctor();
+          const said = bad.map(({ subject, text }) => `${subject}: ${text}`).join("\n");
+          return /lost: 1 of its tasks find no node: .*constraint/.test(said) &&
+            /h2: does not reach manager h3/.test(said) && /h3 -> h2: no datagram/.test(said);
+        },
+        60_000,
+        500,
+      );
+      await verb("heal", "h2", "h3");
+      await fleet(["service", "rm", "lost"], env);
+    });
+
+    await t.step("kill, start, pause and resume", async () => {
+      await verb("kill", "h3");
+      await until("two managers", async () => (await info()).includes("3 managers, 2 reachable"));
+      assert.match((await doctor()).bad.map(({ subject }) => subject).join(), /h3/);
+      await verb("start", "h3");
+      await until("three", async () => (await info()).includes("3 reachable"), 60_000);
+      await verb("pause", "--only", "agent", "h2");
+      await until("two managers", async () => (await info()).includes("3 managers, 2 reachable"));
+      await verb("resume", "h2");
+      await until("three", async () => (await info()).includes("3 reachable"), 60_000);
+    });
+  } finally {
+    await verb("down");
+  }
+});
