@@ -23,6 +23,10 @@ OPENRC=/etc/init.d/fleet
 # What fleet upgrade checks releases with.
 KEYFILE=/etc/fleet/release.pem
 GROUP=fleet
+BASH_COMPLETIONS=/usr/share/bash-completion/completions
+FISH_COMPLETIONS=/usr/share/fish/vendor_completions.d
+ZSH_COMPLETIONS=/usr/share/zsh/vendor-completions
+MAN_PAGES=$PREFIX/share/man/man1
 # How long the service may take until it answers, in seconds.
 START_SECONDS=30
 
@@ -465,6 +469,16 @@ release_key() {
   printf '%s\n' "$RELEASE_KEY" | put "$KEYFILE" 0644
 }
 
+# Completion and manual pages, where this system looks for them. Nothing depends on them.
+integrations() {
+  [ -z "$dry_run" ] || return 0
+  "$BIN" completion bash >"$work/bash" 2>/dev/null && [ -s "$work/bash" ] || return 0
+  if [ -d "$BASH_COMPLETIONS" ]; then put "$BASH_COMPLETIONS/fleet" 0644 <"$work/bash"; fi
+  if [ -d "$FISH_COMPLETIONS" ]; then "$BIN" completion fish | put "$FISH_COMPLETIONS/fleet.fish" 0644; fi
+  if [ -d "$ZSH_COMPLETIONS" ]; then "$BIN" completion zsh | put "$ZSH_COMPLETIONS/_fleet" 0644; fi
+  mkdir -p "$MAN_PAGES" && "$BIN" man --output "$MAN_PAGES" >/dev/null 2>&1 || true
+}
+
 service() {
   [ -f "$DEFAULTS" ] || defaults_file | put "$DEFAULTS" 0644
   release_key
@@ -513,6 +527,8 @@ remove() {
       ;;
   esac
   run rm -f "$UNIT" "$OPENRC" "$BIN" "$BIN.previous" "$BIN.trial" "$BIN.rolled-back" "$KEYFILE"
+  run rm -f "$BASH_COMPLETIONS/fleet" "$FISH_COMPLETIONS/fleet.fish" "$ZSH_COMPLETIONS/_fleet"
+  run rm -f "$MAN_PAGES/fleet.1" "$MAN_PAGES"/fleet-*.1
   [ "$init" != systemd ] || run systemctl daemon-reload
   if [ -n "$purge" ]; then
     run rm -rf "$STATE" "$DEFAULTS" /run/fleet /var/cache/fleet /var/log/fleet.log
@@ -545,6 +561,7 @@ main() {
   docker_engine
   group
   put_executable
+  integrations
   service
   [ -z "$dry_run" ] || { say "Nothing was changed." && return 0; }
   if [ -z "$before" ]; then

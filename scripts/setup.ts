@@ -34,6 +34,8 @@ const NEEDED: readonly Need[] = [
   need("docker-registry", "docker-registry"),
   need("htpasswd", "apache2-utils"),
   need("curl", "curl"),
+  need("zsh", "zsh"),
+  need("fish", "fish"),
   need("ethtool", "ethtool"),
   need("cfssl", "golang-cfssl"),
 ];

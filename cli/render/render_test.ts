@@ -33,7 +33,7 @@ Deno.test("a list comes as table, ids, json, template or table of a template", (
   assert.equal(list("json"), '{"ID":"1","Name":"web"}\n{"ID":"2","Name":"db"}\n');
   assert.equal(list("{{.Name}}"), "web\ndb\n");
   assert.equal(list("table {{.Name}}\\t{{.ID}}"), "NAME      ID\nweb       1\ndb        2\n");
-  assert.throws(() => list("Name"), /use table, json, or a template such as '\{\{\.ID\}\}'/);
+  assert.throws(() => list("Name"), /use table, json, yaml, or a template such as '\{\{\.ID\}\}'/);
 });
 
 Deno.test("neighbouring published ports are ranges", () => {
