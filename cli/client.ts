@@ -5,6 +5,9 @@ import type { ErrorKind } from "../src/base/errors.ts";
 export const DEFAULT_SOCKET = "/run/fleet/fleet.sock";
 export const DEFAULT_HOST = `unix://${DEFAULT_SOCKET}`;
 
+/** What Docker's API puts before a manager's refusal; to a person it says nothing. */
+const MANAGERS_WORDS = /^rpc error: code = \w+ desc = /;
+
 /** A refusal by the agent: its sentence and HTTP status. */
 export class ApiError extends FleetError {
   readonly status: number;
@@ -152,7 +155,7 @@ async function errorText(response: Response): Promise<string> {
   const text = await response.text();
   try {
     const message = (JSON.parse(text) as { message?: unknown }).message;
-    if (typeof message === "string" && message !== "") return message;
+    if (typeof message === "string" && message !== "") return message.replace(MANAGERS_WORDS, "");
   } catch {
     // Not every server on a socket speaks Docker's JSON errors; its text is better than nothing.
   }

@@ -5,7 +5,14 @@ import type { Backend } from "./backend.ts";
  * words (`root (uid 0)`, `certificate alice`, `dashboard (operator of root (uid 0))`).
  */
 export function asActor(backend: Backend, actor: string): Backend {
-  const call: Backend["call"] = (method, args, signal) => backend.call(method, args, signal, actor);
+  return withCall(
+    backend,
+    (method, args, signal) => backend.call(method, args, signal, actor),
+  );
+}
+
+/** `backend` with another `call`. */
+export function withCall(backend: Backend, call: Backend["call"]): Backend {
   const bound = new Map<PropertyKey, unknown>();
   return new Proxy(backend, {
     get(target, key) {

@@ -4,7 +4,6 @@ import { FleetError } from "../base/errors.ts";
 import type { Backend } from "./backend.ts";
 import { asActor } from "./actor.ts";
 import { errorResponse } from "./error_status.ts";
-import type { EventHistory } from "./event_history.ts";
 import { apiPath } from "./front/route_choice.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { backupRoutes } from "./routes/backup.ts";
@@ -24,15 +23,15 @@ import type { UiLinks } from "./routes/ui.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import { systemRoutes } from "./routes/system.ts";
 import type { EngineFetch } from "./engine_fetch.ts";
+import type { EventHistory } from "./events/event_history.ts";
+import { EngineWords } from "./engine_words.ts";
+import { inManagersWords } from "./manager_words.ts";
 import type { LocalNetworks } from "./local_networks.ts";
-
-/** Prefixes below this have never been Docker's, above it not yet. */
-const OLDEST_VERSION = 24;
 
 export interface AppOptions {
   /** Who asks by it, in the audit log's words. */
   readonly actor: string;
-  /** What `--since` of events goes back to. */
+  /** The cluster's events since this node runs, for all users. */
   readonly history: EventHistory;
   /** Absent where no dashboard is served. */
   readonly uiLinks: () => UiLinks | undefined;
@@ -46,7 +45,8 @@ export function createApp(
   engine: EngineFetch,
   { actor, uiLinks, history, networks }: AppOptions,
 ): (request: Request) => Promise<Response> {
-  const backend = asActor(node, actor);
+  const backend = inManagersWords(asActor(node, actor));
+  const words = new EngineWords(engine);
   const app = new Hono({ getPath: routePath });
   app.onError((error) => {
     if (!(error instanceof FleetError)) {
@@ -55,8 +55,8 @@ export function createApp(
     return errorResponse(error);
   });
   app.notFound((c) => c.json({ message: "page not found" }, 404));
-  systemRoutes(app, backend, engine, networks);
-  eventRoutes(app, backend, engine, history);
+  systemRoutes(app, backend, engine, { networks, words });
+  eventRoutes(app, history, engine);
   attachmentRoutes(app, backend, engine);
   networkRoutes(app, backend, engine);
   swarmRoutes(app, backend);
@@ -73,14 +73,13 @@ export function createApp(
   fileObjectRoutes(app, backend, "secret");
   fileObjectRoutes(app, backend, "config");
   return async (request) => {
-    const version = /^\/v1\.(\d+)\//.exec(targetOf(request.url))?.[1];
-    if (version !== undefined && Number(version) < OLDEST_VERSION) {
-      return Response.json({
-        message:
-          `client version 1.${version} is too old. Minimum supported API version is 1.${OLDEST_VERSION}, please upgrade your client to a newer version`,
-      }, { status: 400 });
+    await words.learn();
+    try {
+      words.check(targetOf(request.url));
+    } catch (error) {
+      return words.sign(errorResponse(error));
     }
-    return await app.fetch(request);
+    return words.sign(await app.fetch(request));
   };
 }
 

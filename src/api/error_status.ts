@@ -17,15 +17,10 @@ const STATUS: Readonly<Record<ErrorKind, number>> = {
   internal: 500,
 };
 
-/** Docker's managers answer over gRPC, and its clients match on what that adds to the sentence. */
-const GRPC: Partial<Record<ErrorKind, string>> = {
-  "out-of-sequence": "rpc error: code = Unknown desc = ",
-};
-
 /** Status and body of a failure, in Docker's shape. */
 export function errorResponse(error: unknown): Response {
-  const kind = kindOf(error);
   const known = error instanceof FleetError;
-  const message = (GRPC[kind] ?? "") + (known ? error.message : messageOf(error));
-  return Response.json({ message }, { status: known ? STATUS[kind] : 500 });
+  return Response.json({ message: messageOf(error) }, {
+    status: known ? STATUS[kindOf(error)] : 500,
+  });
 }

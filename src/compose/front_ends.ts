@@ -1,11 +1,11 @@
 import type { AgentOptions } from "../../cli/environment.ts";
 import type { Engine } from "../adapters/docker/engine.ts";
 import { createApp } from "../api/app.ts";
-import { EventHistory } from "../api/event_history.ts";
 import type { AppOptions } from "../api/app.ts";
 import type { Backend } from "../api/backend.ts";
 import { requestRoute } from "../api/request_route.ts";
 import type { Meter } from "../base/meter.ts";
+import { EventHistory } from "../api/events/event_history.ts";
 import type { RunningUi } from "./ui.ts";
 
 type Api = (user: string) => (request: Request) => Promise<Response>;
@@ -21,7 +21,7 @@ export function apiByUser(
     readonly meter: Meter | undefined;
   },
 ): Api {
-  const history = new EventHistory(backend);
+  const history = new EventHistory(backend, Date.now);
   const apps = new Map<string, (request: Request) => Promise<Response>>();
   return (user) => {
     const known = apps.get(user);

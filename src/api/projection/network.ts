@@ -69,7 +69,7 @@ export function networkDetails(
   });
   return {
     ...networkResource(network),
-    Peers,
+    ...(Peers.length > 0 ? { Peers } : {}),
     ...(verbose ? { Services: servicesOn(view, network) } : {}),
   };
 }

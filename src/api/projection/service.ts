@@ -18,28 +18,28 @@ export function taskSpecJson(spec: TaskSpec | undefined): Json {
     Resources: {},
     Placement: {},
     ...rest,
+    ...(rest.RestartPolicy ? { RestartPolicy: withoutZero(rest.RestartPolicy, "Window") } : {}),
     ForceUpdate: rest.ForceUpdate ?? 0,
     Runtime: rest.Runtime || "container",
   };
 }
 
 export function serviceSpecJson(spec: ServiceSpec): Json {
-  const { Backoff: _, ...rest } = spec;
-  return { ...rest, Labels: spec.Labels ?? {}, TaskTemplate: taskSpecJson(spec.TaskTemplate) };
+  const { Backoff: _, UpdateConfig: update, RollbackConfig: rollback, ...rest } = spec;
+  return {
+    ...rest,
+    Labels: spec.Labels ?? {},
+    TaskTemplate: taskSpecJson(spec.TaskTemplate),
+    ...(update ? { UpdateConfig: withoutZero(update, "Delay") } : {}),
+    ...(rollback ? { RollbackConfig: withoutZero(rollback, "Delay") } : {}),
+  };
 }
 
-/** Docker's endpoint; what a published port shows its clients' addresses as is fleet's own word. */
-function endpointJson({ Endpoint, Spec }: Service): Json {
-  if (!Endpoint) return { Spec: {} };
-  const { Ports, ...rest } = Endpoint;
-  if (!Ports) return rest;
-  const shown = Ports.map((port) => {
-    const source = sourceOf(Spec, port.PublishedPort ?? 0);
-    return (port.PublishMode ?? "ingress") === "ingress" && source !== "masquerade"
-      ? { ...port, Source: source }
-      : port;
-  });
-  return { ...rest, Ports: shown };
+/** Durations that Docker's answers leave out when they are 0. */
+function withoutZero<T extends object>(config: T, field: keyof T): Partial<T> {
+  if (config[field] !== 0) return config;
+  const { [field]: _, ...rest } = config;
+  return rest as Partial<T>;
 }
 
 export function serviceJson(service: Service): Json {
@@ -56,11 +56,30 @@ export function serviceJson(service: Service): Json {
     ...(job
       ? {
         JobStatus: {
-          JobIteration: job.JobIteration,
+          JobIteration: job.JobIteration.Index === 0 ? {} : job.JobIteration,
           LastExecution: job.LastExecution ?? ZERO_TIME,
         },
       }
       : {}),
+  };
+}
+
+/**
+ * Docker's endpoint: empty for a service without ports and networks, to which its managers allocate nothing. What a
+ * published port shows its clients' addresses as is fleet's own word.
+ */
+function endpointJson({ Endpoint, Spec }: Service): Json {
+  const { Ports = [], VirtualIPs, Spec: asked } = Endpoint ?? {};
+  const shown = Ports.map((port) => {
+    const source = sourceOf(Spec, port.PublishedPort ?? 0);
+    return (port.PublishMode ?? "ingress") === "ingress" && source !== "masquerade"
+      ? { ...port, Source: source }
+      : port;
+  });
+  return {
+    Spec: Spec.EndpointSpec && (Ports.length > 0 || VirtualIPs?.length) ? asked ?? {} : {},
+    ...(Ports.length > 0 ? { Ports: shown } : {}),
+    ...(VirtualIPs ? { VirtualIPs } : {}),
   };
 }
 

@@ -3,6 +3,12 @@ import type { View } from "../../model/view.ts";
 import { networkJson } from "./network.ts";
 import { taskSpecJson } from "./service.ts";
 
+/** The template that the task was made from; Docker names its runtime only where it is not the usual one. */
+function specJson({ Spec }: Task): Record<string, unknown> {
+  const { Runtime, ...spec } = taskSpecJson(Spec);
+  return Runtime === "container" ? spec : { ...spec, Runtime };
+}
+
 /** A task as Docker's API shows it. */
 export function taskJson(view: View, task: Task): Record<string, unknown> {
   const { AppliedAt: _, ContainerStatus: container, ...status } = task.Status;
@@ -13,7 +19,7 @@ export function taskJson(view: View, task: Task): Record<string, unknown> {
     UpdatedAt: task.UpdatedAt,
     ...(task.Name ? { Name: task.Name } : {}),
     Labels: task.Labels ?? {},
-    Spec: taskSpecJson(task.Spec),
+    Spec: specJson(task),
     ...(task.ServiceID ? { ServiceID: task.ServiceID } : {}),
     ...(task.Slot === undefined ? {} : { Slot: task.Slot }),
     ...(task.NodeID ? { NodeID: task.NodeID } : {}),

@@ -100,6 +100,12 @@ function queryOf(context: Context): LogQuery {
       `invalid value for tail: "${tail}" is neither all nor a number`,
     );
   }
+  for (const name of ["since", "until"]) {
+    const time = context.req.query(name) ?? "";
+    if (!/^(\d{1,12}(\.\d{1,9})?)?$/.test(time)) {
+      throw new FleetError("invalid", `could not parse ${name} timestamp: "${time}"`);
+    }
+  }
   const count = Number(tail);
   return {
     stdout,

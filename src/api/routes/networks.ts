@@ -10,7 +10,7 @@ import type { Backend } from "../backend.ts";
 import { passOn, targetOf } from "../engine_fetch.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
 import { networkDetails, networkResource } from "../projection/network.ts";
-import { bodyOf, filtersOf, labelMatches, looseBoolean, passes } from "./query.ts";
+import { bodyOf, filtersOf, labelMatches, passes, strictBoolean } from "./query.ts";
 
 /** Marks the engine's part of a network of the cluster on this node; its value is the network's id. */
 export const NETWORK_LABEL = "io.fleet.network";
@@ -64,6 +64,8 @@ export function networkRoutes(app: Hono, backend: Backend, engine: EngineFetch):
     if (request.Driver !== "overlay" && request.Scope !== "swarm") return await passOn(c, engine);
     requireManager(backend);
     const spec = specOf(request);
+    const { value: taken } = await backend.read((view) => view.byName("network", spec.Name ?? ""));
+    if (taken) throw new FleetError("conflict", `network with name ${spec.Name} already exists`);
     const { id, warning } = await backend.call("network.create", { spec }, c.req.raw.signal);
     return c.json({ Id: id, Warning: warning }, 201);
   });
@@ -72,7 +74,7 @@ export function networkRoutes(app: Hono, backend: Backend, engine: EngineFetch):
     const found = await clusterNetwork(c, backend, c.req.param("id"));
     if (!found || c.req.query("scope") === "local") return await passOn(c, engine);
     const local = await localPart(c, engine, found.ID);
-    const verbose = looseBoolean(c, "verbose");
+    const verbose = strictBoolean(c, "verbose");
     const { value, stale } = await backend.read((view) => networkDetails(view, found, verbose));
     if (stale) c.header("Fleet-Stale", "true");
     return c.json({ ...value, Containers: local?.Containers ?? {} });
@@ -83,8 +85,15 @@ export function networkRoutes(app: Hono, backend: Backend, engine: EngineFetch):
     return c.body(null, 204);
   });
   app.delete("/networks/:id", async (c) => {
-    const found = await clusterNetwork(c, backend, c.req.param("id"));
-    if (!found) return await passOn(c, engine);
+    const reference = c.req.param("id");
+    const found = await clusterNetwork(c, backend, reference);
+    if (!found) {
+      // What is left here of a network that the cluster has removed goes by itself.
+      if (await isLeftover(c, engine, reference)) {
+        throw new FleetError("not-found", `network ${reference} not found`);
+      }
+      return await passOn(c, engine);
+    }
     await backend.call("network.remove", { id: found.ID }, c.req.raw.signal);
     return c.body(null, 204);
   });
@@ -148,6 +157,19 @@ async function localPart(
   if (!first) return undefined;
   const full = await engine(`${version}/networks/${first.Id}`, { method: "GET" });
   return full.ok ? await full.json() as EngineNetwork : undefined;
+}
+
+/** Whether the engine has this network only as its part of one of the cluster. */
+async function isLeftover(
+  context: Context,
+  engine: EngineFetch,
+  reference: string,
+): Promise<boolean> {
+  const version = /^\/v\d+\.\d+/.exec(targetOf(context))?.[0] ?? "";
+  const path = `${version}/networks/${encodeURIComponent(reference)}`;
+  const response = await engine(path, { method: "GET" });
+  const { Labels } = await response.json() as Partial<EngineNetwork>;
+  return response.ok && Labels?.[NETWORK_LABEL] !== undefined;
 }
 
 function matches(

@@ -3,6 +3,8 @@ import { FleetError } from "../../base/errors.ts";
 import { decode } from "../../model/json.ts";
 import type { Infer } from "../../model/json.ts";
 import type { GenericSchema } from "valibot";
+import { targetOf } from "../engine_fetch.ts";
+import { compareVersions } from "../engine_words.ts";
 
 /** A query parameter that Docker reads loosely: empty, 0, no, false and none are false. */
 export function looseBoolean(context: Context, name: string): boolean {
@@ -17,6 +19,12 @@ export function strictBoolean(context: Context, name: string): boolean {
   if (/^(1|t|true)$/i.test(value)) return true;
   if (/^(0|f|false)$/i.test(value)) return false;
   throw new FleetError("invalid", `invalid boolean value for ${name}: "${value}"`);
+}
+
+/** Whether a request's version prefix is `version` or newer; without one it is the newest. */
+export function isAtLeast(context: Context, version: string): boolean {
+  const [, asked] = /^\/v(\d+\.\d+)\//.exec(targetOf(context)) ?? [];
+  return asked === undefined || compareVersions(asked, version) >= 0;
 }
 
 /** The object version that an update was made from. @throws FleetError invalid */
@@ -42,16 +50,18 @@ export async function bodyOf<S extends GenericSchema>(
       `unsupported Content-Type header (${type}): must be 'application/json'`,
     );
   }
-  let value: unknown = {};
-  if (text.trim() !== "") {
-    try {
-      value = JSON.parse(text);
-    } catch (error) {
-      throw new FleetError(
-        "invalid",
-        `invalid JSON: ${error instanceof Error ? error.message : error}`,
-      );
-    }
+  if (text.trim() === "") throw new FleetError("invalid", "got EOF while reading request body");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new FleetError(
+      "invalid",
+      `invalid JSON: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+  if (Array.isArray(value)) {
+    throw new FleetError("invalid", `${what}: expected an object, got a list`);
   }
   return decode(schema, value, what);
 }
@@ -73,22 +83,27 @@ export function filtersOf(
   } catch {
     throw new FleetError("invalid", "invalid filter: not JSON");
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (value === null) return filters;
+  if (typeof value !== "object" || Array.isArray(value)) {
     throw new FleetError("invalid", "invalid filter");
   }
   for (const [key, given] of Object.entries(value)) {
     if (!keys.includes(key)) throw new FleetError("invalid", `invalid filter '${key}'`);
-    const values = Array.isArray(given)
-      ? given
-      : typeof given === "object" && given !== null
-      ? Object.entries(given).filter(([, on]) => on).map(([name]) => name)
-      : undefined;
+    const values = Array.isArray(given) ? given : chosen(given);
     if (!values?.every((item) => typeof item === "string")) {
       throw new FleetError("invalid", `invalid filter '${key}'`);
     }
     filters.set(key, values as string[]);
   }
   return filters;
+}
+
+/** The names that a filter of the newer form, `{"value":true}`, chooses; undefined for anything else. */
+function chosen(given: unknown): string[] | undefined {
+  if (typeof given !== "object" || given === null) return undefined;
+  const entries = Object.entries(given);
+  if (!entries.every(([, on]) => typeof on === "boolean")) return undefined;
+  return entries.filter(([, on]) => on).map(([name]) => name);
 }
 
 /** Whether a label filter (`key` or `key=value`) matches. */

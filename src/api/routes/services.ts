@@ -6,6 +6,7 @@ import { modeOf } from "../../model/service.ts";
 import { ServiceSpec } from "../../model/service_spec.ts";
 import { slotName } from "../../model/task.ts";
 import type { Task } from "../../model/task.ts";
+import { TASK_STATES } from "../../model/task_state.ts";
 import type { View } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
 import { serviceJson, serviceStatus } from "../projection/service.ts";
@@ -13,14 +14,25 @@ import { taskJson } from "../projection/task.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
 import { pinImage } from "./image_digest.ts";
 import { lookUp } from "./lookup.ts";
-import { bodyOf, filtersOf, labelMatches, passes, strictBoolean, versionOf } from "./query.ts";
+import {
+  bodyOf,
+  filtersOf,
+  isAtLeast,
+  labelMatches,
+  passes,
+  strictBoolean,
+  versionOf,
+} from "./query.ts";
 import { read } from "./read.ts";
+
+/** The first version of the API that counts tasks for service lists. */
+const STATUS_VERSION = "1.41";
 
 export function serviceRoutes(app: Hono, backend: Backend, engine: EngineFetch): void {
   app.get("/services", (c) =>
     read(c, backend, (view) => {
       const filters = filtersOf(c, ["id", "name", "label", "mode", "runtime"]);
-      const withStatus = strictBoolean(c, "status");
+      const withStatus = strictBoolean(c, "status") && isAtLeast(c, STATUS_VERSION);
       return [...view.all("service")].filter((service) =>
         passes(service, filters, {
           id: (s, value) => s.ID.startsWith(value),
@@ -78,7 +90,7 @@ export function serviceRoutes(app: Hono, backend: Backend, engine: EngineFetch):
     const updated = await backend.call("service.update", {
       id: service.ID,
       version,
-      spec: spec.Name ? spec : { ...spec, Name: service.Spec.Name! },
+      spec,
       registryAuthFrom: from,
       ...(rollback === "previous" ? { rollback } : {}),
     }, c.req.raw.signal);
@@ -107,7 +119,11 @@ export function serviceRoutes(app: Hono, backend: Backend, engine: EngineFetch):
         "runtime",
       ]);
       const ids = (table: "service" | "node", values: readonly string[]) =>
-        new Set(values.map((value) => resolved(view, table, value)));
+        new Set(values.map((value) => lookUp(view, table, value).ID));
+      for (const state of filters.get("desired-state") ?? []) {
+        if ((TASK_STATES as readonly string[]).includes(state)) continue;
+        throw new FleetError("internal", `invalid desired-state filter: '${state}'`);
+      }
       const services = ids("service", filters.get("service") ?? []);
       const nodes = ids("node", filters.get("node") ?? []);
       return candidates(view, services, filters.has("service")).filter((task) =>
@@ -133,15 +149,6 @@ export function serviceRoutes(app: Hono, backend: Backend, engine: EngineFetch):
 function candidates(view: View, services: ReadonlySet<string>, filtered: boolean): Task[] {
   if (!filtered) return [...view.all("task")];
   return [...services].flatMap((id) => [...view.tasksOfService(id)]);
-}
-
-/** A name or the beginning of an id as a full id; what is unknown stays and matches nothing. */
-function resolved(view: View, table: "service" | "node", reference: string): string {
-  try {
-    return lookUp(view, table, reference).ID;
-  } catch {
-    return reference;
-  }
 }
 
 function isUpToDate(view: View, task: Task): boolean {

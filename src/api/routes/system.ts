@@ -6,6 +6,7 @@ import type { Backend } from "../backend.ts";
 import type { LocalNetworks } from "../local_networks.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
 import { certificateWarnings } from "../projection/certificates.ts";
+import type { EngineWords } from "../engine_words.ts";
 import { clusterInfoJson } from "../projection/cluster.ts";
 import { toleranceSentence } from "../tolerance.ts";
 
@@ -19,10 +20,14 @@ export function systemRoutes(
   app: Hono,
   backend: Backend,
   engine: EngineFetch,
-  networks: () => LocalNetworks | undefined,
+  { networks, words }: {
+    readonly networks: () => LocalNetworks | undefined;
+    readonly words: EngineWords;
+  },
 ): void {
   app.on(["GET", "HEAD"], "/_ping", async (c) => {
     const response = await engine("/_ping", { method: c.req.method });
+    words.note(response.headers);
     const headers = new Headers(response.headers);
     for (const name of ["connection", "transfer-encoding"]) headers.delete(name);
     headers.set("Swarm", swarmHeader(backend));

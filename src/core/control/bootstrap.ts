@@ -28,7 +28,9 @@ export function bootstrap(tx: Transaction, newId: () => string, foundation: Foun
     ID: foundation.clusterId,
     Spec: initialClusterSpec(foundation.spec),
     RootCA: foundation.rootCa,
-    DefaultAddrPool: [...(foundation.addrPool ?? CLUSTER_DEFAULTS.addrPool)],
+    DefaultAddrPool: foundation.addrPool?.length
+      ? [...foundation.addrPool]
+      : [...CLUSTER_DEFAULTS.addrPool],
     SubnetSize: foundation.subnetSize ?? CLUSTER_DEFAULTS.subnetSize,
     DataPathPort: foundation.dataPathPort ?? CLUSTER_DEFAULTS.dataPathPort,
     ...(foundation.unlockKey === undefined ? {} : { UnlockKey: foundation.unlockKey }),

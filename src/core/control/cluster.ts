@@ -75,13 +75,13 @@ function newUnlockKey({ randomBytes }: ControlContext): string {
 /** @throws FleetError invalid */
 export function validateClusterSpec(spec: ClusterSpec): void {
   if (spec.Name !== undefined && spec.Name !== "" && spec.Name !== "default") {
-    throw new FleetError("invalid", `the cluster's name is "default", not "${spec.Name}"`);
+    throw new FleetError("invalid", 'swarm spec must be named "default"');
   }
   const expiry = spec.CAConfig?.NodeCertExpiry ?? CLUSTER_DEFAULTS.nodeCertExpiryNs;
   if (expiry !== 0 && expiry < MIN_CERT_EXPIRY_NS) {
     throw new FleetError(
       "invalid",
-      `minimum certificate expiry time is 1h0m0s; ${formatDuration(expiry)} is too short`,
+      `minimum certificate expiry time is: 1h0m0s; ${formatDuration(expiry)} is too short`,
     );
   }
   for (const external of spec.CAConfig?.ExternalCAs ?? []) {

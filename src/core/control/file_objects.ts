@@ -19,16 +19,15 @@ export function createFileObject(
   const driver = kind === "secret" ? (spec as SecretSpec).Driver : undefined;
   if (driver) {
     if (!driver.Name) throw new FleetError("invalid", "secret driver must have a name");
+    // Docker's answer where the plugin is not installed; fleet runs none.
+    throw new FleetError("internal", `plugin "${driver.Name}" not found`);
   } else checkData(kind, spec.Data ?? "");
   const templating = spec.Templating?.Name;
   if (templating && templating !== "golang") {
     throw new FleetError("invalid", `unsupported template driver "${templating}"; use golang`);
   }
   if (tx.byName(kind, spec.Name!)) {
-    throw new FleetError(
-      "conflict",
-      `name conflicts with an existing object: ${kind} ${spec.Name} already exists`,
-    );
+    throw new FleetError("conflict", `${kind} ${spec.Name} already exists`);
   }
   const id = newId();
   tx.create(kind, { ID: id, Spec: { ...spec, Labels: spec.Labels ?? {} } });

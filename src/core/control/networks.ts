@@ -79,7 +79,10 @@ function checkSpec(view: View, spec: NetworkSpec): void {
   }
   checkName("network", name);
   if (spec.Labels?.[PREDEFINED_LABEL] !== undefined) {
-    throw new FleetError("forbidden", `label ${PREDEFINED_LABEL} is reserved`);
+    throw new FleetError(
+      "forbidden",
+      `label ${PREDEFINED_LABEL} is for internally created predefined networks and cannot be applied by users`,
+    );
   }
   if (view.byName("network", name)) {
     throw new FleetError("conflict", `network with name ${name} already exists`);
@@ -94,9 +97,12 @@ function checkSpec(view: View, spec: NetworkSpec): void {
   const ipam = spec.IPAMOptions?.Driver || "default";
   if (ipam !== "default") bad(`address driver "${ipam}" is not known; use default`);
   if (spec.IPv6Enabled) bad("overlay networks are IPv4 only; leave --ipv6 out");
-  if (spec.Ingress && spec.Attachable) bad("ingress network cannot be attachable");
-  if (spec.Ingress && [...view.all("network")].some((other) => other.Spec.Ingress)) {
-    throw new FleetError("conflict", "ingress network already exists");
+  if (spec.Ingress && spec.Attachable) {
+    throw new FleetError("invalid", "ingress network cannot be attachable");
+  }
+  const ingress = [...view.all("network")].find((other) => other.Spec.Ingress);
+  if (spec.Ingress && ingress) {
+    throw new FleetError("conflict", `ingress network (${ingress.ID}) is already present`);
   }
   const mtu = spec.Driver?.Options?.[OPTION.mtu];
   if (mtu !== undefined) {

@@ -36,7 +36,7 @@ function checkDemotion({ tx, managers }: ControlContext, node: Node): void {
   if (wanted.length <= 1) {
     throw new FleetError(
       "invalid",
-      "attempting to demote the last manager of the swarm; promote another node first",
+      "attempting to demote the last manager of the swarm",
     );
   }
   assertQuorumWithout(managers, node.ID, { view: tx, doing: "demoting" });

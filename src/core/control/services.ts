@@ -16,7 +16,7 @@ import type { ControlArgs, ControlResult } from "./methods.ts";
 
 /** Creates a service; without a name it gets a made-up one. Its tasks are the orchestrator's business. */
 export function createService(
-  { tx, newId, randomBytes }: ControlContext,
+  { tx, newId, nowMs, randomBytes }: ControlContext,
   args: ControlArgs<"service.create">,
 ): ControlResult<"service.create"> {
   const id = newId();
@@ -33,7 +33,9 @@ export function createService(
     ID: id,
     Spec: spec,
     SpecVersion: { Index: 1 },
-    ...(isJob(spec) ? { JobStatus: { JobIteration: { Index: 0 } } } : {}),
+    ...(isJob(spec)
+      ? { JobStatus: { JobIteration: { Index: 0 }, LastExecution: timeText(nowMs) } }
+      : {}),
     Endpoint: endpointWithPorts(tx, spec),
   });
   return { id, warnings: warningsOf(spec) };
@@ -190,6 +192,10 @@ function withCredentials(
 function check(view: View, spec: ServiceSpec, id: string): void {
   validateServiceSpec(spec);
   parseConstraints(spec.TaskTemplate?.Placement?.Constraints ?? []);
+  checkHostAccess(view, spec.TaskTemplate?.ContainerSpec ?? {});
+  checkFiles(view, spec);
+  checkNetworks(view, spec);
+  checkPublishedPorts(view, spec, id);
   const named = view.byName("service", spec.Name!);
   if (named && named.ID !== id) {
     throw new FleetError(
@@ -197,10 +203,6 @@ function check(view: View, spec: ServiceSpec, id: string): void {
       `name conflicts with an existing object: service ${spec.Name} already exists`,
     );
   }
-  checkHostAccess(view, spec.TaskTemplate?.ContainerSpec ?? {});
-  checkFiles(view, spec);
-  checkNetworks(view, spec);
-  checkPublishedPorts(view, spec, id);
 }
 
 function checkFiles(view: View, spec: ServiceSpec): void {

@@ -31,5 +31,5 @@ export function checkAvailability(text: string | undefined): "active" | "pause" 
   if (availability === "active" || availability === "pause" || availability === "drain") {
     return availability;
   }
-  throw new FleetError("invalid", `invalid Availability: "${text}"; use active, pause or drain`);
+  throw new FleetError("invalid", `invalid Availability: "${text}"`);
 }

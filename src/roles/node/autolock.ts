@@ -4,6 +4,7 @@ import { parseUnlockKey } from "../../core/pki/unlock_key.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { KeyLock } from "./ports.ts";
+import { NOT_A_MANAGER } from "./sentences.ts";
 
 /**
  * Keeps this manager's keys sealed as the cluster says: under its unlock key, or not at all. Under another
@@ -33,8 +34,15 @@ export function followUnlockKey(
   follow();
 }
 
-/** @throws FleetError conflict when nothing is locked, invalid for another key */
-export function unlockKeys(lock: KeyLock, text: string): void {
-  if (!lock.locked) throw new FleetError("conflict", "swarm is not locked");
+/**
+ * @throws FleetError conflict when nothing is locked, unavailable on a node in no cluster, invalid for another
+ * key
+ */
+export function unlockKeys(lock: KeyLock, text: string, member: boolean): void {
+  if (!lock.locked) {
+    throw member
+      ? new FleetError("conflict", "swarm is not locked")
+      : new FleetError("unavailable", NOT_A_MANAGER);
+  }
   lock.unlock(parseUnlockKey(text));
 }

@@ -325,7 +325,7 @@ export class FleetNode implements Backend {
   }
 
   async unlock(key: string): Promise<void> {
-    unlockKeys(this.#options.lock, key);
+    unlockKeys(this.#options.lock, key, this.#running !== undefined);
     await this.start();
   }
 

@@ -1,6 +1,8 @@
 import { formatUnlockKey, UNLOCK_KEY_BYTES } from "../../core/pki/unlock_key.ts";
 import type { InitRequest } from "../../api/backend.ts";
 import { parseHostPort } from "../../base/addresses.ts";
+import { parseCidr } from "../../base/cidr.ts";
+import { FleetError } from "../../base/errors.ts";
 import { NS_PER_MS } from "../../base/duration.ts";
 import { newId } from "../../base/ids.ts";
 import type { Random } from "../../base/random.ts";
@@ -10,6 +12,37 @@ import { issuerOf } from "../../core/pki/roots.ts";
 import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
 import type { Identity } from "./identity.ts";
 import type { Credentials, Trust } from "./ports.ts";
+
+const DATA_PATH_PORTS = { from: 1024, to: 49_151 } as const;
+/** A network of fewer than 8 addresses holds no service. */
+const LONGEST_SUBNET = 29;
+
+/** What Docker checks of a new cluster's networks, in its words. @throws FleetError invalid */
+function checkNetworking({ DataPathPort: port, DefaultAddrPool, SubnetSize }: InitRequest): void {
+  if (port && (port < DATA_PATH_PORTS.from || port > DATA_PATH_PORTS.to)) {
+    throw new FleetError(
+      "invalid",
+      `Datapath port number is not in valid range (${DATA_PATH_PORTS.from}-${DATA_PATH_PORTS.to}) : ${port}`,
+    );
+  }
+  if (!DefaultAddrPool?.length) return;
+  const length = SubnetSize || CLUSTER_DEFAULTS.subnetSize;
+  if (length > LONGEST_SUBNET) {
+    throw new FleetError("invalid", `subnet size is out of range: ${length}`);
+  }
+  for (const text of DefaultAddrPool) {
+    const pool = parseCidr(text);
+    if (!pool) {
+      throw new FleetError("invalid", `invalid base pool ${text}: invalid CIDR address: ${text}`);
+    }
+    if (pool.length > length) {
+      throw new FleetError(
+        "invalid",
+        `invalid CIDR: "${text}". Subnet size is too small for pool: ${length}`,
+      );
+    }
+  }
+}
 
 /** Makes all that a new cluster begins with: root, first certificate, ids, join tokens. Nothing is stored. */
 export function foundCluster(options: {
@@ -22,6 +55,7 @@ export function foundCluster(options: {
   readonly nowMs: number;
 }): { identity: Identity; credentials: Credentials; foundation: Foundation } {
   const { request, listenAddr, advertiseAddr, trust, random, nowMs } = options;
+  checkNetworking(request);
   const nodeId = newId(random);
   const clusterId = newId(random);
   const root = trust.createRootCa(nowMs);

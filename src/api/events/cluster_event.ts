@@ -1,13 +1,13 @@
-import { nodeName } from "../model/node.ts";
-import type { Objects } from "../model/objects.ts";
-import { replicasOf } from "../model/service.ts";
-import { taskName } from "../model/task.ts";
-import type { Applied } from "../model/view.ts";
+import { nodeName } from "../../model/node.ts";
+import type { Objects } from "../../model/objects.ts";
+import { replicasOf } from "../../model/service.ts";
+import { taskName } from "../../model/task.ts";
+import type { Applied } from "../../model/view.ts";
 
 /** Types whose events come from the cluster; `task` is beyond Docker. */
-export const CLUSTER_TYPES = ["service", "node", "secret", "config", "network", "task"];
+const CLUSTER_TYPES = ["service", "node", "secret", "config", "network", "task"];
 
-/** An event in Docker's shape. */
+/** An event as `GET /events` has it. */
 export interface ClusterEvent {
   readonly Type: string;
   readonly Action: string;
@@ -17,13 +17,16 @@ export interface ClusterEvent {
   readonly timeNano: number;
 }
 
-/** The event of a change, or undefined for changes that nobody outside cares about. */
-export function eventOf(change: Applied): ClusterEvent | undefined {
+/**
+ * The event of a change, or undefined for changes that nobody outside cares about. `nowMs` is when something was
+ * removed: objects tell only when they were made and changed.
+ */
+export function eventOf(change: Applied, nowMs: number): ClusterEvent | undefined {
   if (!CLUSTER_TYPES.includes(change.table)) return undefined;
   const attributes = attributesOf(change);
   if (!attributes) return undefined;
   const ms = change.op === "remove"
-    ? Date.now()
+    ? nowMs
     : Date.parse(change.op === "create" ? change.object.CreatedAt : change.object.UpdatedAt);
   return {
     Type: change.table,
