@@ -81,7 +81,7 @@ export function validateClusterSpec(spec: ClusterSpec): void {
   if (expiry !== 0 && expiry < MIN_CERT_EXPIRY_NS) {
     throw new FleetError(
       "invalid",
-      `minimum certificate expiry time is: 1h0m0s; ${formatDuration(expiry)} is too short`,
+      `minimum certificate expiry time is 1h0m0s; ${formatDuration(expiry)} is too short`,
     );
   }
   for (const external of spec.CAConfig?.ExternalCAs ?? []) {
