@@ -126,7 +126,7 @@ Deno.test("tasks are drained before they are stopped", async (t) => {
       const failures = results.map(({ failures }) => failures);
       assert.deepEqual(results.map(({ bad }) => bad), [0, 0], JSON.stringify(failures));
       const good = results.reduce((sum, result) => sum + result.good, 0);
-      assert(good > 1_000, `${good} requests`);
+      assert(good > 300, `${good} requests`);
       console.log(`${good} requests, none failed`);
     });
   });

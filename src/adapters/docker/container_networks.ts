@@ -23,9 +23,9 @@ export interface ContainerEndpoint {
 export interface OverlayNetworks {
   /**
    * Waits until a network can be used here; the address where its names are answered.
-   * @throws Error saying why it cannot be used
+   * @throws Error saying why it cannot be used, or that the service cannot have its port here
    */
-  ready(networkId: string, name: string, signal: AbortSignal): Promise<string>;
+  ready(networkId: string, name: string, signal: AbortSignal, serviceId?: string): Promise<string>;
 }
 
 const ENGINE_NETWORKS: ReadonlySet<string> = new Set(["host", "bridge", "none"]);
@@ -45,7 +45,7 @@ export async function containerNetworks(
       continue;
     }
     if (!overlays) throw new Error(`network ${Name}: this node has no overlay networks`);
-    dns.push(await overlays.ready(NetworkID, Name, signal));
+    dns.push(await overlays.ready(NetworkID, Name, signal, task.ServiceID));
     endpoints.push({ network: Name, address, ...(MAC ? { mac: MAC } : {}) });
   }
   const [first] = endpoints;

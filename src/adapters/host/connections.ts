@@ -3,6 +3,7 @@ interface Socket {
   readonly local: string;
   readonly port: number;
   readonly state: number;
+  readonly inode: string;
 }
 
 const LISTEN = 0x0a;
@@ -15,10 +16,10 @@ const OPEN: ReadonlySet<number> = new Set([0x01, 0x03, 0x04, 0x08, 0x09]);
 /** The lines of `/proc/<pid>/net/tcp` or `tcp6`; addresses stay in the kernel's hexadecimal. */
 export function parseSockets(text: string): Socket[] {
   return text.split("\n").slice(1).flatMap((line) => {
-    const [, local = "", , state = ""] = line.trim().split(/\s+/);
+    const [, local = "", , state = "", , , , , , inode = ""] = line.trim().split(/\s+/);
     const [address, port] = local.split(":");
     if (address === undefined || port === undefined) return [];
-    return [{ local: address, port: parseInt(port, 16), state: parseInt(state, 16) }];
+    return [{ local: address, port: parseInt(port, 16), state: parseInt(state, 16), inode }];
   });
 }
 

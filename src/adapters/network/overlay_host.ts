@@ -8,6 +8,8 @@ import { OPTION } from "../../model/network.ts";
 import type { OverlaySupport } from "../../model/node.ts";
 import { engineCall, EngineError, engineJson } from "../docker/engine.ts";
 import type { EngineApi } from "../docker/engine.ts";
+import { portUsers } from "../host/port_users.ts";
+import type { UsedPort } from "../host/port_users.ts";
 import { EspHost } from "./esp_host.ts";
 import type { IpvsHost } from "./ipvs_host.ts";
 import {
@@ -127,6 +129,11 @@ export class OverlayHost {
     signal: AbortSignal,
   ): Promise<number> {
     return await this.#esp.apply(networks, signal);
+  }
+
+  /** Who listens at these ports on this machine, by `protocol/port`. */
+  portUsers(ports: readonly UsedPort[]): Promise<Map<string, string>> {
+    return portUsers(ports);
   }
 
   /** Makes IPVS hold these services, and whatever others put there. */

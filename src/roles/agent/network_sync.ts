@@ -14,7 +14,8 @@ import { assume, describeOperation, planOperations } from "../../core/network/op
 import type { Operation, Plan } from "../../core/network/operations.ts";
 import { applyToPicture, EMPTY_PICTURE } from "../../core/network/picture.ts";
 import type { Picture } from "../../core/network/picture.ts";
-import type { Assignments } from "../../model/session.ts";
+import type { Assignments, PublishedPort } from "../../model/session.ts";
+import { TakenPorts } from "./taken_ports.ts";
 import type { ProbedNetwork } from "./offload_probe.ts";
 
 /** The machine's part; `src/adapters/network` implements it. */
@@ -28,6 +29,10 @@ export interface NetworkHost {
   applyIpvs(services: readonly IpvsService[], signal: AbortSignal): Promise<void>;
   /** Encrypts between nodes for those of the networks that ask for it; the number of changes. */
   applyEncryption(networks: readonly DesiredNetwork[], signal: AbortSignal): Promise<number>;
+  /** Who listens at these ports on this machine, by `protocol/port`. */
+  portUsers(
+    ports: readonly { readonly protocol: "tcp" | "udp" | "sctp"; readonly port: number }[],
+  ): Promise<ReadonlyMap<string, string>>;
   /** Puts the script in force; the listing that then belongs to it. */
   applyRuleset(script: string, signal: AbortSignal): Promise<string>;
   dataPathMtu(address: string, signal: AbortSignal): Promise<number>;
@@ -127,7 +132,10 @@ export class NetworkSync {
       drift: this.#drift,
       audits: this.#audits,
       problems: Object.fromEntries(
-        [...this.#problems].map(([id, problem]) => [nameOf(id), problem]),
+        [
+          ...[...this.#problems].map(([id, problem]) => [nameOf(id), problem]),
+          ...this.#portProblems,
+        ],
       ),
     };
   }
@@ -136,7 +144,12 @@ export class NetworkSync {
    * Waits until a network can be used here; its gateway, where names are answered.
    * @throws Error saying why it cannot be used, or that it took too long
    */
-  async ready(networkId: string, name: string, signal: AbortSignal): Promise<string> {
+  async ready(
+    networkId: string,
+    name: string,
+    signal: AbortSignal,
+    serviceId?: string,
+  ): Promise<string> {
     const { clock } = this.#options;
     let late = false;
     let wake: () => void = () => {};
@@ -153,7 +166,16 @@ export class NetworkSync {
         const found = this.#ready.get(networkId);
         // What was made for an address that the managers have changed since is about to go.
         const told = this.#picture.networks.get(networkId);
-        if (found && found.gateway === told?.gateway) return found.gateway;
+        if (found && found.gateway === told?.gateway) {
+          const ports = told.ingress
+            ? this.#picture.services.get(serviceId ?? "")?.ports ?? []
+            : [];
+          // What the service publishes is looked at in the pass that its assignment brings about.
+          if (late || ports.every((port) => this.#taken.hasLooked(port))) {
+            this.#refuseTakenPorts(ports);
+            return found.gateway;
+          }
+        }
         const problem = this.#problems.get(networkId);
         if (problem !== undefined && (late || this.#lasting.has(networkId))) {
           throw new FleetError("unavailable", problem);
@@ -165,6 +187,14 @@ export class NetworkSync {
       cancel();
       this.#waiters.delete(ring);
       signal.removeEventListener("abort", ring);
+    }
+  }
+
+  /** A service that publishes a port which another program has here is better off elsewhere. */
+  #refuseTakenPorts(ports: readonly PublishedPort[]): void {
+    for (const { protocol, published } of ports) {
+      const problem = this.#portProblems.get(`${protocol}/${published}`);
+      if (problem !== undefined) throw new FleetError("unavailable", problem);
     }
   }
 
@@ -270,12 +300,14 @@ export class NetworkSync {
       }
     }
     const mtu = picture.networks.size > 0 ? await this.#mtu(dataPathAddr, audit, signal) : 1500;
-    const desired = desiredState(picture, {
+    const whole = desiredState(picture, {
       nodeId: this.#options.nodeId,
       dataPathAddr,
       dataPathMtu: mtu,
       apiPort: this.#options.apiPort,
     });
+    const taken = await this.#taken.look(whole.published, audit);
+    const desired = { ...whole, published: taken.free };
     names.setTable(nameTable(picture, desired.networks));
     const observed = audit || known === undefined ? await host.observe(signal) : known;
     const plan = planOperations(desired, observed);
@@ -283,6 +315,7 @@ export class NetworkSync {
     if (audit && known !== undefined) this.#countDrift(plan, rulesetLost, desired, known, observed);
     if (audit) this.#audits++;
     const problems = new Map(plan.problems);
+    this.#portProblems = taken.problems;
     const operations = await this.#encrypt(desired, audit, plan, problems, signal);
     const failures = operations.length > 0 ? await host.execute(operations, signal) : [];
     for (const { operation, reason } of failures) {
@@ -325,6 +358,9 @@ export class NetworkSync {
     this.#looking = paths.look(probed, signal).finally(() => this.#looking = undefined);
   }
 
+  readonly #taken = new TakenPorts((ports) => this.#options.host.portUsers(ports));
+  /** `protocol/port` to the sentence that says who has it. */
+  #portProblems: ReadonlyMap<string, string> = new Map();
   /** What was encrypted last, as text; a restarted agent does not know it. */
   #encryption = "unknown";
   #meshKind: MeshKind | undefined;

@@ -69,6 +69,7 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
       state = { ...state, ruleset: script };
       return Promise.resolve(script);
     },
+    portUsers: () => Promise.resolve(new Map<string, string>()),
     applyEncryption: () => Promise.resolve(0),
     applyIpvs: (services: readonly IpvsService[]) => {
       state = { ...state, ipvs: services };
