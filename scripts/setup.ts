@@ -19,6 +19,7 @@ const NEEDED: readonly Need[] = [
   need("docker", "docker.io", "docker-cli"),
   need("iptables", "iptables"),
   need("ipvsadm", "ipvsadm"),
+  need("conntrack", "conntrack"),
   need("busybox", "busybox-static"),
   need("ip", "iproute2"),
   need("nsenter", "util-linux"),

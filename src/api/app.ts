@@ -7,6 +7,8 @@ import { errorResponse } from "./error_status.ts";
 import { apiPath } from "./front/route_choice.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { backupRoutes } from "./routes/backup.ts";
+import { doctorRoutes } from "./routes/doctor.ts";
+import type { ProbePort } from "./routes/doctor.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { fileObjectRoutes } from "./routes/file_objects.ts";
 import { attachmentRoutes } from "./routes/attachments.ts";
@@ -35,6 +37,7 @@ export interface AppOptions {
   readonly history: EventHistory;
   /** Absent where no dashboard is served. */
   readonly uiLinks: () => UiLinks | undefined;
+  readonly probe: ProbePort;
   /** Absent outside a cluster. */
   readonly networks: () => LocalNetworks | undefined;
 }
@@ -43,7 +46,7 @@ export interface AppOptions {
 export function createApp(
   node: Backend,
   engine: EngineFetch,
-  { actor, uiLinks, history, networks }: AppOptions,
+  { actor, uiLinks, history, networks, probe }: AppOptions,
 ): (request: Request) => Promise<Response> {
   const backend = inManagersWords(asActor(node, actor));
   const words = new EngineWords(engine);
@@ -57,6 +60,9 @@ export function createApp(
   app.notFound((c) => c.json({ message: "page not found" }, 404));
   systemRoutes(app, backend, engine, { networks, words });
   eventRoutes(app, history, engine);
+  doctorRoutes(app, backend, probe);
+  systemRoutes(app, backend, engine, networks);
+  eventRoutes(app, backend, engine, history);
   attachmentRoutes(app, backend, engine);
   networkRoutes(app, backend, engine);
   swarmRoutes(app, backend);

@@ -357,7 +357,14 @@ function overlayNetworks(
   return {
     sync,
     facts: () => ({ networks: sync.state(), dns: { ...names.stats } }),
-    support: (signal: AbortSignal) => machine.support(host.dataPathAddr, signal),
+    support: async (signal: AbortSignal): Promise<OverlaySupport> => {
+      const { mesh, problems } = sync.state();
+      return {
+        ...await machine.support(host.dataPathAddr, signal),
+        ...(mesh ? { Mesh: mesh } : {}),
+        ...(Object.keys(problems).length > 0 ? { Problems: Object.values(problems) } : {}),
+      };
+    },
     close: () => names.close(),
   };
 }

@@ -1,5 +1,6 @@
 import type { AgentOptions } from "../../cli/environment.ts";
 import type { Engine } from "../adapters/docker/engine.ts";
+import { probePort } from "../adapters/host/tcp_probe.ts";
 import { createApp } from "../api/app.ts";
 import type { AppOptions } from "../api/app.ts";
 import type { Backend } from "../api/backend.ts";
@@ -30,6 +31,7 @@ export function apiByUser(
     const made = createApp(backend, (target, init) => engine.raw(target, init), {
       actor: user,
       history,
+      probe: probePort,
       ...shown,
     });
     const app = meter ? measured(made, meter) : made;

@@ -14,6 +14,8 @@ const MAX_DESCRIPTION = 64 * 1024;
 /** As long as a DNS name may be. */
 const MAX_HOSTNAME = 253;
 const MAX_SUBNETS = 256;
+/** Sentences about its networks. */
+const MAX_PROBLEMS = 16;
 const MAX_PORTS = 1_000;
 const CONTAINER_ID = /^[0-9A-Za-z_.-]{0,128}$/;
 
@@ -64,8 +66,15 @@ function checked(description: Description): Description {
   if (subnets.length > MAX_SUBNETS || subnets.some((text) => parseCidr(text) === undefined)) {
     throw new FleetError("invalid", `Overlay.Subnets: expected at most ${MAX_SUBNETS} subnets`);
   }
-  if (Hostname === undefined) return description;
-  return { ...description, Hostname: printable(Hostname).slice(0, MAX_HOSTNAME) };
+  return {
+    ...description,
+    ...(Hostname === undefined ? {} : { Hostname: printable(Hostname).slice(0, MAX_HOSTNAME) }),
+    ...(Overlay?.Problems
+      ? {
+        Overlay: { ...Overlay, Problems: Overlay.Problems.slice(0, MAX_PROBLEMS).map(printable) },
+      }
+      : {}),
+  };
 }
 
 function checkedUpdate({ taskId, status }: TaskStatusUpdate): TaskStatusUpdate {

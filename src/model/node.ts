@@ -27,6 +27,10 @@ export const OverlaySupport = obj({
   Addr: opt(str),
   /** Why the node can have no overlay network; absent when it can. */
   Problem: opt(str),
+  /** Who balances published ports there. */
+  Mesh: opt(oneOf(["ipvs", "nftables"])),
+  /** What is wrong with its networks and published ports, in sentences. */
+  Problems: opt(list(str)),
   /** Why the node cannot encrypt what it sends to others; absent when it can. */
   EncryptionProblem: opt(str),
   /** Networks that the node is on by itself, as CIDR; containers must not have addresses of those. */

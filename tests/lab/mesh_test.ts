@@ -152,6 +152,99 @@ networks:
       );
     });
 
+    await t.step("datagrams are balanced, and never sent to a task that is gone", async () => {
+      const server =
+        `socket(S,2,2,17); bind(S,pack("S n x12",2,9000)); while(defined($p=recv(S,$b,99,0))){send(S,$ENV{HOSTNAME},0,$p)}`;
+      await lab.fleet(
+        "h1",
+        ...["service", "create", "--name", "echo", "--replicas", "2", "--publish", "9100:9000/udp"],
+        ...["--stop-grace-period", "0s", "--no-resolve-image", NETWORK_IMAGE, "perl", "-e", server],
+      );
+      const ask = (host: string, port: number) =>
+        lab.host("h1").exec([
+          "perl",
+          "-e",
+          `alarm 2; socket(S,2,2,17); bind(S,pack("S n x12",2,${port})); send(S,"x",0,pack("S n C4 x8",2,9100,${
+            lab.host(host).address.replaceAll(".", ",")
+          })); recv(S,$b,99,0); print $b`,
+        ]).then(({ stdout }) => stdout);
+      const seen = new Set<string>();
+      await until("both answer, on every node", async () => {
+        for (const { name } of lab.lab.hosts) seen.add(await ask(name, 0));
+        seen.delete("");
+        return seen.size === 2;
+      });
+      // One port of the client is one connection for the kernel, whichever task is gone.
+      const before = [await ask("h2", 5001), await ask("h2", 5002)];
+      assert.equal(new Set(before).size, 2, before.join());
+      await lab.fleet("h1", "service", "scale", "echo=1");
+      await until("both ports are answered by the one that is left", async () => {
+        const after = [await ask("h2", 5001), await ask("h2", 5002)];
+        return after[0] !== "" && after[0] === after[1];
+      }, 10_000);
+      await lab.fleet("h1", "service", "rm", "echo");
+    });
+
+    await t.step(
+      "source=node-local: tasks of that node, and the client's own address",
+      async () => {
+        const who =
+          `busybox mkdir -p /www/cgi-bin; printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n$REMOTE_ADDR"\n' >/www/cgi-bin/who; busybox chmod +x /www/cgi-bin/who; exec httpd -f -p 80 -h /www`;
+        await lab.fleet(
+          "h1",
+          ...["service", "create", "--name", "near", "--constraint", "node.hostname==h2"],
+          ...["--publish", "published=8082,target=80,source=node-local", "--no-resolve-image"],
+          ...[NETWORK_IMAGE, "sh", "-c", who],
+        );
+        const shown = async (host: string) =>
+          (await lab.host("h1").exec([
+            ...["curl", "-s", "-m", "3", `http://${lab.host(host).address}:8082/cgi-bin/who`],
+          ])).stdout;
+        await until("the task sees h1", async () => await shown("h2") === lab.host("h1").address);
+        assert.equal(await shown("h3"), "");
+        const [port] = (JSON.parse(await lab.fleet("h1", "service", "inspect", "near")) as {
+          Endpoint: { Ports: { Source?: string }[] };
+        }[])[0]!.Endpoint.Ports;
+        assert.equal(port?.Source, "node-local");
+      },
+    );
+
+    await t.step(
+      "a port that a program listens at stays its own, and doctor names it",
+      async () => {
+        await on(lab, "h2", "busybox httpd -p 8099 -h /proc/self/fdinfo");
+        await lab.fleet(
+          "h1",
+          ...["service", "create", "--detach", "--name", "other", "--no-resolve-image"],
+          ...["--constraint", "node.hostname==h2", "--publish", "8099:80", NETWORK_IMAGE],
+          ...["sh", "-c", SERVE],
+        );
+        await until(
+          "the task is refused with the program's name",
+          async () =>
+            (await lab.tasks("other")).some(({ Status }) =>
+              /port 8099\/tcp of service other is in use by busybox \(pid \d+\)/.test(
+                Status.Err ?? "",
+              )
+            ),
+        );
+        await lab.fleet(
+          "h1",
+          ...["service", "update", "--detach", "--constraint-rm", "node.hostname==h2"],
+          ...["--constraint-add", "node.hostname==h3", "other"],
+        );
+        await lab.converged("other", 1);
+        await on(lab, "h1", "curl -sf -m 5 --retry 5 --retry-connrefused http://127.0.0.1:8099/");
+        await until("doctor knows which port, where and why", async () => {
+          const { code, stdout } = await lab.try("h1", "doctor", "ingress");
+          return code === 1 && /h1 .*ok/.test(stdout) &&
+            /h2 8099\/tcp \(other\): port 8099\/tcp .* in use by busybox/.test(stdout) &&
+            /h3 8082\/tcp \(near\): no task of near runs on this node/.test(stdout);
+        }, 40_000);
+        await lab.fleet("h1", "service", "rm", "other", "near");
+      },
+    );
+
     await t.step("a port that nobody publishes any more is closed", async () => {
       await lab.fleet("h1", "service", "rm", "web");
       await until(

@@ -21,6 +21,7 @@ const SETTINGS = {
   expire_quiescent_template: "1",
   conn_reuse_mode: "1",
 } as const;
+const SETTINGS_FOLDER = "/proc/sys/net/ipv4/vs";
 /** Looks and changes before a difference that does not go away is an error. */
 const MAX_ATTEMPTS = 3;
 
@@ -28,6 +29,8 @@ export interface IpvsHostOptions {
   /** `auto`: IPVS where the kernel has it and its tool is installed. */
   readonly backend: "auto" | MeshKind;
   readonly logger: Logger;
+  /** Where the kernel has its settings of IPVS. */
+  readonly settings?: string;
 }
 
 /** IPVS of this machine, by `ipvsadm`; knows whether to use it at all. */
@@ -51,7 +54,7 @@ export class IpvsHost {
     }
     try {
       const services = await this.#list(signal);
-      await prepare();
+      await prepare(this.#options.settings ?? SETTINGS_FOLDER);
       this.#use("ipvs", "the kernel has IPVS");
       return services;
     } catch (error) {
@@ -62,8 +65,9 @@ export class IpvsHost {
   }
 
   /**
-   * Makes the kernel hold `desired`, as well as whatever others put there; returns what it held before
-   * the last change and the number of changes. What fails half-way is looked at and continued.
+   * Makes the kernel hold `desired` beside whatever others put there; what it holds then. What fails
+   * half-way is looked at and continued.
+   * @throws FleetError internal, with the tool's reason, when differences stay
    */
   async apply(desired: readonly IpvsService[], signal: AbortSignal): Promise<IpvsService[]> {
     let reason = "";
@@ -119,9 +123,9 @@ export class IpvsHost {
   }
 }
 
-async function prepare(): Promise<void> {
+async function prepare(folder: string): Promise<void> {
   for (const [name, value] of Object.entries(SETTINGS)) {
-    const path = `/proc/sys/net/ipv4/vs/${name}`;
+    const path = `${folder}/${name}`;
     try {
       const text = await Deno.readTextFile(path);
       if (text.trim() !== value) await Deno.writeTextFile(path, value);

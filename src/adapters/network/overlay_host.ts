@@ -29,6 +29,8 @@ import { restoreBridge } from "./restore_bridge.ts";
 /** Marks engine networks as fleet's; its value is the cluster's id of the network. */
 export const NETWORK_LABEL = "io.fleet.network";
 const BRIDGE_NAME = "com.docker.network.bridge.name";
+/** Addresses whose datagrams are forgotten after one change; others expire. */
+const MAX_FORGOTTEN = 64;
 /** Subnets of its own that a node tells the managers; more than anybody has. */
 const MAX_SUBNETS = 64;
 /** The last VNI, which no network gets; used for a moment to see whether the kernel can. */
@@ -131,9 +133,26 @@ export class OverlayHost {
     return await this.#esp.apply(networks, signal);
   }
 
+  /**
+   * Ends what the kernel remembers of datagrams to tasks that are gone: it would send a client that goes
+   * on asking to them for ever. TCP finds out by itself.
+   */
+  async forget(addresses: readonly string[], signal: AbortSignal): Promise<void> {
+    for (const address of addresses.slice(0, MAX_FORGOTTEN)) {
+      // It fails where there is nothing to end.
+      await runTool(["conntrack", "-D", "-p", "udp", "-r", address], signal);
+    }
+  }
+
   /** Who listens at these ports on this machine, by `protocol/port`. */
   portUsers(ports: readonly UsedPort[]): Promise<Map<string, string>> {
     return portUsers(ports);
+  }
+
+  /** Puts a part of the rules in force, all of it or nothing. */
+  async patchRuleset(script: string, signal: AbortSignal): Promise<void> {
+    const { success, stderr } = await runTool(["nft", "-f", "-"], signal, script);
+    if (!success) throw new FleetError("internal", `nft refused the rules: ${stderr.trim()}`);
   }
 
   /** Makes IPVS hold these services, and whatever others put there. */

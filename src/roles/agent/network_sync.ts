@@ -8,6 +8,7 @@ import { nameTable } from "../../core/network/name_table.ts";
 import type { NameTable } from "../../core/network/names.ts";
 import { ipvsLine, ipvsServices, isOwnMark, planIpvs } from "../../core/network/ipvs.ts";
 import type { IpvsService } from "../../core/network/ipvs.ts";
+import { nftPatch } from "../../core/network/nft_patch.ts";
 import { nftRuleset } from "../../core/network/nft_ruleset.ts";
 import type { ObservedState } from "../../core/network/observed.ts";
 import { assume, describeOperation, planOperations } from "../../core/network/operations.ts";
@@ -29,12 +30,16 @@ export interface NetworkHost {
   applyIpvs(services: readonly IpvsService[], signal: AbortSignal): Promise<void>;
   /** Encrypts between nodes for those of the networks that ask for it; the number of changes. */
   applyEncryption(networks: readonly DesiredNetwork[], signal: AbortSignal): Promise<number>;
+  /** Ends what the kernel remembers of datagrams to these addresses. */
+  forget(addresses: readonly string[], signal: AbortSignal): Promise<void>;
   /** Who listens at these ports on this machine, by `protocol/port`. */
   portUsers(
     ports: readonly { readonly protocol: "tcp" | "udp" | "sctp"; readonly port: number }[],
   ): Promise<ReadonlyMap<string, string>>;
   /** Puts the script in force; the listing that then belongs to it. */
   applyRuleset(script: string, signal: AbortSignal): Promise<string>;
+  /** Puts a part of the rules in force, all of it or nothing. */
+  patchRuleset(script: string, signal: AbortSignal): Promise<void>;
   dataPathMtu(address: string, signal: AbortSignal): Promise<number>;
   /** Lets connections from outside through to the mesh's bridge, and no other bridge of fleet's. */
   openMesh(bridge: string | undefined, signal: AbortSignal): Promise<void>;
@@ -81,6 +86,8 @@ const AUDIT_EVERY_MS = 10_000;
 const RETRY_MS = 1_000;
 /** A task waits this long for its networks; Docker waits as long. */
 const READY_TIMEOUT_MS = 30_000;
+/** In place of a listing of the rules, which takes long where there are many. */
+const NOT_LISTED = "not listed";
 /** Repairs that are named in the log one by one. */
 const MAX_NAMED = 5;
 
@@ -311,7 +318,10 @@ export class NetworkSync {
     names.setTable(nameTable(picture, desired.networks));
     const observed = audit || known === undefined ? await host.observe(signal) : known;
     const plan = planOperations(desired, observed);
-    const rulesetLost = audit && known !== undefined && observed.ruleset !== known.ruleset;
+    const rulesetLost = audit && known !== undefined && known.ruleset !== NOT_LISTED &&
+      observed.ruleset !== known.ruleset;
+    // After parts of the rules were changed their listing is not known: the whole is put in force again.
+    const renew = rulesetLost || (audit && known?.ruleset === NOT_LISTED);
     if (audit && known !== undefined) this.#countDrift(plan, rulesetLost, desired, known, observed);
     if (audit) this.#audits++;
     const problems = new Map(plan.problems);
@@ -324,9 +334,10 @@ export class NetworkSync {
       problems.set(operation.network, `network ${name}: ${reason}`);
     }
     const ipvs = await this.#applyIpvs(desired, observed, signal);
-    const ruleset = await this.#applyRules(desired, observed, rulesetLost, signal);
+    const ruleset = await this.#applyRules(desired, observed, renew, signal);
     this.#inForce = picture;
     this.#tellDone();
+    await this.#forgetGone(desired, signal);
     await this.#openMesh(desired, audit || plan.operations.length > 0, problems, signal);
     await this.#listen(desired, plan, problems);
     this.#lasting = new Set(plan.problems.keys());
@@ -356,6 +367,26 @@ export class NetworkSync {
       peers: picture.networks.get(id)?.peers ?? [],
     }));
     this.#looking = paths.look(probed, signal).finally(() => this.#looking = undefined);
+  }
+
+  /** Addresses of tasks that were balanced to. */
+  #balanced: ReadonlySet<string> = new Set();
+
+  async #forgetGone({ balancers, published }: DesiredState, signal: AbortSignal): Promise<void> {
+    const now = new Set(
+      [...balancers, ...published].flatMap(({ reals }) => reals.map(({ address }) => address)),
+    );
+    const gone = [...this.#balanced].filter((address) => !now.has(address));
+    this.#balanced = now;
+    if (gone.length === 0) return;
+    try {
+      await this.#options.host.forget(gone, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#options.logger.log("debug", "datagrams to tasks that are gone expire by themselves", {
+        error: messageOf(error),
+      });
+    }
   }
 
   readonly #taken = new TakenPorts((ports) => this.#options.host.portUsers(ports));
@@ -446,11 +477,24 @@ export class NetworkSync {
   async #applyRules(
     desired: DesiredState,
     observed: ObservedState,
-    lost: boolean,
+    whole: boolean,
     signal: AbortSignal,
   ): Promise<string> {
     const script = nftRuleset(desired, this.#meshKind);
-    if (script === this.#script && !lost && this.#observed !== undefined) return observed.ruleset;
+    const before = this.#observed === undefined ? undefined : this.#script;
+    if (script === before && !whole) return observed.ruleset;
+    if (before !== undefined && !whole) {
+      try {
+        await this.#options.host.patchRuleset(nftPatch(before, script), signal);
+        this.#script = script;
+        return NOT_LISTED;
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#options.logger.log("debug", "rules are written anew: a part could not be changed", {
+          error: messageOf(error),
+        });
+      }
+    }
     const listing = await this.#options.host.applyRuleset(script, signal);
     this.#script = script;
     return listing;

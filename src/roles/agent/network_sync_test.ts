@@ -65,10 +65,12 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
       state = assume(desired, state);
       return Promise.resolve([]);
     },
+    patchRuleset: () => Promise.resolve(),
     applyRuleset: (script: string) => {
       state = { ...state, ruleset: script };
       return Promise.resolve(script);
     },
+    forget: () => Promise.resolve(),
     portUsers: () => Promise.resolve(new Map<string, string>()),
     applyEncryption: () => Promise.resolve(0),
     applyIpvs: (services: readonly IpvsService[]) => {

@@ -3,7 +3,7 @@ import type { LabHost } from "../../../src/adapters/lab_hosts/host.ts";
 
 export const NETWORK_IMAGE = "nettools:1";
 /** Programs that look names up as applications do, by the C library; busybox has all the rest. */
-const PROGRAMS = ["curl", "getent"];
+const PROGRAMS = ["curl", "getent", "perl"];
 /** Loaded by name at run time, so that `ldd` does not tell. */
 const NAME_SERVICES = ["libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2"];
 
