@@ -123,13 +123,6 @@ const NETWORK: Entries = {
   },
 };
 
-const DOCTOR: Entries = {
-  ingress: {
-    summary: "Try every published port on every node",
-    load: () => import("./doctor/ingress.ts"),
-  },
-};
-
 const TASK: Entries = {
   inspect: { summary: "Show tasks in full", load: () => import("./task/inspect.ts") },
 };
@@ -210,7 +203,6 @@ export const COMMANDS: Entries = {
   secret: { summary: "Manage secrets", verbs: SECRET },
   config: { summary: "Manage configs", verbs: CONFIG },
   network: { summary: "Manage networks", verbs: NETWORK },
-  doctor: { summary: "Find out what is wrong", verbs: DOCTOR },
   token: { summary: "Join tokens that end by time or by use", verbs: TOKEN },
   policy: { summary: "What the cluster allows and does by itself", verbs: POLICY },
   task: { summary: "Look at tasks", verbs: TASK },

@@ -1,4 +1,4 @@
-import { messageOf } from "../../src/base/errors.ts";
+import { FleetError, messageOf } from "../../src/base/errors.ts";
 import type { ApiInfo, ApiNode, ApiService, ApiTask } from "../api_types.ts";
 import { EXIT } from "../exit_codes.ts";
 import type { Verb, VerbContext } from "../verb.ts";
@@ -6,6 +6,7 @@ import { nodeNameOf, nodeStates, quorum, services, versions } from "./cluster.ts
 import type { Members } from "./cluster.ts";
 import { findingsText, ok, trouble } from "./findings.ts";
 import type { Finding } from "./findings.ts";
+import { doctorIngress } from "./ingress.ts";
 import { examine } from "./health.ts";
 import type { Health } from "./health.ts";
 import { paths } from "./paths.ts";
@@ -21,6 +22,7 @@ const DATA_PORT = 4789;
 export const verb: Verb<Flags> = {
   define(command) {
     command
+      .argument("[ingress]", "Instead: try every published port on every node")
       .flag("--local", "Look at this node only")
       .flag("-q, --quiet", "Show only what is not fine")
       .value("--format <string>", "text (default) or json")
@@ -30,9 +32,18 @@ export const verb: Verb<Flags> = {
           "pending tasks, and tries the ways between all nodes: TCP to the managers, UDP at full size between\n" +
           "every two nodes. Changes nothing. The exit code is 1 when there is an error.",
       )
-      .examples("fleet doctor", "fleet doctor --quiet", "fleet doctor --format json");
+      .examples(
+        "fleet doctor",
+        "fleet doctor ingress",
+        "fleet doctor --quiet",
+        "fleet doctor --format json",
+      );
   },
-  async run(context, _args, flags) {
+  async run(context, [subject], flags) {
+    if (subject === "ingress") return await doctorIngress(context, flags.format === "json");
+    if (subject !== undefined) {
+      throw new FleetError("invalid", `doctor knows no "${subject}"; leave it out, or say ingress`);
+    }
     const findings = (await look(context, flags.local ?? false))
       .filter(({ level }) => !flags.quiet || level !== "ok");
     context.env.stdout.write(

@@ -1,6 +1,6 @@
 import { EXIT } from "../exit_codes.ts";
 import { renderTable } from "../render/table.ts";
-import type { Verb } from "../verb.ts";
+import type { VerbContext } from "../verb.ts";
 
 /** GET /fleet/doctor/ingress. */
 interface Report {
@@ -22,28 +22,26 @@ interface Report {
   }[];
 }
 
-export const verb: Verb<{ readonly json?: boolean }> = {
-  define(command) {
-    command.flag("--json", "The findings as JSON").addHelpText(
-      "after",
-      "\nOpens a connection to every published port on every node, from a manager, and says why where\n" +
-        "that fails. The exit code is 1 when anything does.",
-    ).examples("fleet doctor ingress");
-  },
-  async run({ client, env, print, warn }, _args, { json }) {
-    const report = await client.get<Report>("/fleet/doctor/ingress");
-    const failed = report.Results.some(({ OK }) => !OK);
-    if (json) {
-      print(JSON.stringify(report, null, 2));
-      return failed ? EXIT.failed : EXIT.ok;
-    }
-    if (report.Results.length === 0) print("No service publishes a port on every node.");
-    else env.stdout.write(matrix(report));
-    for (const line of reasons(report)) print(line);
-    if (report.Skipped > 0) warn(`WARNING: ${report.Skipped} more were not tried`);
-    return failed ? EXIT.failed : EXIT.ok;
-  },
-};
+/**
+ * Opens a connection to every published port on every node, from a manager, and says why where that
+ * fails; the exit code.
+ */
+export async function doctorIngress(
+  { client, env, print, warn }: VerbContext,
+  json: boolean,
+): Promise<number> {
+  const report = await client.get<Report>("/fleet/doctor/ingress");
+  const code = report.Results.some(({ OK }) => !OK) ? EXIT.failed : EXIT.ok;
+  if (json) {
+    print(JSON.stringify(report, null, 2));
+    return code;
+  }
+  if (report.Results.length === 0) print("No service publishes a port on every node.");
+  else env.stdout.write(matrix(report));
+  for (const line of reasons(report)) print(line);
+  if (report.Skipped > 0) warn(`WARNING: ${report.Skipped} more were not tried`);
+  return code;
+}
 
 /** One row for each node, one column for each published port. */
 function matrix({ Nodes, Results }: Report): string {
