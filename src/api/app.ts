@@ -61,8 +61,6 @@ export function createApp(
   systemRoutes(app, backend, engine, { networks, words });
   eventRoutes(app, history, engine);
   doctorRoutes(app, backend, probe);
-  systemRoutes(app, backend, engine, networks);
-  eventRoutes(app, backend, engine, history);
   attachmentRoutes(app, backend, engine);
   networkRoutes(app, backend, engine);
   swarmRoutes(app, backend);
