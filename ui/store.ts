@@ -112,6 +112,9 @@ export class Store {
     this.#source = source;
     const alive = () => {
       if (this.link.kind !== "live") this.#set({ kind: "live" });
+      listen();
+    };
+    const listen = () => {
       clearTimeout(this.#watchdog);
       this.#watchdog = setTimeout(() => {
         source.close();
@@ -145,7 +148,7 @@ export class Store {
         this.#again();
       }
     };
-    alive();
+    listen();
   }
 
   #lost(): void {

@@ -69,6 +69,8 @@ function attributesOf(change: Applied): Record<string, string> | undefined {
     const before = change.previous as Objects["task"] | undefined;
     if (
       before && before.Status.State === task.Status.State &&
+      // Why no node is found for it is news, though it goes on waiting.
+      before.Status.Err === task.Status.Err &&
       before.DesiredState === task.DesiredState
     ) return undefined;
     return {
