@@ -26,6 +26,8 @@ export interface ManagerState {
     /** False while it still catches up and does not count for the quorum. */
     readonly voter: boolean;
   }[];
+  /** Nodes whose connection ended a moment ago and that are not yet taken for down; known to the leader. */
+  readonly silentNodes?: readonly string[];
 }
 
 export interface InitRequest {

@@ -106,12 +106,14 @@ interface ColumnProps {
   readonly filter: Filter;
   readonly leader: boolean;
   readonly reachable: boolean | undefined;
+  /** Its connection ended a moment ago. */
+  readonly silent: boolean;
 }
 
 const Column = memo(function Column(props: ColumnProps) {
-  const { node, tasks, small, filter, leader, reachable } = props;
+  const { node, tasks, small, filter, leader, reachable, silent } = props;
   const shown = useMemo(() => tasks.filter((t) => isShown(t) && filter.tasks(t)), [tasks, filter]);
-  const up = node.id === "" || node.state === "ready";
+  const up = node.id === "" || (node.state === "ready" && !silent);
   const tone = !up ? "bad" : node.availability !== "active" ? "busy" : "ok";
   return (
     <section
@@ -127,7 +129,10 @@ const Column = memo(function Column(props: ColumnProps) {
         )}
         {node.id !== "" && (
           <p>
-            <Dot tone={tone} label={up ? node.availability : node.state} />
+            <Dot
+              tone={tone}
+              label={up ? node.availability : silent ? "not connected" : node.state}
+            />
             {leader && <span class="chip strong">leader</span>}
             {!leader && reachable !== undefined && (
               <span class={`chip${reachable ? "" : " bad"}`}>
@@ -229,6 +234,7 @@ export function Topology() {
                 filter={filter}
                 leader={false}
                 reachable={undefined}
+                silent={false}
               />
             )}
             {nodes.map((node) => (
@@ -240,6 +246,7 @@ export function Topology() {
                 filter={filter}
                 leader={store.cluster?.leader === node.id}
                 reachable={members.get(node.id)}
+                silent={store.cluster?.silent.includes(node.id) ?? false}
               />
             ))}
           </div>

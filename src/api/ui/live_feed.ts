@@ -191,9 +191,17 @@ export class LiveFeed {
     const local = this.#backend.localState();
     if (!local.manager) {
       const tolerance = local.error || "no manager runs on this node: open another manager's page";
-      return { id, self: local.nodeId, leader: "", tolerance, quorum: false, managers: [] };
+      return {
+        id,
+        self: local.nodeId,
+        leader: "",
+        tolerance,
+        quorum: false,
+        silent: [],
+        managers: [],
+      };
     }
-    const { leaderId, managers } = this.#backend.managerState();
+    const { leaderId, managers, silentNodes = [] } = this.#backend.managerState();
     const voters = managers.filter(({ voter }) => voter);
     const reachable = voters.filter((manager) => manager.reachable).length;
     return {
@@ -202,6 +210,7 @@ export class LiveFeed {
       leader: leaderId,
       tolerance: toleranceSentence(voters.length, reachable),
       quorum: leaderId !== "" && reachable > voters.length / 2,
+      silent: silentNodes.toSorted(),
       managers: managers.map(({ nodeId, reachable, voter }) => ({
         node: nodeId,
         reachable,

@@ -135,6 +135,8 @@ export interface ClusterRow {
   /** What the cluster survives, as a sentence. */
   readonly tolerance: string;
   readonly quorum: boolean;
+  /** Nodes whose connection ended a moment ago. */
+  readonly silent: readonly string[];
   readonly managers: readonly {
     readonly node: string;
     readonly reachable: boolean;

@@ -135,6 +135,11 @@ export class Sessions {
     return this.#sessions.get(nodeId)?.id === sessionId;
   }
 
+  /** Nodes whose connection closed a moment ago: not yet taken for down. */
+  get silent(): readonly string[] {
+    return [...this.#waiting.keys()];
+  }
+
   /** The connection of a session ended. True when somebody has to look whether the node comes back. */
   closed(nodeId: string, sessionId: string, now: Now): boolean {
     if (!this.isCurrent(nodeId, sessionId)) return false;

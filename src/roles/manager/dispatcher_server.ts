@@ -128,6 +128,10 @@ export class ClusterWork implements LeaderWork {
     return this.#asked.ask(this.#options.store, question, send, signal, input);
   }
 
+  get silentNodes(): readonly string[] {
+    return this.#sessions.silent;
+  }
+
   get sessions(): number {
     return this.#connected.size;
   }

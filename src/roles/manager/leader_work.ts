@@ -8,6 +8,8 @@ export interface LeaderWork {
   start(group: Group): void;
   /** Agents that have a session now. */
   readonly sessions: number;
+  /** Nodes whose session ended a moment ago. */
+  readonly silentNodes: readonly string[];
   /** Serves one agent's session until it ends. */
   serveSession(stream: RpcStream, context: RpcContext): Promise<void>;
   /** Asks the node that runs a task. */

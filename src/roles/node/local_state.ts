@@ -34,5 +34,6 @@ export function managersState(manager: Manager): ManagerState {
       reachable,
       voter,
     })),
+    silentNodes: manager.leaderWork?.silentNodes ?? [],
   };
 }
