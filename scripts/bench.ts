@@ -20,6 +20,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>>
   converge: () => import("../tests/bench/converge.ts"),
   network: () => import("../tests/bench/network.ts"),
   resolvable: () => import("../tests/bench/resolvable.ts"),
+  mesh: () => import("../tests/bench/mesh.ts"),
   dns: () => import("../tests/bench/dns.ts"),
 };
 

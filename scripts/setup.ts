@@ -56,6 +56,8 @@ const BENCH_NEEDED: readonly Need[] = [
   need("etcd", "etcd-server"),
   need("dnsmasq", "dnsmasq-base"),
   need("dnsperf", "dnsperf"),
+  need("wrk", "wrk"),
+  need("nginx", "nginx-light"),
   need("iperf3", "iperf3"),
 ];
 

@@ -200,7 +200,9 @@ networks:
           (await lab.host("h1").exec([
             ...["curl", "-s", "-m", "3", `http://${lab.host(host).address}:8082/cgi-bin/who`],
           ])).stdout;
-        await until("the task sees h1", async () => await shown("h2") === lab.host("h1").address);
+        // The server writes IPv4 as IPv6 does.
+        const seen = `[::ffff:${lab.host("h1").address}]`;
+        await until("the task sees h1", async () => await shown("h2") === seen);
         assert.equal(await shown("h3"), "");
         const [port] = (JSON.parse(await lab.fleet("h1", "service", "inspect", "near")) as {
           Endpoint: { Ports: { Source?: string }[] };
