@@ -1,6 +1,6 @@
 /** Overlay networks on three real hosts: names, addresses, virtual addresses, isolation, repairs. */
 import assert from "node:assert/strict";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
+import { killTree, until } from "../../src/adapters/lab_hosts/process.ts";
 import type { FleetLab } from "../support/fleet_lab.ts";
 import { withFleetLab } from "../support/fleet_lab.ts";
 import { loadNetworkImage, NETWORK_IMAGE } from "./support/network_image.ts";
@@ -123,6 +123,44 @@ Deno.test("overlay networks across hosts", async (t) => {
       );
       const [expected, seen] = sums.split("\n").map((line) => line.split(" ")[0]);
       assert.equal(seen, expected);
+    });
+
+    await t.step("so do datagrams that fill a packet", async () => {
+      const program = async (host: string, ...args: string[]) => {
+        const { id } = (await lab.containers("client")).find((found) => found.host === host)!;
+        const inspect = '{{.State.Pid}} {{(index .NetworkSettings.Networks "back").IPAddress}}';
+        const said = await lab.host(host).docker(["inspect", id, "--format", inspect]);
+        const [pid, address] = said.stdout.trim().split(" ");
+        // In the container's network, but with a program that it has not.
+        const enter = ["-t", String(lab.host(host).pid("dockerd")), "-m", "-p", "-n"];
+        const child = new Deno.Command("nsenter", {
+          args: [...enter, "nsenter", "-t", pid!, "-n", Deno.execPath(), "eval", ...args],
+          stdin: "null",
+          stdout: "piped",
+        }).spawn();
+        return { child, address: address! };
+      };
+      const port = 7000;
+      const listen =
+        `const socket = Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: ${port} });
+        console.log("listening"); console.log((await socket.receive())[0].length); Deno.exit();`;
+      const { child: receiver, address } = await program("h2", "--unstable-net", listen);
+      const output = receiver.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      assert.match((await output.read()).value ?? "", /listening/);
+      // 1,500 bytes of the cable without VXLAN's 50, and without 28 of IP and UDP.
+      const send =
+        `const socket = Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 0 });
+        const to = { transport: "udp", hostname: "${address}", port: ${port} };
+        setInterval(() => socket.send(new Uint8Array(1422), to), 200);`;
+      const { child: sender } = await program("h1", "--unstable-net", send);
+      try {
+        assert.equal((await output.read()).value?.trim(), "1422");
+      } finally {
+        killTree(sender.pid);
+        killTree(receiver.pid);
+        await Promise.all([sender.output(), receiver.status]);
+        await output.cancel();
+      }
     });
 
     await t.step("a task that is stopped is out of the answers within a second", async () => {
