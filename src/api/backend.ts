@@ -91,6 +91,25 @@ export type TerminalInput =
   | { readonly data: Uint8Array }
   | { readonly columns: number; readonly rows: number };
 
+/** What a container outside any service wants from a network of the cluster. */
+export interface AttachRequest {
+  readonly networkId: string;
+  readonly aliases: readonly string[];
+  /** The container's name, when it is known already. */
+  readonly name?: string;
+  /** Of a container that exists already. */
+  readonly containerId?: string;
+  readonly address?: string;
+}
+
+/** A container's place on a network: the attachment's id, its address, and where names are answered. */
+export interface AttachedPlace {
+  readonly taskId: string;
+  readonly address: string;
+  readonly mac: string | undefined;
+  readonly gateway: string;
+}
+
 /**
  * The node as the API sees it; `src/roles/node/` implements it. Every method may throw a FleetError;
  * manager calls on a node that is none throw `unavailable` with the sentence of `localState`.
@@ -143,6 +162,15 @@ export interface Backend {
   askNode(nodeId: string, path: string, signal: AbortSignal): Promise<NodeAnswer>;
   /** The same of this node, which needs no cluster for it. */
   askSelf(path: string, signal: AbortSignal): Promise<NodeAnswer>;
+  /** Places on networks of the cluster for containers that a person runs on this node, also on a worker. */
+  readonly attachments: {
+    find(reference: string): Promise<{ readonly id: string; readonly name: string } | undefined>;
+    /** @throws FleetError saying why there is no place */
+    attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedPlace>;
+    release(
+      request: { networkId?: string; containerId?: string; taskIds: readonly string[] },
+    ): Promise<void>;
+  };
   /** Every change applied on this manager; the function returned ends it. */
   watch(listener: (changes: readonly Applied[]) => void): () => void;
   /** fleet's own additions to Docker's API, served under /fleet/. */

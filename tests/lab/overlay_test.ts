@@ -221,12 +221,25 @@ Deno.test("overlay networks across hosts", async (t) => {
     );
 
     await t.step("a container outside services gets a place, and gives it back", async () => {
-      const said = await lab.docker(
-        "h1",
-        ...["run", "--rm", "--name", "guest", "--network", "back", NETWORK_IMAGE],
-        ...["sh", "-c", "getent hosts guest; curl -sS -m 5 http://web/"],
-      );
-      assert.match(said, /guest/);
+      // h3 is a worker: it asks the managers.
+      for (const host of ["h1", "h3"]) {
+        const said = await lab.docker(
+          host,
+          ...["run", "--rm", "--name", "guest", "--network", "back", NETWORK_IMAGE],
+          ...["sh", "-c", "getent hosts guest; curl -sS -m 5 http://web/"],
+        );
+        assert.match(said, /guest/);
+      }
+      const local = ["run", "--rm", "--network", "own", NETWORK_IMAGE, "true"];
+      await lab.docker("h3", "network", "create", "own");
+      await lab.docker("h3", ...local);
+      const hidden = await lab.tryDocker("h3", [
+        ...local.slice(0, 3),
+        "other",
+        NETWORK_IMAGE,
+        "true",
+      ]);
+      assert.match(hidden.stderr, /network other not manually attachable/);
       await until("no attachment is left", async () => {
         const tasks = await lab.get<{ Name?: string }[]>("h1", "/v1.41/tasks");
         return !tasks.some(({ Name }) => Name === "guest");
@@ -243,10 +256,10 @@ Deno.test("overlay networks across hosts", async (t) => {
       async () => {
         // Its resolver was set when it was made: it gets an address and reaches others, but no names.
         const [vip] = names(await insideMust(lab, "client", "h1", "getent hosts web"));
-        await lab.docker("h1", "run", "-d", "--name", "late", NETWORK_IMAGE);
-        await lab.docker("h1", "network", "connect", "--ip", "10.0.1.200", "back", "late");
+        await lab.docker("h3", "run", "-d", "--name", "late", NETWORK_IMAGE);
+        await lab.docker("h3", "network", "connect", "--ip", "10.0.1.200", "back", "late");
         const said = await lab.docker(
-          "h1",
+          "h3",
           "exec",
           "late",
           "sh",
@@ -260,12 +273,12 @@ Deno.test("overlay networks across hosts", async (t) => {
           ...["run", "--rm", "--network", "back", "--ip", "10.0.1.200", NETWORK_IMAGE, "true"],
         ]);
         assert.match(twice.stderr, /Address already in use/);
-        await lab.docker("h1", "network", "disconnect", "back", "late");
+        await lab.docker("h3", "network", "disconnect", "back", "late");
         await until("its place is free", async () => {
           const tasks = await lab.get<{ Name?: string }[]>("h1", "/v1.41/tasks");
           return !tasks.some(({ Name }) => Name === "late");
         });
-        await lab.docker("h1", "rm", "-f", "late");
+        await lab.docker("h3", "rm", "-f", "late");
       },
     );
 

@@ -1,20 +1,19 @@
 import type { Context, Hono } from "hono";
 import { FleetError } from "../../base/errors.ts";
-import { withoutLength } from "../../model/network.ts";
-import type { Network } from "../../model/network.ts";
-import { isTerminal } from "../../model/task_state.ts";
-import type { Applied, View } from "../../model/view.ts";
-import type { Backend } from "../backend.ts";
+import type { AttachedPlace, Backend } from "../backend.ts";
 import { passOn, targetOf } from "../engine_fetch.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
-import { clusterNetwork } from "./networks.ts";
+import { NETWORK_LABEL } from "./networks.ts";
 
 /** The label of a container that was created on a network of the cluster is this and its attachment's id. */
 export const ATTACHMENT_LABEL = "io.fleet.attachment.";
-/** An attachment that has no address and no network on this node after this long is given up. */
-const READY_TIMEOUT_MS = 30_000;
 /** Networks that one container may be created on; more than anybody has. */
 const MAX_NETWORKS = 32;
+
+interface FoundNetwork {
+  readonly id: string;
+  readonly name: string;
+}
 
 interface EndpointConfig {
   readonly IPAMConfig?: { readonly IPv4Address?: string } | null;
@@ -33,28 +32,20 @@ interface ContainerBody {
   readonly [key: string]: unknown;
 }
 
-/** A container's place on a network: the attachment's id, its address, and where names are answered. */
-interface Place {
-  readonly taskId: string;
-  readonly address: string;
-  readonly mac: string | undefined;
-  readonly gateway: string;
-}
-
 /** `docker run --network` and `docker network connect` for networks of the cluster that allow it. */
 export function attachmentRoutes(app: Hono, backend: Backend, engine: EngineFetch): void {
   app.post("/containers/create", async (c) => {
     const text = await c.req.text();
     const body = parsed(text);
     if (!body || backend.localState().state !== "active") return await passOn(c, engine);
-    const networks = await clusterNetworksOf(c, backend, body);
+    const networks = await clusterNetworksOf(c, backend, engine, body);
     if (networks.size === 0) return await passOn(c, engine);
-    const places = new Map<string, Place>();
+    const places = new Map<string, AttachedPlace>();
     try {
       const name = c.req.query("name");
       for (const [key, network] of networks) {
         const endpoint = body.NetworkingConfig?.EndpointsConfig?.[key] ?? {};
-        places.set(key, await attach(backend, network, endpoint, name ? { name } : {}));
+        places.set(key, await attach(c, backend, network, endpoint, name ? { name } : {}));
       }
       const response = await passOn(c, engine, JSON.stringify(placed(body, networks, places)));
       if (!response.ok) await detachAll(backend, places.values());
@@ -66,14 +57,14 @@ export function attachmentRoutes(app: Hono, backend: Backend, engine: EngineFetc
   });
 
   app.post("/networks/:id/connect", async (c) => {
-    const network = await clusterNetwork(c, backend, c.req.param("id"));
+    const network = await clusterNetwork(c, backend, engine, c.req.param("id"));
     if (!network) return await passOn(c, engine);
     const request = parsed(await c.req.text()) as
       | { Container?: string; EndpointConfig?: EndpointConfig | null }
       | undefined;
     const container = await inspect(c, engine, request?.Container ?? "");
     const endpoint = request?.EndpointConfig ?? {};
-    const place = await attach(backend, network, endpoint, {
+    const place = await attach(c, backend, network, endpoint, {
       name: container.Name.replace(/^\//, ""),
       containerId: container.Id,
     });
@@ -87,17 +78,17 @@ export function attachmentRoutes(app: Hono, backend: Backend, engine: EngineFetc
   });
 
   app.post("/networks/:id/disconnect", async (c) => {
-    const network = await clusterNetwork(c, backend, c.req.param("id"));
+    const network = await clusterNetwork(c, backend, engine, c.req.param("id"));
     if (!network) return await passOn(c, engine);
     const request = parsed(await c.req.text()) as { Container?: string } | undefined;
     const container = await inspect(c, engine, request?.Container ?? "").catch(() => undefined);
     const response = await passOn(c, engine);
     if (response.ok && container) {
-      const { nodeId } = backend.localState();
-      const { value: tasks } = await backend.read((view) =>
-        attachmentsOf(view, network.ID, nodeId, container)
-      );
-      for (const taskId of tasks) await backend.call("network.detach", { taskId, nodeId });
+      await backend.attachments.release({
+        networkId: network.id,
+        containerId: container.Id,
+        taskIds: attachmentsOf(container),
+      });
     }
     return response;
   });
@@ -117,99 +108,83 @@ function parsed(text: string): ContainerBody | undefined {
 async function clusterNetworksOf(
   context: Context,
   backend: Backend,
+  engine: EngineFetch,
   body: ContainerBody,
-): Promise<Map<string, Network>> {
+): Promise<Map<string, FoundNetwork>> {
   const mode = body.HostConfig?.NetworkMode;
   const names = [
     ...(typeof mode === "string" ? [mode] : []),
     ...Object.keys(body.NetworkingConfig?.EndpointsConfig ?? {}),
   ];
-  const found = new Map<string, Network>();
+  const found = new Map<string, FoundNetwork>();
   for (const name of new Set(names.slice(0, MAX_NETWORKS))) {
     if (["", "default", "bridge", "host", "none"].includes(name) || name.includes(":")) continue;
-    const network = await clusterNetwork(context, backend, name);
-    if (network && ![...found.values()].some(({ ID }) => ID === network.ID)) {
+    const network = await clusterNetwork(context, backend, engine, name);
+    if (network && ![...found.values()].some(({ id }) => id === network.id)) {
       found.set(name, network);
     }
   }
   return found;
 }
 
-/** Asks the leader for a place and waits until this node has the network. */
+/** A container's new place on a network. */
 async function attach(
+  context: Context,
   backend: Backend,
-  network: Network,
+  network: FoundNetwork,
   endpoint: EndpointConfig,
   container: { name?: string; containerId?: string },
-): Promise<Place> {
-  const { nodeId } = backend.localState();
+): Promise<AttachedPlace> {
   const address = endpoint.IPAMConfig?.IPv4Address;
-  const { taskId } = await backend.call("network.attach", {
-    networkId: network.ID,
-    nodeId,
+  return await backend.attachments.attach({
+    networkId: network.id,
     aliases: endpoint.Aliases ?? [],
     ...container,
     ...(address ? { address } : {}),
-  });
-  try {
-    return await placeOf(backend, taskId, network, nodeId);
-  } catch (error) {
-    await backend.call("network.detach", { taskId, nodeId }).catch(() => null);
-    throw error;
-  }
+  }, context.req.raw.signal);
 }
 
-/** Waits for the attachment to run here. @throws FleetError timeout, or why it cannot be had */
-async function placeOf(
+/** A network of the cluster; undefined when the engine has one of its own by that name, or knows best. */
+async function clusterNetwork(
+  context: Context,
   backend: Backend,
-  taskId: string,
-  network: Network,
-  nodeId: string,
-): Promise<Place> {
-  const signal = AbortSignal.timeout(READY_TIMEOUT_MS);
-  let reason = "";
-  for (;;) {
-    const next = Promise.withResolvers<void>();
-    const stop = backend.watch((changes: readonly Applied[]) => {
-      if (changes.some(({ object }) => object.ID === taskId || object.ID === network.ID)) {
-        next.resolve();
-      }
-    });
-    const onTimeout = () => next.resolve();
-    signal.addEventListener("abort", onTimeout, { once: true });
-    try {
-      const { value } = await backend.read((view) => {
-        const task = view.get("task", taskId);
-        const attachment = task?.NetworksAttachments?.[0];
-        const gateway = view.get("network", network.ID)?.Gateways?.[nodeId];
-        reason = task?.Status.Err ?? "";
-        if (!task || isTerminal(task.Status.State)) return "gone";
-        if (task.Status.State !== "running" || !attachment?.Addresses?.[0] || !gateway) return;
-        return {
-          taskId,
-          address: withoutLength(attachment.Addresses[0]),
-          mac: attachment.MAC,
-          gateway,
-        };
-      });
-      if (typeof value === "object") return value;
-      if (value === "gone" || signal.aborted) {
-        throw new FleetError(
-          "unavailable",
-          `network ${network.Spec.Name} cannot be used on this node: ${
-            reason || `it was not ready within ${READY_TIMEOUT_MS / 1000} s`
-          }`,
-        );
-      }
-      await next.promise;
-    } finally {
-      stop();
-      signal.removeEventListener("abort", onTimeout);
-    }
-  }
+  engine: EngineFetch,
+  reference: string,
+): Promise<FoundNetwork | undefined> {
+  const { state, manager } = backend.localState();
+  if (state !== "active") return undefined;
+  if (manager) return await backend.attachments.find(reference);
+  // A worker has to ask: not for networks that are here, which must work without any manager.
+  const here = await whoseNetwork(context, engine, reference);
+  if (here === "the engine's") return undefined;
+  const found = await backend.attachments.find(reference);
+  if (found || here === "nobody's") return found;
+  throw new FleetError(
+    "forbidden",
+    `Could not attach to network ${reference}: rpc error: code = PermissionDenied desc = network ${reference} not manually attachable`,
+  );
 }
 
-function settings(endpoint: EndpointConfig, { address, mac }: Place): Record<string, unknown> {
+async function whoseNetwork(
+  context: Context,
+  engine: EngineFetch,
+  reference: string,
+): Promise<"the engine's" | "the cluster's" | "nobody's"> {
+  const version = /^\/v\d+\.\d+/.exec(targetOf(context))?.[0] ?? "";
+  const path = `${version}/networks/${encodeURIComponent(reference)}`;
+  const response = await engine(path, { method: "GET" });
+  if (!response.ok) {
+    await response.body?.cancel();
+    return "nobody's";
+  }
+  const { Labels } = await response.json() as { Labels?: Record<string, string> | null };
+  return Labels?.[NETWORK_LABEL] === undefined ? "the engine's" : "the cluster's";
+}
+
+function settings(
+  endpoint: EndpointConfig,
+  { address, mac }: AttachedPlace,
+): Record<string, unknown> {
   return {
     ...endpoint,
     IPAMConfig: { ...endpoint.IPAMConfig, IPv4Address: address },
@@ -220,15 +195,15 @@ function settings(endpoint: EndpointConfig, { address, mac }: Place): Record<str
 /** The request with the addresses that the cluster gave, and its name server. */
 function placed(
   body: ContainerBody,
-  networks: ReadonlyMap<string, Network>,
-  places: ReadonlyMap<string, Place>,
+  networks: ReadonlyMap<string, FoundNetwork>,
+  places: ReadonlyMap<string, AttachedPlace>,
 ): ContainerBody {
   const endpoints: Record<string, unknown> = { ...body.NetworkingConfig?.EndpointsConfig };
   const Labels: Record<string, string> = { ...body.Labels };
   const dns: string[] = [];
   let mode = body.HostConfig?.NetworkMode;
   for (const [key, place] of places) {
-    const name = networks.get(key)?.Spec.Name ?? key;
+    const name = networks.get(key)?.name ?? key;
     const endpoint = (endpoints[key] ?? {}) as EndpointConfig;
     delete endpoints[key];
     endpoints[name] = settings(endpoint, place);
@@ -262,24 +237,17 @@ async function inspect(
   throw new FleetError("not-found", `No such container: ${reference}`);
 }
 
+/** The attachments that a container was made with. */
 function attachmentsOf(
-  view: View,
-  networkId: string,
-  nodeId: string,
-  container: { Id: string; Config?: { Labels?: Record<string, string> | null } },
+  container: { Config?: { Labels?: Record<string, string> | null } },
 ): string[] {
-  return [...view.tasksOfNode(nodeId)].filter((task) => {
-    const attachment = task.Spec.NetworkAttachmentSpec;
-    if (!attachment || task.NetworksAttachments?.[0]?.NetworkID !== networkId) return false;
-    return attachment.ContainerID === container.Id ||
-      container.Config?.Labels?.[`${ATTACHMENT_LABEL}${task.ID}`] !== undefined;
-  }).map(({ ID }) => ID);
+  return Object.keys(container.Config?.Labels ?? {})
+    .filter((label) => label.startsWith(ATTACHMENT_LABEL))
+    .map((label) => label.slice(ATTACHMENT_LABEL.length));
 }
 
-async function detachAll(backend: Backend, places: Iterable<Place>): Promise<void> {
-  const { nodeId } = backend.localState();
-  for (const { taskId } of places) {
-    // The agent notices soon that there is no container.
-    await backend.call("network.detach", { taskId, nodeId }).catch(() => null);
-  }
+async function detachAll(backend: Backend, places: Iterable<AttachedPlace>): Promise<void> {
+  const taskIds = [...places].map(({ taskId }) => taskId);
+  // The agent notices soon that there is no container.
+  if (taskIds.length > 0) await backend.attachments.release({ taskIds }).catch(() => {});
 }

@@ -1,10 +1,10 @@
 import type { Context, Hono } from "hono";
 import { FleetError } from "../../base/errors.ts";
-import { isPredefined } from "../../core/control/networks.ts";
+import { clusterNetworks, findNetwork } from "../../core/control/networks.ts";
 import { bool, labels, list, obj, opt, str } from "../../model/json.ts";
 import type { Infer } from "../../model/json.ts";
 import type { Network, NetworkSpec } from "../../model/network.ts";
-import { IPAMConfig, isOverlay } from "../../model/network.ts";
+import { IPAMConfig } from "../../model/network.ts";
 import type { View } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
 import { passOn, targetOf } from "../engine_fetch.ts";
@@ -117,10 +117,6 @@ function requireManager(backend: Backend): void {
   );
 }
 
-function clusterNetworks(view: View): Network[] {
-  return [...view.all("network")].filter((network) => isOverlay(network) && !isPredefined(network));
-}
-
 /** A network of the cluster by id, name, or the beginning of its id; undefined where the engine knows best. */
 export async function clusterNetwork(
   context: Context,
@@ -128,19 +124,10 @@ export async function clusterNetwork(
   reference: string,
 ): Promise<Network | undefined> {
   if (!isManager(backend)) return undefined;
-  const { value } = await backend.read((view) => {
-    const networks = clusterNetworks(view);
-    const exact = networks.find(({ ID, Spec }) => ID === reference || Spec.Name === reference);
-    if (exact || reference === "") return exact;
-    const prefixed = networks.filter(({ ID }) => ID.startsWith(reference));
-    if (prefixed.length > 1) {
-      throw new FleetError(
-        "invalid",
-        `network ${reference} is ambiguous (${prefixed.length} matches found based on ID prefix)`,
-      );
-    }
-    return prefixed[0];
-  }, context.req.raw.signal);
+  const { value } = await backend.read(
+    (view) => findNetwork(view, reference),
+    context.req.raw.signal,
+  );
   return value;
 }
 

@@ -290,3 +290,26 @@ export function detachContainer({ tx }: ControlContext, args: ControlArgs<"netwo
   tx.remove("task", task.ID);
   return null;
 }
+
+/** Overlay networks; those with reserved names belong to the engine. */
+export function clusterNetworks(view: View): Network[] {
+  return [...view.all("network")].filter((network) => isOverlay(network) && !isPredefined(network));
+}
+
+/**
+ * A network by id, name, or the beginning of its id, which only one may have.
+ * @throws FleetError invalid (ambiguous)
+ */
+export function findNetwork(view: View, reference: string): Network | undefined {
+  const networks = clusterNetworks(view);
+  const exact = networks.find(({ ID, Spec }) => ID === reference || Spec.Name === reference);
+  if (exact || reference === "") return exact;
+  const prefixed = networks.filter(({ ID }) => ID.startsWith(reference));
+  if (prefixed.length > 1) {
+    throw new FleetError(
+      "invalid",
+      `network ${reference} is ambiguous (${prefixed.length} matches found based on ID prefix)`,
+    );
+  }
+  return prefixed[0];
+}

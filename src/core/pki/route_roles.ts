@@ -12,6 +12,9 @@ const MANAGERS: readonly Caller[] = ["manager"];
  * id in its certificate, never by an id in the call.
  */
 export const ROUTE_ROLES = {
+  "attachments.attach": NODES,
+  "attachments.find": NODES,
+  "attachments.release": NODES,
   "ca.root": ANYONE,
   "ca.issue": ANYONE,
   "ca.renew": ANYONE,

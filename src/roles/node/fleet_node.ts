@@ -19,6 +19,7 @@ import { Manager } from "../manager/manager.ts";
 import type { MemoryStorage } from "../manager/member_memory.ts";
 import type { RaftLog } from "../manager/raft_runner.ts";
 import { joinersAddress, resolveAdvertiseAddress, resolveListenAddress } from "./addresses.ts";
+import { Attachments } from "./attachments.ts";
 import {
   forgetIdentity,
   HeldCredentials,
@@ -56,6 +57,7 @@ import { askTask } from "./task_questions.ts";
  */
 export class FleetNode implements Backend {
   readonly build: Backend["build"];
+  readonly attachments = new Attachments(() => this.#member());
   readonly #options: FleetNodeOptions;
   readonly #watchers = new Set<(changes: readonly Applied[]) => void>();
   #running: Running | undefined;
@@ -365,6 +367,11 @@ export class FleetNode implements Backend {
 
   log(level: LogLevel, message: string): void {
     this.#options.logger.log(level, message);
+  }
+
+  #member(): Running {
+    if (this.#running) return this.#running;
+    throw new FleetError("unavailable", this.#options.lock.locked ? LOCKED : NOT_A_MANAGER);
   }
 
   #manager(): Manager {

@@ -12,6 +12,7 @@ import type { Manager } from "../manager/manager.ts";
 import type { RouteTable, RpcContext } from "../rpc.ts";
 import { registerQuestionRoutes } from "./task_questions.ts";
 import { assertManager } from "./admission.ts";
+import { registerAttachmentRoutes } from "./attachments.ts";
 import { JoinDoor } from "./join_door.ts";
 import type { Trust } from "./ports.ts";
 
@@ -100,6 +101,7 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
   );
 
   registerQuestionRoutes(table, manager);
+  registerAttachmentRoutes(table, manager);
 
   table.route(
     "raft.join",

@@ -28,6 +28,7 @@ Deno.test("who has shown no certificate may fetch the root, ask to be let in and
   assert.deepEqual(open.map(([name]) => name), ["ca.root", "ca.issue", "ca.renew"]);
   const workers = Object.entries(ROUTE_ROLES).filter(([, roles]) => roles.includes("worker"));
   assert.deepEqual(workers.map(([name]) => name), [
+    ...["attachments.attach", "attachments.find", "attachments.release"],
     ...["ca.root", "ca.issue", "ca.renew", "cluster.leader", "dispatcher.session", "tasks.answer"],
   ]);
 });
