@@ -73,6 +73,7 @@ async function rotations(t: Deno.TestContext, lab: FleetLab, folder: string): Pr
 
   await t.step("the stock client changes the root and shows how far it has come", async () => {
     const before = await Promise.all(HOSTS.map((host) => sessions(lab, host)));
+    const writes = writeWithoutPause(lab, ["h1", "h2"]);
     // It counts only for people: `script` gives it a terminal.
     const { code, stdout } = await capture([
       "script",
@@ -84,6 +85,9 @@ async function rotations(t: Deno.TestContext, lab: FleetLab, folder: string): Pr
       timeoutMs: ROTATION_MS,
     });
     assert.equal(code, 0, stdout);
+    const written = await writes.stop();
+    assert.deepEqual(written.failures, []);
+    assert(written.count > 10, `only ${written.count} writes`);
     assert.match(stdout, /desired root digest: sha256:[0-9a-f]{64}/);
     assert.match(stdout, /rotated TLS certificates:.*3\/3 nodes/);
     assert.match(stdout, /rotated CA certificates:.*3\/3 nodes/);
@@ -224,4 +228,39 @@ async function expire(lab: FleetLab, host: string, folder: string): Promise<void
     validityMs: 90 * DAY_MS,
   });
   await Deno.writeTextFile(certFile, certPem);
+}
+
+/** Writes through several managers, one after the other on each, until it is stopped. */
+function writeWithoutPause(lab: FleetLab, hosts: readonly string[]) {
+  const failures: string[] = [];
+  let count = 0;
+  let stopped = false;
+  const writers = hosts.map(async (host) => {
+    const { fleetSocket: path } = lab.host(host).layout;
+    const client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
+    try {
+      for (let i = 0; !stopped; i++) {
+        const response = await fetch("http://fleet/configs/create", {
+          method: "POST",
+          client,
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ Name: `written-${host}-${i}`, Data: "eA==" }),
+        } as RequestInit);
+        const text = await response.text();
+        if (response.status === 201) count++;
+        else failures.push(`${host}: ${response.status} ${text}`);
+      }
+    } catch (error) {
+      failures.push(`${host}: ${error}`);
+    } finally {
+      client.close();
+    }
+  });
+  return {
+    async stop() {
+      stopped = true;
+      await Promise.all(writers);
+      return { count, failures };
+    },
+  };
 }
