@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { inspect, issue } from "../../src/adapters/crypto/certificates.ts";
 import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
 import { makeRoot, openssl, startCfssl } from "../support/cfssl.ts";
+import { writeWithoutPause } from "../support/steady_writes.ts";
 import { type FleetLab, withFleetLab } from "../support/fleet_lab.ts";
 
 const HOSTS = ["h1", "h2", "h3"];
@@ -228,39 +229,4 @@ async function expire(lab: FleetLab, host: string, folder: string): Promise<void
     validityMs: 90 * DAY_MS,
   });
   await Deno.writeTextFile(certFile, certPem);
-}
-
-/** Writes through several managers, one after the other on each, until it is stopped. */
-function writeWithoutPause(lab: FleetLab, hosts: readonly string[]) {
-  const failures: string[] = [];
-  let count = 0;
-  let stopped = false;
-  const writers = hosts.map(async (host) => {
-    const { fleetSocket: path } = lab.host(host).layout;
-    const client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
-    try {
-      for (let i = 0; !stopped; i++) {
-        const response = await fetch("http://fleet/configs/create", {
-          method: "POST",
-          client,
-          headers: { "content-type": "application/json" },
-          body: JSON.stringify({ Name: `written-${host}-${i}`, Data: "eA==" }),
-        } as RequestInit);
-        const text = await response.text();
-        if (response.status === 201) count++;
-        else failures.push(`${host}: ${response.status} ${text}`);
-      }
-    } catch (error) {
-      failures.push(`${host}: ${error}`);
-    } finally {
-      client.close();
-    }
-  });
-  return {
-    async stop() {
-      stopped = true;
-      await Promise.all(writers);
-      return { count, failures };
-    },
-  };
 }
