@@ -21,7 +21,7 @@ export async function serveUnixSocket(
     );
   }
   await Deno.remove(path).catch(() => {});
-  const listener = Deno.listen({ transport: "unix", path });
+  const listener = listenForNobody(path);
   const group = groupId(GROUP);
   if (group !== undefined && Deno.uid() === 0) await Deno.chown(path, 0, group);
   await Deno.chmod(path, group === undefined ? 0o600 : 0o660);
@@ -53,6 +53,16 @@ export async function serveUnixSocket(
       }
     },
   };
+}
+
+/** A socket that nobody else can use yet: between its making and a change of its mode anybody could connect. */
+function listenForNobody(path: string): Deno.UnixListener {
+  const before = Deno.umask(0o177);
+  try {
+    return Deno.listen({ transport: "unix", path });
+  } finally {
+    Deno.umask(before);
+  }
 }
 
 async function someoneListens(path: string): Promise<boolean> {
