@@ -396,6 +396,52 @@ Deno.test("attacks", async (t) => {
       assert(!log.includes("\x1b"));
     });
 
+    await t.step("a demoted manager with its old certificate: a worker's rights only", async () => {
+      await lab.fleet("h1", "node", "promote", "h2");
+      await until(
+        "it is a manager",
+        async () => (await lab.try("h2", "node", "ls")).code === 0,
+        30_000,
+      );
+      const old = await attack.stolen(h2);
+      await lab.fleet("h1", "node", "demote", "h2");
+      await until("it is none", async () => (await lab.try("h2", "node", "ls")).code !== 0, 30_000);
+      const caller = await attack.dial(h1, old);
+      assert.equal(caller.peer.role, "manager");
+      const removal = { method: "node.remove", args: { id: thief.nodeId, force: true } };
+      for (const route of ["control.call", "ca.issueFor", "raft.join"]) {
+        const { kind, message } = await refusal(caller, route, {
+          ...removal,
+          addr: "10.9.9.9:2377",
+        });
+        assert.equal(kind, "forbidden", `${route}: ${message}`);
+      }
+      for (const route of ["tasks.ask", "raft.messages", "raft.snapshot"]) {
+        const stream = caller.open(route, { taskId: "x", path: "json" });
+        await assert.rejects(stream[Symbol.asyncIterator]().next(), FleetError, route);
+      }
+      const { csrPem: csr } = createKeyAndCsr();
+      assert.equal((await caller.call("ca.issue", { csr }) as { role: string }).role, "worker");
+      caller.close();
+    });
+
+    await t.step("a worker's own API: nothing of the cluster is there", async () => {
+      for (const path of ["swarm", "nodes", "services", "tasks", "secrets", "configs"]) {
+        const said = await attack.rawHttp(
+          h2,
+          `GET /${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+        );
+        assert.match(said, /^HTTP\/1\.1 503 /, path);
+      }
+      const create = JSON.stringify({ Name: "evil", Driver: "overlay" });
+      const said = await attack.rawHttp(
+        h2,
+        `POST /networks/create HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${create.length}\r\n\r\n${create}`,
+      );
+      assert.doesNotMatch(said, /^HTTP\/1\.1 2/);
+      assert.doesNotMatch(JSON.stringify(await lab.get("h1", "/networks")), /evil/);
+    });
+
     await t.step(
       "known secrets: in no log, no file of a data directory, no argument of a process",
       async () => {
