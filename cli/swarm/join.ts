@@ -6,6 +6,7 @@ import type { Verb } from "../verb.ts";
 
 interface Flags {
   readonly token?: string;
+  readonly tokenFile?: string;
   readonly advertiseAddr?: string;
   readonly listenAddr?: string;
   readonly dataPathAddr?: string;
@@ -16,6 +17,7 @@ export const verb: Verb<Flags> = {
   define(command) {
     command.usage("[options] HOST:PORT").argument("<host:port>", "A manager of the cluster")
       .value("--token <string>", "Join token (fleet join-token worker, on a manager)")
+      .value("--token-file <path>", "Read the token from a file, or from the input (-)")
       .value("--advertise-addr <address>", "Address that other nodes use (ip or interface[:port])")
       .value("--listen-addr <address>", "Address to listen on (default the agent's)")
       .value("--data-path-addr <address>", "Address for traffic between containers")
@@ -27,8 +29,15 @@ export const verb: Verb<Flags> = {
       .examples("fleet join --token SWMTKN-1-… 192.168.10.5:2377");
   },
   async run(context, [remote = ""], flags) {
-    const { client } = context;
-    if (!flags.token) {
+    const { client, env } = context;
+    // Arguments of a process can be read by everybody on the machine.
+    const bytes = flags.tokenFile === undefined
+      ? undefined
+      : flags.tokenFile === "-"
+      ? await env.stdin.readAll()
+      : await env.readFile(flags.tokenFile);
+    const token = bytes === undefined ? flags.token : new TextDecoder().decode(bytes).trim();
+    if (!token) {
       throw new FleetError(
         "invalid",
         '--token is required: "fleet join-token worker" on a manager prints the whole command',
@@ -41,7 +50,7 @@ export const verb: Verb<Flags> = {
         AdvertiseAddr: flags.advertiseAddr ?? "",
         DataPathAddr: flags.dataPathAddr ?? "",
         RemoteAddrs: [remote],
-        JoinToken: flags.token,
+        JoinToken: token,
         Availability: flags.availability ?? "active",
       },
     });

@@ -91,6 +91,20 @@ Deno.test("join-token --rotate writes with the version it read", async () => {
   ]);
 });
 
+Deno.test("join takes the token from the input or a file, where no other user reads it", async () => {
+  await using agent = new FakeAgent(({ path }) =>
+    path === "/_ping" || path === "/swarm/join" ? new Response(null) : { Swarm: {} }
+  );
+  const options = { host: agent.host, stdin: "SWMTKN-1-a-b\n", files: { "/t": "SWMTKN-1-c-d" } };
+  for (const file of ["-", "/t"]) {
+    const { code } = await runFleet(["join", "--token-file", file, "10.0.0.1:2377"], options);
+    assert.equal(code, 0);
+  }
+  const tokens = agent.writes.map(({ body }) => (body as { JoinToken: string }).JoinToken);
+  assert.deepEqual(tokens, ["SWMTKN-1-a-b", "SWMTKN-1-c-d"]);
+  assert.match((await runFleet(["join", "10.0.0.1:2377"], options)).err, /--token is required/);
+});
+
 Deno.test("unlock reads the key from standard input, and only when there is a lock", async () => {
   let state = "locked";
   await using agent = new FakeAgent(({ path }) =>
