@@ -3,6 +3,7 @@ import { FakeAgent, refusal } from "../testing/fake_agent.ts";
 import { runFleet } from "../testing/fake_environment.ts";
 import { answerFixture, SWARM } from "../testing/fixture.ts";
 import { rotatedConfig } from "./ca.ts";
+import { rotationLines } from "./ca_progress.ts";
 import { changedSettings, parseExternalCa } from "./settings.ts";
 
 Deno.test("init starts an agent when none answers, and says so", async () => {
@@ -169,4 +170,22 @@ Deno.test("ca --rotate waits until every node has followed", async () => {
   assert.match(out, /desired root digest: sha256:[0-9a-f]{64}/);
   assert.match(out, /rotated TLS certificates: 3\/3 nodes/);
   assert.match(out, /-----END CERTIFICATE-----\n$/);
+});
+
+Deno.test("ca --rotate names who has not followed, and why it cannot", async () => {
+  const told = (key: string) => ({ TLSInfo: { CertIssuerPublicKey: key } });
+  const node = (Hostname: string, key: string, State: "ready" | "down") => ({
+    ID: Hostname,
+    Spec: {},
+    Status: { State },
+    Description: { Hostname, ...told(key) },
+  });
+  const swarm = { ...told("new"), RootRotationInProgress: true };
+  const nodes = [node("h3", "old", "down"), node("h1", "new", "ready"), node("h2", "old", "ready")];
+  const lines = await rotationLines(swarm as never, nodes as never);
+  assert.deepEqual(lines.slice(1).map(({ id, text }) => `${id}: ${text}`), [
+    "rotated TLS certificates: 1/3 nodes",
+    "rotated CA certificates: 0/3 nodes",
+    "waiting for: h2, h3 (down)",
+  ]);
 });

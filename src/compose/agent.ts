@@ -381,6 +381,7 @@ const trust: Trust = {
   verify: certificates.verifyCertificate,
   inspect: certificates.inspect,
   caDigest: certificates.caDigest,
+  belongTogether: certificates.belongTogether,
   signText: certificates.signText,
   signedText: certificates.signedText,
   equal: certificates.equalTexts,

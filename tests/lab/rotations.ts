@@ -11,6 +11,7 @@ import { writeWithoutPause } from "../support/steady_writes.ts";
 
 const NODES = 6;
 const MANAGERS = ["h1", "h2", "h3"];
+const WORKERS = ["h4", "h5", "h6"];
 const ROTATION_MS = 120_000;
 
 interface TLSInfo {
@@ -46,17 +47,23 @@ await withFleetLab("rotations", NODES, async (lab) => {
   const { count, failures } = await writes.stop();
   assert.deepEqual(failures, []);
   await nothingRestarted();
+  // Frozen nodes shall not lose their tasks.
+  await lab.fleet("h1", "update", "--dispatcher-heartbeat", "1m");
   console.log(`undisturbed: ${count} writes meanwhile, none failed, no task restarted`);
 
   for (let followed = 0; followed <= NODES; followed++) {
     const old = (await lab.get<Swarm>("h1", "/swarm")).TLSInfo.TrustRoot;
     const leader = await leaderOf(lab);
     const others = MANAGERS.filter((host) => host !== leader);
+    // So many workers do not answer that the others cannot be further by then.
+    const frozen = WORKERS.slice(0, NODES - followed);
+    for (const host of frozen) lab.host(host).signal("agent", "SIGSTOP");
     await lab.fleet(others[0]!, "ca", "--rotate", "--detach");
     const seen = await untilFollowed(lab, others[0]!, followed);
     await lab.host(leader).stop("agent", "SIGKILL");
     const started = performance.now();
     await lab.host(leader).startAgent();
+    for (const host of frozen) lab.host(host).signal("agent", "SIGCONT");
     await until("the end of the rotation", async () => {
       const swarm = await lab.get<Swarm>(others[0]!, "/swarm").catch(() => undefined);
       return swarm !== undefined && !swarm.RootRotationInProgress &&

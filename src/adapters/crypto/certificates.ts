@@ -1,6 +1,6 @@
 /** All of this folder that the roles need of certificates, in one place. */
 export { createCaCsr, createKeyAndCsr, requestKeyId } from "./certificate_request.ts";
-export { signedText, signText } from "./key_proof.ts";
+export { belongTogether, signedText, signText } from "./key_proof.ts";
 export { equalTexts } from "./constant_time.ts";
 export { inspect, issue, verifyCertificate } from "./node_certificate.ts";
 export type { CertificateFacts } from "./node_certificate.ts";

@@ -17,3 +17,12 @@ export function signedText(certPem: string, text: string, signature: string): bo
   const key = parseCertificates(certPem)[0]!.publicKey;
   return verify("sha256", Buffer.from(text), key, Buffer.from(signature, "base64"));
 }
+
+/** Whether the key is the certificate's. False for what cannot be read, too. */
+export function belongTogether(certPem: string, keyPem: string): boolean {
+  try {
+    return parseCertificates(certPem)[0]!.checkPrivateKey(parsePrivateKey(keyPem, "the key"));
+  } catch {
+    return false;
+  }
+}

@@ -74,7 +74,9 @@ export class FleetNode implements Backend {
     if (this.#options.lock.locked) {
       return this.#options.logger.log("warn", "this manager is locked: fleet unlock");
     }
-    const stored = this.#running ? undefined : loadIdentity(this.#options.files);
+    const stored = this.#running
+      ? undefined
+      : loadIdentity(this.#options.files, this.#options.trust);
     if (!stored) return;
     await this.#exclusively(() =>
       this.#resume(stored.identity, new HeldCredentials(stored.credentials))
@@ -94,7 +96,7 @@ export class FleetNode implements Backend {
    */
   reloadCredentials(): void {
     const running = this.#running;
-    const stored = running && loadIdentity(this.#options.files);
+    const stored = running && loadIdentity(this.#options.files, this.#options.trust);
     if (!stored || stored.identity.nodeId !== running.identity.nodeId) return;
     const { trust, clock } = this.#options;
     trust.verify(stored.credentials.certPem, stored.credentials.caPem, clock.now());

@@ -1,6 +1,6 @@
 import { FleetError } from "../../base/errors.ts";
 import type { Role } from "../../model/node.ts";
-import type { Credentials, CredentialsSource, StateFiles } from "./ports.ts";
+import type { Credentials, CredentialsSource, StateFiles, Trust } from "./ports.ts";
 
 /** What a node must know of itself before it can reach anybody. */
 export interface Identity {
@@ -17,11 +17,17 @@ export interface Identity {
 }
 
 const IDENTITY = "node.json";
+/** The certificate that is being put in place, so that the key always has one, whenever the power goes. */
+const NEXT_CERTIFICATE = "node.crt.next";
 const FILES = { caPem: "ca.crt", certPem: "node.crt", keyPem: "node.key" } as const;
 
-/** The stored identity, or undefined on a node that belongs to no cluster. @throws FleetError corrupt */
+/**
+ * The stored identity, or undefined on a node that belongs to no cluster. A change of certificate that was
+ * cut off is finished. @throws FleetError corrupt
+ */
 export function loadIdentity(
   files: StateFiles,
+  trust: Pick<Trust, "belongTogether">,
 ): { identity: Identity; credentials: Credentials } | undefined {
   const text = files.read(IDENTITY);
   if (text === undefined) return undefined;
@@ -44,6 +50,15 @@ export function loadIdentity(
     }
     return found;
   }) as [string, string, string];
+  const next = files.read(NEXT_CERTIFICATE);
+  if (next !== undefined) {
+    if (trust.belongTogether(next, keyPem)) {
+      const credentials = { caPem, certPem: next, keyPem };
+      saveCredentials(files, credentials);
+      return { identity, credentials };
+    }
+    files.remove(NEXT_CERTIFICATE);
+  }
   return { identity, credentials: { caPem, certPem, keyPem } };
 }
 
@@ -51,15 +66,22 @@ export function saveIdentity(files: StateFiles, identity: Identity): void {
   files.write(IDENTITY, JSON.stringify(identity, null, 2) + "\n");
 }
 
-/** Key first: a certificate without its key would be useless after a crash in between. */
+/** Writes what differs, in an order in which the key has its certificate after a crash at any point. */
 export function saveCredentials(files: StateFiles, credentials: Credentials): void {
-  files.write(FILES.keyPem, credentials.keyPem);
-  files.write(FILES.caPem, credentials.caPem);
-  files.write(FILES.certPem, credentials.certPem);
+  if (files.read(FILES.caPem) !== credentials.caPem) files.write(FILES.caPem, credentials.caPem);
+  if (
+    files.read(FILES.keyPem) !== credentials.keyPem ||
+    files.read(FILES.certPem) !== credentials.certPem
+  ) {
+    files.write(NEXT_CERTIFICATE, credentials.certPem);
+    files.write(FILES.keyPem, credentials.keyPem);
+    files.write(FILES.certPem, credentials.certPem);
+  }
+  files.remove(NEXT_CERTIFICATE);
 }
 
 export function forgetIdentity(files: StateFiles): void {
-  for (const name of [IDENTITY, ...Object.values(FILES)]) files.remove(name);
+  for (const name of [IDENTITY, NEXT_CERTIFICATE, ...Object.values(FILES)]) files.remove(name);
 }
 
 /** The credentials in force, swapped by renewal. */

@@ -65,6 +65,8 @@ export interface Trust {
   inspect(certPem: string): CertificateFacts;
   /** Digest of the root as join tokens pin it: 50 base-36 characters. */
   caDigest(caPem: string): string;
+  /** Whether the key is the certificate's. */
+  belongTogether(certPem: string, keyPem: string): boolean;
   /** A proof that the sender holds a key: base64. */
   signText(keyPem: string, text: string): string;
   /** Whether the key of that certificate signed `text`. */
