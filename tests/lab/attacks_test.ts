@@ -209,6 +209,34 @@ Deno.test("attacks", async (t) => {
     );
 
     await t.step(
+      "a worker's places on networks: its own, and on attachable ones only",
+      async () => {
+        const ids: string[] = [];
+        for (const flags of [["closed"], ["--attachable", "open"]]) {
+          ids.push((await lab.fleet("h1", "network", "create", "-d", "overlay", ...flags)).trim());
+        }
+        const [closed, open] = ids;
+        const caller = await attack.dial(h1, worker);
+        assert.equal(await caller.call("attachments.find", { reference: "closed" }), null);
+        const attach = (body: object) =>
+          refusal(caller, "attachments.attach", { networkId: open, aliases: [], ...body });
+        assert.equal((await attach({ networkId: closed })).kind, "forbidden");
+        assert.equal((await attach({ networkId: "../x" })).kind, "not-found");
+        for (
+          const odd of [{ aliases: ["a\nb"] }, { name: "x".repeat(300) }, { containerId: "\0" }]
+        ) {
+          assert.equal((await attach(odd)).kind, "invalid", JSON.stringify(odd));
+        }
+        assert.equal((await attach({ aliases: Array(65).fill("a") })).kind, "invalid");
+        // Another node's task is not its to release.
+        const [own] = await lab.running("own");
+        await caller.call("attachments.release", { taskIds: [own!.ID] });
+        assert.equal((await lab.running("own"))[0]?.ID, own!.ID);
+        caller.close();
+      },
+    );
+
+    await t.step(
       "a worker's address as a command for other nodes: refused, nothing stored",
       async () => {
         const caller = await attack.dial(h1, thief);

@@ -24,6 +24,10 @@ export const INGRESS = "ingress";
 /** Smaller packets than this no IPv4 host needs to take (RFC 791). */
 const MIN_MTU = 576;
 const MAX_MTU = 65_485;
+/** Names of one container on one network. */
+const MAX_ALIASES = 64;
+/** Containers outside services that one node may have on networks of the cluster. */
+const MAX_ATTACHMENTS = 4_096;
 /** Users of a network that a refusal names. */
 const MAX_NAMED = 5;
 
@@ -220,6 +224,7 @@ export function attachContainer(
   if (!tx.get("node", args.nodeId)) {
     throw new FleetError("not-found", `node ${args.nodeId} not found`);
   }
+  checkAttachment(tx, args);
   const address = args.address === undefined ? undefined : requested(tx, network, args.address);
   const taskId = newId();
   tx.create("task", {
@@ -242,6 +247,26 @@ export function attachContainer(
     }],
   });
   return { taskId };
+}
+
+/** A node asks for its containers, and others get to know the names. @throws FleetError invalid, unavailable */
+function checkAttachment(view: View, args: ControlArgs<"network.attach">): void {
+  const words = [...args.aliases, args.name ?? "", args.containerId ?? ""];
+  if (words.length > MAX_ALIASES || words.some((word) => !/^[\x21-\x7e]{0,255}$/.test(word))) {
+    throw new FleetError(
+      "invalid",
+      `a container has at most ${MAX_ALIASES} names of at most 255 plain characters on a network`,
+    );
+  }
+  let attachments = 0;
+  for (const task of view.tasksOfNode(args.nodeId)) {
+    if (task.Spec.NetworkAttachmentSpec && !isTerminal(task.Status.State)) attachments++;
+  }
+  if (attachments < MAX_ATTACHMENTS) return;
+  throw new FleetError(
+    "unavailable",
+    `node ${args.nodeId} has ${MAX_ATTACHMENTS} containers on networks of the cluster, which is the limit`,
+  );
 }
 
 /** An address that the user asked for. @throws FleetError invalid, conflict (in use) */
