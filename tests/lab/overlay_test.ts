@@ -322,6 +322,22 @@ Deno.test("overlay networks across hosts", async (t) => {
       },
     );
 
+    await t.step("services on the engine's own networks", async () => {
+      for (const own of ["host", "none", "bridge"]) {
+        await create(lab, `on-${own}`, [own], ["--replicas", "1"], ["sleep", "100000"]);
+      }
+      for (const own of ["host", "none", "bridge"]) {
+        await lab.converged(`on-${own}`, 1);
+        const [container] = await lab.containers(`on-${own}`);
+        const networks = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
+        const { stdout } = await lab.host(container!.host).docker([
+          ...["inspect", container!.id, "--format", networks],
+        ]);
+        assert.equal(stdout.trim(), own);
+        await lab.fleet("h1", "service", "rm", `on-${own}`);
+      }
+    });
+
     await t.step("networks in use stay; bad ones are refused in a sentence", async () => {
       const refused = async (sentence: RegExp, ...args: string[]) => {
         const { code, stderr } = await lab.tryDocker("h1", ["network", ...args]);

@@ -1,6 +1,11 @@
 import type { Context, Hono } from "hono";
 import { FleetError } from "../../base/errors.ts";
-import { clusterNetworks, findNetwork } from "../../core/control/networks.ts";
+import {
+  clusterNetworks,
+  findNetwork,
+  isPredefined,
+  predefinedNetwork,
+} from "../../core/control/networks.ts";
 import { bool, labels, list, obj, opt, str } from "../../model/json.ts";
 import type { Infer } from "../../model/json.ts";
 import type { Network, NetworkSpec } from "../../model/network.ts";
@@ -65,14 +70,22 @@ export function networkRoutes(app: Hono, backend: Backend, engine: EngineFetch):
     requireManager(backend);
     const spec = specOf(request);
     const { value: taken } = await backend.read((view) => view.byName("network", spec.Name ?? ""));
-    if (taken) throw new FleetError("conflict", `network with name ${spec.Name} already exists`);
+    if (taken && !isPredefined(taken)) {
+      throw new FleetError("conflict", `network with name ${spec.Name} already exists`);
+    }
     const { id, warning } = await backend.call("network.create", { spec }, c.req.raw.signal);
     return c.json({ Id: id, Warning: warning }, 201);
   });
 
   app.get("/networks/:id", async (c) => {
-    const found = await clusterNetwork(c, backend, c.req.param("id"));
-    if (!found || c.req.query("scope") === "local") return await passOn(c, engine);
+    const scope = c.req.query("scope");
+    const name = c.req.param("id");
+    // Clients that are about to make a service ask for the cluster's own host, none or bridge.
+    const found = await clusterNetwork(c, backend, name) ??
+      (scope === "swarm" && isManager(backend)
+        ? (await backend.read((view) => predefinedNetwork(view, name))).value
+        : undefined);
+    if (!found || scope === "local") return await passOn(c, engine);
     const local = await localPart(c, engine, found.ID);
     const verbose = strictBoolean(c, "verbose");
     const { value, stale } = await backend.read((view) => networkDetails(view, found, verbose));

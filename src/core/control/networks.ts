@@ -338,3 +338,10 @@ export function findNetwork(view: View, reference: string): Network | undefined 
   }
   return prefixed[0];
 }
+
+/** One of the engine's own networks, which services of the cluster may name. */
+export function predefinedNetwork(view: View, reference: string): Network | undefined {
+  return [...view.all("network")].find((network) =>
+    isPredefined(network) && (network.Spec.Name === reference || network.ID === reference)
+  );
+}
