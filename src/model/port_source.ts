@@ -10,11 +10,13 @@ export const SOURCE_LABEL = "fleet.source";
 /**
  * `masquerade`, as in Swarm: any node answers, by whichever task, and is itself the client that tasks see.
  * `node-local`: a node answers by tasks of its own only, which see the client's own address.
+ * `preserve`: any node answers by whichever task, which sees the client's own address; what it answers
+ * goes back by the node that was asked.
  */
-export const PORT_SOURCES = ["masquerade", "node-local"] as const;
+export const PORT_SOURCES = ["masquerade", "node-local", "preserve"] as const;
 export type PortSource = typeof PORT_SOURCES[number];
 /** Asked for, but not there yet; named so that the refusal can say more. */
-const LATER: ReadonlySet<string> = new Set(["preserve", "proxy"]);
+const LATER: ReadonlySet<string> = new Set(["proxy"]);
 
 /** How a published port shows its clients. */
 export function sourceOf({ Labels = {} }: ServiceSpec, published: number): PortSource {
@@ -28,14 +30,23 @@ export function checkSource(where: string, word: string): void {
   throw new FleetError(
     "invalid",
     LATER.has(word)
-      ? `${where}: source ${word} is not there yet; node-local keeps the client's address on nodes that run a task`
+      ? `${where}: source ${word} is not there yet; preserve and node-local keep the client's address`
       : `${where}: "${word}" is none of ${PORT_SOURCES.join(", ")}`,
   );
 }
 
 /** Checks the labels of a spec. @throws FleetError invalid */
-export function checkSources({ Labels = {} }: ServiceSpec): void {
+export function checkSources({ Labels = {}, TaskTemplate, Networks = [] }: ServiceSpec): void {
+  const others = [...TaskTemplate?.Networks ?? [], ...Networks];
   for (const [label, word] of Object.entries(Labels)) {
-    if (label === SOURCE_LABEL || label.startsWith(`${SOURCE_LABEL}.`)) checkSource(label, word);
+    if (label !== SOURCE_LABEL && !label.startsWith(`${SOURCE_LABEL}.`)) continue;
+    checkSource(label, word);
+    // A container sends what is for outside by one of its networks, and that has to be the mesh's.
+    if (word === "preserve" && others.length > 0) {
+      throw new FleetError(
+        "invalid",
+        `${label}: source preserve is for services on no network of their own; use node-local`,
+      );
+    }
   }
 }

@@ -9,10 +9,16 @@ Deno.test("a port's own label goes before the service's, and Swarm's way is the 
 });
 
 Deno.test("a source that is none, or not there yet, is refused with what there is", () => {
-  checkSources({ Labels: { "fleet.source": "node-local", "fleet.sources": "x" } });
-  assert.throws(() => checkSources({ Labels: { "fleet.source.80": "dsr" } }), /none of masquerade/);
-  assert.throws(
-    () => checkSources({ Labels: { "fleet.source": "preserve" } }),
-    /not there yet; node-local/,
-  );
+  const spec = (word: string) => ({ Labels: { "fleet.source.80": word, "fleet.sources": "x" } });
+  checkSources(spec("node-local"));
+  assert.throws(() => checkSources(spec("dsr")), /none of masquerade, node-local, preserve/);
+  assert.throws(() => checkSources(spec("proxy")), /not there yet; preserve/);
+});
+
+Deno.test("preserve is for services on no network of their own", () => {
+  const Labels = { "fleet.source.80": "preserve" };
+  checkSources({ Labels });
+  assert.throws(() => checkSources({ Labels, Networks: [{ Target: "n" }] }), /use node-local/);
+  const TaskTemplate = { Networks: [{ Target: "n" }] };
+  assert.throws(() => checkSources({ Labels, TaskTemplate }), /use node-local/);
 });

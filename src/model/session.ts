@@ -151,8 +151,8 @@ export interface PublishedPort {
   readonly protocol: "tcp" | "udp" | "sctp";
   readonly published: number;
   readonly target: number;
-  /** Each node answers by tasks of its own only, which see the client's address. */
-  readonly nodeLocal?: true;
+  /** Tasks see the client's own address; see `port_source.ts`. Masqueraded when absent. */
+  readonly source?: "node-local" | "preserve";
 }
 
 /** Status updates that travel together. */

@@ -7,6 +7,10 @@ import { loadNetworkImage, NETWORK_IMAGE } from "./support/network_image.ts";
 
 const SERVE = "hostname >/www/index.html; exec httpd -f -p 80 -h /www";
 
+/** Tells a client which address it is seen with. */
+const WHO =
+  `busybox mkdir -p /www/cgi-bin; printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n$REMOTE_ADDR"\n' >/www/cgi-bin/who; busybox chmod +x /www/cgi-bin/who; exec httpd -f -p 80 -h /www`;
+
 /** Runs a shell script on a host, outside any container. */
 async function on(lab: FleetLab, host: string, script: string): Promise<string> {
   const { code, stdout, stderr } = await lab.host(host).exec(["sh", "-c", script]);
@@ -188,13 +192,11 @@ networks:
     await t.step(
       "source=node-local: tasks of that node, and the client's own address",
       async () => {
-        const who =
-          `busybox mkdir -p /www/cgi-bin; printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n$REMOTE_ADDR"\n' >/www/cgi-bin/who; busybox chmod +x /www/cgi-bin/who; exec httpd -f -p 80 -h /www`;
         await lab.fleet(
           "h1",
           ...["service", "create", "--name", "near", "--constraint", "node.hostname==h2"],
           ...["--publish", "published=8082,target=80,source=node-local", "--no-resolve-image"],
-          ...[NETWORK_IMAGE, "sh", "-c", who],
+          ...[NETWORK_IMAGE, "sh", "-c", WHO],
         );
         const shown = async (host: string) =>
           (await lab.host("h1").exec([
@@ -210,6 +212,27 @@ networks:
         assert.equal(port?.Source, "node-local");
       },
     );
+
+    await t.step("source=preserve: any node answers, and the task sees the client", async () => {
+      await lab.fleet(
+        "h1",
+        ...["service", "create", "--name", "kept", "--constraint", "node.hostname==h2"],
+        ...["--publish", "published=8083,target=80,source=preserve", "--no-resolve-image"],
+        ...[NETWORK_IMAGE, "sh", "-c", WHO],
+      );
+      for (const client of ["h1", "h3"]) {
+        for (const { name, address } of lab.lab.hosts) {
+          if (name === client) continue;
+          const ask = ["curl", "-s", "-m", "3", `http://${address}:8083/cgi-bin/who`];
+          const seen = `[::ffff:${lab.host(client).address}]`;
+          await until(
+            `${client} at ${name} is seen as itself`,
+            async () => (await lab.host(client).exec(ask)).stdout === seen,
+          );
+        }
+      }
+      await lab.fleet("h1", "service", "rm", "kept");
+    });
 
     await t.step(
       "a port that a program listens at stays its own, and doctor names it",

@@ -100,11 +100,12 @@ function publishedPorts(service: Service): PublishedPort[] {
   return (service.Endpoint?.Ports ?? []).flatMap((port) => {
     const { PublishedPort: published, TargetPort: target, Protocol, PublishMode } = port;
     if ((PublishMode ?? "ingress") !== "ingress" || !published || !target) return [];
+    const source = sourceOf(service.Spec, published);
     return [{
       protocol: (Protocol ?? "tcp") as PublishedPort["protocol"],
       published,
       target,
-      ...(sourceOf(service.Spec, published) === "node-local" ? { nodeLocal: true as const } : {}),
+      ...(source === "masquerade" ? {} : { source }),
     }];
   });
 }

@@ -32,8 +32,8 @@ export interface PublishedServer {
   readonly protocol: "tcp" | "udp" | "sctp";
   readonly published: number;
   readonly target: number;
-  /** Clients keep their address, and tasks of other nodes are not asked. */
-  readonly nodeLocal?: true;
+  /** Clients keep their address; with `node-local` tasks of other nodes are not asked. */
+  readonly source?: "node-local" | "preserve";
   readonly reals: readonly RealServer[];
 }
 
@@ -101,7 +101,7 @@ export function desiredPublished(
       // Whatever the store says, a node never gives the managers' own port away.
       if (port.protocol === "tcp" && port.published === apiPort) continue;
       const behind = (reals.get(serviceId) ?? []).filter(({ nodeId }) =>
-        !port.nodeLocal || nodeId === here
+        port.source !== "node-local" || nodeId === here
       ).map(({ address, weight }) => ({ address, weight })).sort((a, b) =>
         a.address < b.address ? -1 : 1
       );

@@ -173,7 +173,7 @@ function keptSources(
   mesh: MeshKind,
 ): string[] {
   const subnets = [...networks.map(({ subnet }) => subnet), "127.0.0.0/8"].join(", ");
-  return published.filter(({ nodeLocal }) => nodeLocal).map((server) => {
+  return published.filter(({ source }) => source !== undefined).map((server) => {
     const which = mesh === "ipvs"
       ? `meta mark ${hex(portMark(server))}`
       : `ct status dnat meta l4proto ${server.protocol} ct original proto-dst ${server.published}`;

@@ -150,7 +150,12 @@ Deno.test("node-local: a node's own tasks only, and the client's address stays",
   const services = new Map([["s0", {
     name: "web",
     networks: [],
-    ports: [{ protocol: "tcp" as const, published: 8080, target: 80, nodeLocal: true as const }],
+    ports: [{
+      protocol: "tcp" as const,
+      published: 8080,
+      target: 80,
+      source: "node-local" as const,
+    }],
   }]]);
   const state = desiredState({ ...base, services }, FACTS);
   deepStrictEqual(state.published[0]?.reals, [{ address: "10.0.0.10", weight: 1 }]);

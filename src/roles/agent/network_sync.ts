@@ -8,6 +8,7 @@ import { nameTable } from "../../core/network/name_table.ts";
 import type { NameTable } from "../../core/network/names.ts";
 import { ipvsLine, ipvsServices, isOwnMark, planIpvs } from "../../core/network/ipvs.ts";
 import type { IpvsService } from "../../core/network/ipvs.ts";
+import { nftBridgeScript } from "../../core/network/nft_bridge.ts";
 import { nftPatch } from "../../core/network/nft_patch.ts";
 import { nftRuleset } from "../../core/network/nft_ruleset.ts";
 import type { ObservedState } from "../../core/network/observed.ts";
@@ -338,6 +339,7 @@ export class NetworkSync {
     this.#inForce = picture;
     this.#tellDone();
     await this.#forgetGone(desired, signal);
+    await this.#bridgeRules(desired, audit, signal);
     await this.#openMesh(desired, audit || plan.operations.length > 0, problems, signal);
     await this.#listen(desired, plan, problems);
     this.#lasting = new Set(plan.problems.keys());
@@ -387,6 +389,15 @@ export class NetworkSync {
         error: messageOf(error),
       });
     }
+  }
+
+  #bridgeScript = "";
+
+  async #bridgeRules(desired: DesiredState, audit: boolean, signal: AbortSignal): Promise<void> {
+    const script = nftBridgeScript(desired);
+    if (script === "" || (script === this.#bridgeScript && !audit)) return;
+    await this.#options.host.patchRuleset(script, signal);
+    this.#bridgeScript = script;
   }
 
   readonly #taken = new TakenPorts((ports) => this.#options.host.portUsers(ports));
