@@ -6,41 +6,31 @@ import type { MeshKind } from "../../core/network/balancer.ts";
 import type { DesiredNetwork, DesiredState } from "../../core/network/desired.ts";
 import { nameTable } from "../../core/network/name_table.ts";
 import type { NameTable } from "../../core/network/names.ts";
-import { ipvsLine, ipvsServices, isOwnMark, planIpvs } from "../../core/network/ipvs.ts";
-import type { IpvsService } from "../../core/network/ipvs.ts";
-import { nftBridgeScript } from "../../core/network/nft_bridge.ts";
-import { nftPatch } from "../../core/network/nft_patch.ts";
-import { nftRuleset } from "../../core/network/nft_ruleset.ts";
+import { ipvsLine, isOwnMark, planIpvs } from "../../core/network/ipvs.ts";
 import type { ObservedState } from "../../core/network/observed.ts";
 import { assume, describeOperation, planOperations } from "../../core/network/operations.ts";
 import type { Operation, Plan } from "../../core/network/operations.ts";
 import { applyToPicture, EMPTY_PICTURE } from "../../core/network/picture.ts";
 import type { Picture } from "../../core/network/picture.ts";
 import type { Assignments, PublishedPort } from "../../model/session.ts";
+import { MeshRules, NOT_LISTED } from "./mesh_rules.ts";
+import type { RulesHost } from "./mesh_rules.ts";
 import { TakenPorts } from "./taken_ports.ts";
 import type { ProbedNetwork } from "./offload_probe.ts";
 
 /** The machine's part; `src/adapters/network` implements it. */
-export interface NetworkHost {
+export interface NetworkHost extends RulesHost {
   observe(signal: AbortSignal): Promise<ObservedState>;
   execute(
     operations: readonly Operation[],
     signal: AbortSignal,
   ): Promise<readonly { readonly operation: Operation; readonly reason: string }[]>;
-  /** Makes IPVS hold these services; called only where `observe` told of some. */
-  applyIpvs(services: readonly IpvsService[], signal: AbortSignal): Promise<void>;
   /** Encrypts between nodes for those of the networks that ask for it; the number of changes. */
   applyEncryption(networks: readonly DesiredNetwork[], signal: AbortSignal): Promise<number>;
-  /** Ends what the kernel remembers of datagrams to these addresses. */
-  forget(addresses: readonly string[], signal: AbortSignal): Promise<void>;
   /** Who listens at these ports on this machine, by `protocol/port`. */
   portUsers(
     ports: readonly { readonly protocol: "tcp" | "udp" | "sctp"; readonly port: number }[],
   ): Promise<ReadonlyMap<string, string>>;
-  /** Puts the script in force; the listing that then belongs to it. */
-  applyRuleset(script: string, signal: AbortSignal): Promise<string>;
-  /** Puts a part of the rules in force, all of it or nothing. */
-  patchRuleset(script: string, signal: AbortSignal): Promise<void>;
   dataPathMtu(address: string, signal: AbortSignal): Promise<number>;
   /** Lets connections from outside through to the mesh's bridge, and no other bridge of fleet's. */
   openMesh(bridge: string | undefined, signal: AbortSignal): Promise<void>;
@@ -87,8 +77,6 @@ const AUDIT_EVERY_MS = 10_000;
 const RETRY_MS = 1_000;
 /** A task waits this long for its networks; Docker waits as long. */
 const READY_TIMEOUT_MS = 30_000;
-/** In place of a listing of the rules, which takes long where there are many. */
-const NOT_LISTED = "not listed";
 /** Repairs that are named in the log one by one. */
 const MAX_NAMED = 5;
 
@@ -103,11 +91,12 @@ export class NetworkSync {
   #told = false;
   /** What the node has, as of the last look and everything done since. */
   #observed: ObservedState | undefined;
-  #script: string | undefined;
   #ready = new Map<string, { readonly gateway: string }>();
   #problems = new Map<string, string>();
   /** Networks whose problem somebody has to mend; others may pass with the next attempt. */
   #lasting: ReadonlySet<string> = new Set();
+  /** Why the last pass did not come to its end. */
+  #trouble: string | undefined;
   #drift = 0;
   #audits = 0;
   #changed = false;
@@ -120,6 +109,7 @@ export class NetworkSync {
 
   constructor(options: NetworkSyncOptions) {
     this.#options = options;
+    this.#rules = new MeshRules(options);
   }
 
   /** Takes over what the managers say; it is done soon. */
@@ -135,7 +125,7 @@ export class NetworkSync {
   state(): NetworkState {
     const nameOf = (id: string) => this.#picture.networks.get(id)?.name ?? id;
     return {
-      ...(this.#meshKind ? { mesh: this.#meshKind } : {}),
+      ...(this.#rules.kind ? { mesh: this.#rules.kind } : {}),
       networks: this.#picture.networks.size,
       drift: this.#drift,
       audits: this.#audits,
@@ -143,6 +133,7 @@ export class NetworkSync {
         [
           ...[...this.#problems].map(([id, problem]) => [nameOf(id), problem]),
           ...this.#portProblems,
+          ...(this.#trouble === undefined ? [] : [["this node", this.#trouble] as const]),
         ],
       ),
     };
@@ -207,6 +198,7 @@ export class NetworkSync {
   }
 
   #lateSentence(networkId: string, name: string): string {
+    if (this.#trouble !== undefined) return `network ${name}: ${this.#trouble}`;
     const network = this.#picture.networks.get(networkId);
     if (network && network.gateway === undefined) {
       return `network ${name}: the node got no address on it within ${
@@ -246,12 +238,14 @@ export class NetworkSync {
         if (audit) nextAudit = clock.monotonic() + AUDIT_EVERY_MS;
         try {
           retry = !await this.#sync(audit, signal);
+          this.#trouble = undefined;
         } catch (error) {
           if (signal.aborted) return;
           retry = true;
           this.#observed = undefined;
+          this.#trouble = messageOf(error);
           logger.log("warn", "the overlay networks of this node could not be brought up to date", {
-            error: messageOf(error),
+            error: this.#trouble,
           });
         }
         for (const waiter of [...this.#waiters]) waiter();
@@ -295,13 +289,14 @@ export class NetworkSync {
     const { host, names, dataPathAddr } = this.#options;
     const picture = this.#picture;
     const known = this.#observed;
+    const fresh = known === undefined;
     if (known === undefined && picture.networks.size === 0) {
       const found = await host.observe(signal);
       if (
         found.engineNetworks.length === 0 && found.links.size === 0 && found.ruleset === "" &&
         !ownIpvs(found)
       ) {
-        this.#meshKind = found.ipvs ? "ipvs" : "nftables";
+        this.#rules.observe(found);
         this.#observed = found;
         this.#inForce = picture;
         return true;
@@ -334,12 +329,10 @@ export class NetworkSync {
       const name = picture.networks.get(operation.network)?.name ?? operation.network;
       problems.set(operation.network, `network ${name}: ${reason}`);
     }
-    const ipvs = await this.#applyIpvs(desired, observed, signal);
-    const ruleset = await this.#applyRules(desired, observed, renew, signal);
+    const inForce = await this.#rules.apply(desired, observed, { fresh, renew }, signal);
     this.#inForce = picture;
     this.#tellDone();
-    await this.#forgetGone(desired, signal);
-    await this.#bridgeRules(desired, audit, signal);
+    await this.#rules.after(desired, audit, signal);
     await this.#openMesh(desired, audit || plan.operations.length > 0, problems, signal);
     await this.#listen(desired, plan, problems);
     this.#lasting = new Set(plan.problems.keys());
@@ -350,7 +343,7 @@ export class NetworkSync {
         { gateway },
       ]),
     );
-    this.#observed = { ...assume(desired, observed), ruleset, ...(ipvs ? { ipvs } : {}) };
+    this.#observed = { ...assume(desired, observed), ...inForce };
     this.#look(desired, picture, signal);
     return failures.length === 0 && problems.size === 0;
   }
@@ -371,41 +364,12 @@ export class NetworkSync {
     this.#looking = paths.look(probed, signal).finally(() => this.#looking = undefined);
   }
 
-  /** Addresses of tasks that were balanced to. */
-  #balanced: ReadonlySet<string> = new Set();
-
-  async #forgetGone({ balancers, published }: DesiredState, signal: AbortSignal): Promise<void> {
-    const now = new Set(
-      [...balancers, ...published].flatMap(({ reals }) => reals.map(({ address }) => address)),
-    );
-    const gone = [...this.#balanced].filter((address) => !now.has(address));
-    this.#balanced = now;
-    if (gone.length === 0) return;
-    try {
-      await this.#options.host.forget(gone, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      this.#options.logger.log("debug", "datagrams to tasks that are gone expire by themselves", {
-        error: messageOf(error),
-      });
-    }
-  }
-
-  #bridgeScript = "";
-
-  async #bridgeRules(desired: DesiredState, audit: boolean, signal: AbortSignal): Promise<void> {
-    const script = nftBridgeScript(desired);
-    if (script === "" || (script === this.#bridgeScript && !audit)) return;
-    await this.#options.host.patchRuleset(script, signal);
-    this.#bridgeScript = script;
-  }
-
+  readonly #rules: MeshRules;
   readonly #taken = new TakenPorts((ports) => this.#options.host.portUsers(ports));
   /** `protocol/port` to the sentence that says who has it. */
   #portProblems: ReadonlyMap<string, string> = new Map();
   /** What was encrypted last, as text; a restarted agent does not know it. */
   #encryption = "unknown";
-  #meshKind: MeshKind | undefined;
   #mtuKnown: number | undefined;
   #mesh: string | undefined;
 
@@ -468,47 +432,6 @@ export class NetworkSync {
         !("network" in operation) || !without.has(operation.network)
       );
     }
-  }
-
-  /** Before the rules: what is marked must find its service. */
-  async #applyIpvs(
-    desired: DesiredState,
-    observed: ObservedState,
-    signal: AbortSignal,
-  ): Promise<readonly IpvsService[] | undefined> {
-    this.#meshKind = observed.ipvs ? "ipvs" : "nftables";
-    if (!observed.ipvs) return undefined;
-    const services = ipvsServices(desired);
-    if (planIpvs(services, observed.ipvs).length > 0) {
-      await this.#options.host.applyIpvs(services, signal);
-    }
-    return services;
-  }
-
-  async #applyRules(
-    desired: DesiredState,
-    observed: ObservedState,
-    whole: boolean,
-    signal: AbortSignal,
-  ): Promise<string> {
-    const script = nftRuleset(desired, this.#meshKind);
-    const before = this.#observed === undefined ? undefined : this.#script;
-    if (script === before && !whole) return observed.ruleset;
-    if (before !== undefined && !whole) {
-      try {
-        await this.#options.host.patchRuleset(nftPatch(before, script), signal);
-        this.#script = script;
-        return NOT_LISTED;
-      } catch (error) {
-        signal.throwIfAborted();
-        this.#options.logger.log("debug", "rules are written anew: a part could not be changed", {
-          error: messageOf(error),
-        });
-      }
-    }
-    const listing = await this.#options.host.applyRuleset(script, signal);
-    this.#script = script;
-    return listing;
   }
 
   async #listen(desired: DesiredState, plan: Plan, problems: Map<string, string>): Promise<void> {

@@ -184,3 +184,16 @@ Deno.test("network sync: a node that leaves keeps nothing", async () => {
     "remove-link",
   ]);
 });
+
+Deno.test("network sync: what keeps a node from all of its networks is told to people and tasks", async () => {
+  const { sync, clock, host, end } = setUp();
+  host.observe = () => Promise.reject(new Error("the kernel has no IPVS"));
+  sync.apply(ASSIGNED);
+  await clock.advance(1_000);
+  deepStrictEqual(sync.state().problems, { "this node": "the kernel has no IPVS" });
+  const waiting = sync.ready("net", "back", new AbortController().signal);
+  const refused = rejects(waiting, /network back: the kernel has no IPVS/);
+  await clock.advance(60_000);
+  await refused;
+  await end();
+});

@@ -1,0 +1,122 @@
+import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import type { MeshKind } from "../../core/network/balancer.ts";
+import type { DesiredState } from "../../core/network/desired.ts";
+import { ipvsServices, planIpvs } from "../../core/network/ipvs.ts";
+import type { IpvsService } from "../../core/network/ipvs.ts";
+import { nftBridgeScript } from "../../core/network/nft_bridge.ts";
+import { nftPatch } from "../../core/network/nft_patch.ts";
+import { nftRuleset } from "../../core/network/nft_ruleset.ts";
+import type { ObservedState } from "../../core/network/observed.ts";
+
+/** The machine's rules and balancer; `src/adapters/network` implements it. */
+export interface RulesHost {
+  /** Makes IPVS hold these services; called only where `observe` told of some. */
+  applyIpvs(services: readonly IpvsService[], signal: AbortSignal): Promise<void>;
+  /** Puts the script in force; the listing that then belongs to it. */
+  applyRuleset(script: string, signal: AbortSignal): Promise<string>;
+  /** Puts a part of the rules in force, all of it or nothing. */
+  patchRuleset(script: string, signal: AbortSignal): Promise<void>;
+  /** Ends what the kernel remembers of datagrams to these addresses. */
+  forget(addresses: readonly string[], signal: AbortSignal): Promise<void>;
+}
+
+/** In place of a listing of the rules, which takes long where there are many. */
+export const NOT_LISTED = "not listed";
+
+/** Brings virtual addresses, published ports and isolation into the kernel, by IPVS or by nftables alone. */
+export class MeshRules {
+  readonly #host: RulesHost;
+  readonly #logger: Logger;
+  #kind: MeshKind | undefined;
+  #script: string | undefined;
+  #bridgeScript = "";
+  /** Addresses of tasks that were balanced to. */
+  #balanced: ReadonlySet<string> = new Set();
+
+  constructor({ host, logger }: { readonly host: RulesHost; readonly logger: Logger }) {
+    this.#host = host;
+    this.#logger = logger;
+  }
+
+  /** Who balances; undefined before the first look. */
+  get kind(): MeshKind | undefined {
+    return this.#kind;
+  }
+
+  observe({ ipvs }: ObservedState): void {
+    this.#kind = ipvs ? "ipvs" : "nftables";
+  }
+
+  /**
+   * What balances, and the listing of the rules as far as it is known; with `fresh` nothing is taken for
+   * granted, with `renew` the rules are written whole.
+   */
+  async apply(
+    desired: DesiredState,
+    observed: ObservedState,
+    how: { readonly fresh: boolean; readonly renew: boolean },
+    signal: AbortSignal,
+  ): Promise<Pick<ObservedState, "ruleset" | "ipvs">> {
+    this.observe(observed);
+    // Before the rules: what is marked must find its service.
+    const ipvs = observed.ipvs && ipvsServices(desired);
+    if (ipvs && planIpvs(ipvs, observed.ipvs ?? []).length > 0) {
+      await this.#host.applyIpvs(ipvs, signal);
+    }
+    const ruleset = await this.#applyRules(desired, observed, how, signal);
+    return { ruleset, ...(ipvs ? { ipvs } : {}) };
+  }
+
+  /** What may follow once the new state balances: connections that are over, answers of other nodes' clients. */
+  async after(desired: DesiredState, audit: boolean, signal: AbortSignal): Promise<void> {
+    await this.#forgetGone(desired, signal);
+    const script = nftBridgeScript(desired);
+    if (script === "" || (script === this.#bridgeScript && !audit)) return;
+    await this.#host.patchRuleset(script, signal);
+    this.#bridgeScript = script;
+  }
+
+  async #applyRules(
+    desired: DesiredState,
+    observed: ObservedState,
+    { fresh, renew }: { readonly fresh: boolean; readonly renew: boolean },
+    signal: AbortSignal,
+  ): Promise<string> {
+    const script = nftRuleset(desired, this.#kind);
+    const before = fresh ? undefined : this.#script;
+    if (script === before && !renew) return observed.ruleset;
+    if (before !== undefined && !renew) {
+      try {
+        await this.#host.patchRuleset(nftPatch(before, script), signal);
+        this.#script = script;
+        return NOT_LISTED;
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#logger.log("debug", "rules are written anew: a part could not be changed", {
+          error: messageOf(error),
+        });
+      }
+    }
+    const listing = await this.#host.applyRuleset(script, signal);
+    this.#script = script;
+    return listing;
+  }
+
+  async #forgetGone({ balancers, published }: DesiredState, signal: AbortSignal): Promise<void> {
+    const now = new Set(
+      [...balancers, ...published].flatMap(({ reals }) => reals.map(({ address }) => address)),
+    );
+    const gone = [...this.#balanced].filter((address) => !now.has(address));
+    this.#balanced = now;
+    if (gone.length === 0) return;
+    try {
+      await this.#host.forget(gone, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#logger.log("debug", "datagrams to tasks that are gone expire by themselves", {
+        error: messageOf(error),
+      });
+    }
+  }
+}
