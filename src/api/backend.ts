@@ -1,3 +1,4 @@
+import type { Duplex } from "../base/duplex.ts";
 import type { LogLevel } from "../base/log.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "../core/control/methods.ts";
 import type { Applied, View } from "../model/view.ts";
@@ -171,6 +172,20 @@ export interface Backend {
       request: { networkId?: string; containerId?: string; taskIds: readonly string[] },
     ): Promise<void>;
   };
+  /**
+   * A connection to the engine of a task's node on which it is sent a request about the task's container: the
+   * head here, the body by the caller; the answer is the engine's own, head included.
+   * @throws FleetError as `askTask`
+   */
+  converse(
+    taskId: string,
+    path: string,
+    head: {
+      readonly method: string;
+      readonly headers: readonly (readonly [string, string])[];
+    },
+    signal: AbortSignal,
+  ): Promise<Duplex>;
   /** Every change applied on this manager; the function returned ends it. */
   watch(listener: (changes: readonly Applied[]) => void): () => void;
   /** fleet's own additions to Docker's API, served under /fleet/. */

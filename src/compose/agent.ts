@@ -1,8 +1,9 @@
 import { dirname } from "node:path";
 import { setImmediate } from "node:timers";
+import type { Duplex } from "../base/duplex.ts";
 import type { AgentOptions, BuildInfo } from "../../cli/environment.ts";
 import { sleep } from "../base/clock.ts";
-import { FleetError, kindOf, messageOf } from "../base/errors.ts";
+import { kindOf, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { Figures, metricsOf } from "./figures.ts";
 import { apiByUser, startUi } from "./front_ends.ts";
@@ -42,7 +43,7 @@ import { RaftLogStore } from "../adapters/sqlite/raft_log_store.ts";
 import { WorkerTaskStore } from "../adapters/sqlite/worker_task_store.ts";
 import type { Upgrader } from "../adapters/upgrade/upgrader.ts";
 import { isRemoteContainer } from "../api/routes/remote_containers.ts";
-import type { Duplex } from "../api/front/duplex.ts";
+import { remoteExchange } from "../api/routes/remote_exchange.ts";
 import { serveConnection } from "../api/front/front.ts";
 import { Agent } from "../roles/agent/agent.ts";
 import type { NodeAnswers } from "../roles/agent/questions.ts";
@@ -101,7 +102,7 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   });
   const ui = await startUi(options, node, api);
   const metrics = figures.serve(node);
-  const dialEngine = () => dial(engine.socket);
+  const dialEngine = () => engine.dial();
   const isRemote = (container: string) => isRemoteContainer(node, container);
   const serve = (connection: Duplex, user: string) =>
     serveConnection(connection, {
@@ -109,6 +110,7 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
       dialEngine,
       logger,
       isRemote,
+      openRemote: (head) => remoteExchange(node, head),
       clock: realClock,
     });
   const server = await serveUnixSocket(options.socket, serve);
@@ -405,14 +407,6 @@ function nodeNetwork(logger: Logger): NodeNetwork {
     dialer: (credentials, clusterId) => rpcDialer({ credentials, clusterId, clock: realClock }),
     dialAnonymously: (address, caPem) => connectAnonymously(address, { clock: realClock, caPem }),
   };
-}
-
-async function dial(path: string): Promise<Deno.UnixConn> {
-  try {
-    return await Deno.connect({ transport: "unix", path });
-  } catch (error) {
-    throw new FleetError("unavailable", `no Docker Engine answers on ${path}: ${messageOf(error)}`);
-  }
 }
 
 const raftPath = (dataDir: string) => `${dataDir}/raft.db`;

@@ -46,6 +46,10 @@ export type FromDispatcher =
     readonly taskId: string;
     /** `logs?…`, `json`, `top`, `stats?…`; of the node `about`, `health`, `reach?…`, `upgrade?…`. */
     readonly path: string;
+    readonly exchange?: {
+      readonly method: string;
+      readonly headers: readonly (readonly [string, string])[];
+    };
   };
 
 /**

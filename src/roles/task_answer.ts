@@ -12,6 +12,14 @@ export interface TaskQuestion {
    * `exec?command=sh`; of a node `about`, `health`, `reach?address=…`, `upgrade?source=…`.
    */
   readonly path: string;
+  /** The rest of a request's head, for a conversation in bytes instead of an answer. */
+  readonly exchange?: ExchangeHead;
+}
+
+/** What of a request's head goes to another node's engine. */
+export interface ExchangeHead {
+  readonly method: string;
+  readonly headers: readonly (readonly [string, string])[];
 }
 
 /** What goes into a command that runs in a terminal: what is typed, or the terminal's new size. */

@@ -8,9 +8,10 @@ interface Answer {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** What the engine answers to a GET, as it comes, and terminals in its containers. */
+/** What the engine answers to a GET, as it comes, terminals in its containers, and connections to it. */
 export function containerReader(engine: Engine): {
   read(target: string, signal: AbortSignal): Promise<Answer>;
+  dial(): Promise<Deno.UnixConn>;
   run(
     container: string,
     command: string,
@@ -19,6 +20,7 @@ export function containerReader(engine: Engine): {
   ): Promise<Answer>;
 } {
   return {
+    dial: () => engine.dial(),
     run: (container, command, input, signal) =>
       runInTerminal(engine, container, command, input, signal),
     async read(target, signal) {

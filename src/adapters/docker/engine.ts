@@ -101,6 +101,18 @@ export class Engine implements EngineApi {
     return await this.#send(target, rest, signal);
   }
 
+  /** A connection for a conversation. @throws FleetError unavailable */
+  async dial(): Promise<Deno.UnixConn> {
+    try {
+      return await Deno.connect({ transport: "unix", path: this.socket });
+    } catch (error) {
+      throw new FleetError(
+        "unavailable",
+        `no Docker Engine answers on ${this.socket}: ${messageOf(error)}`,
+      );
+    }
+  }
+
   #prefix(): Promise<string> {
     const asked = this.#version ??= this.#negotiate();
     // A failed question is no answer: whoever calls next asks again.

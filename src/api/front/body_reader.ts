@@ -1,5 +1,5 @@
 import { FleetError } from "../../base/errors.ts";
-import type { Duplex } from "./duplex.ts";
+import type { Duplex } from "../../base/duplex.ts";
 import { header } from "./request_head.ts";
 import type { RequestHead } from "./request_head.ts";
 

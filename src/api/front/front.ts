@@ -3,8 +3,8 @@ import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { errorResponse } from "../error_status.ts";
 import { BodyReader } from "./body_reader.ts";
-import { close, splice, writeAll } from "./duplex.ts";
-import type { Duplex } from "./duplex.ts";
+import { close, splice, writeAll } from "../../base/duplex.ts";
+import type { Duplex } from "../../base/duplex.ts";
 import { FrontRequest } from "./front_request.ts";
 import { engineHead, headEnd, header, MAX_HEAD_BYTES, parseHead } from "./request_head.ts";
 import type { RequestHead } from "./request_head.ts";
@@ -20,6 +20,8 @@ export interface FrontOptions {
   readonly clock?: Pick<Clock, "after">;
   /** Whether a container is a task's on another node, so that its engine has to be asked. */
   readonly isRemote?: (container: string) => Promise<boolean>;
+  /** A connection on which such an engine is sent a request and answers; undefined for all other requests. */
+  readonly openRemote?: (head: RequestHead) => Promise<Duplex | undefined>;
 }
 
 /** A body that fleet's routes take at most; the largest real one is a config of 1,000 KiB in base64. */
@@ -56,6 +58,12 @@ export async function serveConnection(client: Duplex, options: FrontOptions): Pr
       const read = await readHead(client, rest, buffer, hurry);
       if (!read) return;
       const { head, after } = read;
+      const exchange = await options.openRemote?.(head);
+      if (exchange) {
+        relax();
+        await continueIfAsked(client, head);
+        return await splice(client, exchange, after);
+      }
       const container = readContainer(head.method, head.target);
       const remote = container !== undefined && await options.isRemote?.(container);
       if (!remote && !isFleetRoute(head.method, head.target)) {
@@ -67,9 +75,7 @@ export async function serveConnection(client: Duplex, options: FrontOptions): Pr
       if (maxBytes > MAX_BODY_BYTES) relax();
       else hurry();
       const body = new BodyReader(client, head, after, maxBytes);
-      if (header(head, "expect")?.toLowerCase() === "100-continue") {
-        await writeAll(client, encoder.encode("HTTP/1.1 100 Continue\r\n\r\n"));
-      }
+      await continueIfAsked(client, head);
       const request = new FrontRequest(head, await body.readAll());
       relax();
       const keepAlive = await answer(client, head, request, options);
@@ -89,6 +95,12 @@ export async function serveConnection(client: Duplex, options: FrontOptions): Pr
 
 function maxBodyBytes(target: string): number {
   return apiPath(target).startsWith("/fleet/backup/") ? MAX_BACKUP_BYTES : MAX_BODY_BYTES;
+}
+
+/** Some clients hold the body back until they hear that it is wanted. */
+async function continueIfAsked(client: Duplex, head: RequestHead): Promise<void> {
+  if (header(head, "expect")?.toLowerCase() !== "100-continue") return;
+  await writeAll(client, encoder.encode("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
 async function readHead(

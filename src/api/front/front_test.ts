@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { silentLogger } from "../../base/log.ts";
 import { ManualClock } from "../../../tests/support/manual_clock.ts";
-import type { Duplex } from "./duplex.ts";
+import type { Duplex } from "../../base/duplex.ts";
 import { serveConnection } from "./front.ts";
 
 const encoder = new TextEncoder();

@@ -21,15 +21,51 @@ export function isFleetRoute(method: string, target: string): boolean {
   return method === "POST" && first === "containers" && segments[2] === "create";
 }
 
-/** What can be read of a container on another node. */
-const READS = new Set(["json", "logs", "top", "stats"]);
+/** What fleet's own routes answer of a container on another node. */
+const ANSWERED = new Set(["GET json", "GET logs", "GET top", "GET stats", "POST exec"]);
+/** What is a conversation with the engine of the node that runs it. */
+const EXCHANGED = new Set([
+  "POST attach",
+  "POST resize",
+  "POST wait",
+  "GET archive",
+  "HEAD archive",
+  "PUT archive",
+  "GET changes",
+  "GET export",
+]);
 
-/** The container that a request only reads from, if it is such a request. */
+/** The container that fleet answers such a request of when it runs on another node. */
 export function readContainer(method: string, target: string): string | undefined {
-  if (method !== "GET") return undefined;
+  const found = containerRequest(target);
+  return found && ANSWERED.has(`${method} ${found.what}`) ? found.container : undefined;
+}
+
+/** The container whose node such a request goes to when that is another one. */
+export function exchangedContainer(method: string, target: string): string | undefined {
+  const found = containerRequest(target);
+  return found && EXCHANGED.has(`${method} ${found.what}`) ? found.container : undefined;
+}
+
+function containerRequest(target: string): { container: string; what: string } | undefined {
   const [, first, container, what, ...more] = apiPath(target).split("/");
-  if (first !== "containers" || !container || !READS.has(what ?? "") || more.length > 0) {
+  if (first !== "containers" || !container || !what || more.length > 0) return undefined;
+  try {
+    return { container: decodeURIComponent(container), what };
+  } catch {
     return undefined;
   }
-  return decodeURIComponent(container);
+}
+
+/**
+ * A command in a container of another node, by the id that fleet gave it: the engine's own and the task's, so
+ * that every manager knows where it runs.
+ */
+export function remoteExec(
+  target: string,
+): { exec: string; taskId: string; what: string } | undefined {
+  const match = /^\/exec\/([0-9a-f]{64})\.([0-9a-z]{25})\/(start|resize|json)$/.exec(
+    apiPath(target),
+  );
+  return match ? { exec: match[1]!, taskId: match[2]!, what: match[3]! } : undefined;
 }

@@ -1,12 +1,16 @@
+import type { Duplex } from "../../base/duplex.ts";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { RpcStream } from "../rpc.ts";
 import { isCommand, receiveInput, sendAnswer } from "../task_answer.ts";
-import type { TaskAnswer, TaskInput } from "../task_answer.ts";
+import type { TaskAnswer, TaskInput, TaskQuestion } from "../task_answer.ts";
+import { exchange } from "./exchange.ts";
 
 /** Reads from the node's engine; `src/adapters/docker` implements it. */
 export interface ContainerReader {
   read(target: string, signal: AbortSignal): Promise<TaskAnswer>;
+  /** A new connection to the engine. @throws FleetError unavailable */
+  dial(): Promise<Duplex>;
   /** Runs a command in a terminal in the container; the answer is all that it prints. */
   run(
     container: string,
@@ -49,7 +53,7 @@ export class Questions {
 
   /** Answers one question on a stream of its own; a failure is told there and ends nothing else. */
   async answer(
-    question: { readonly taskId: string; readonly path: string },
+    question: TaskQuestion,
     open: () => RpcStream,
   ): Promise<void> {
     const stream = open();
@@ -66,6 +70,10 @@ export class Questions {
       const container = containerOf(question.taskId);
       if (container === undefined) {
         throw new FleetError("not-found", `task ${question.taskId} has no container on this node`);
+      }
+      const { exchange: head } = question;
+      if (head) {
+        return await exchange({ ...question, exchange: head }, container, { reader, stream });
       }
       if (isCommand(question.path)) {
         const command = new URLSearchParams(question.path.slice("exec?".length)).get("command");

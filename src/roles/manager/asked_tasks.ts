@@ -32,11 +32,34 @@ export class AskedTasks {
   /** @throws FleetError not-found, unavailable (naming the node), timeout, or the node's own */
   async ask(
     view: View,
-    { taskId, nodeId, path }: TaskQuestion,
+    question: TaskQuestion,
     send: (nodeId: string, requestId: string) => boolean,
     signal: AbortSignal,
     input?: AsyncIterable<TaskInput>,
   ): Promise<TaskAnswer> {
+    const { stream, finish } = await this.open(view, question, send, signal);
+    try {
+      if (input) {
+        void sendInput(stream, input).catch(() => stream.cancel("the reader has gone"));
+      }
+      const answer = await receiveAnswer(stream);
+      return { ...answer, body: untilOver(answer.body, finish) };
+    } catch (error) {
+      finish();
+      throw error;
+    }
+  }
+
+  /**
+   * The stream on which the node answers, or converses; the caller calls `finish` when it is done with it.
+   * @throws FleetError not-found, unavailable (naming the node), timeout
+   */
+  async open(
+    view: View,
+    { taskId, nodeId, path }: TaskQuestion,
+    send: (nodeId: string, requestId: string) => boolean,
+    signal: AbortSignal,
+  ): Promise<{ stream: RpcStream; finish: () => void }> {
     const node = nodeId === undefined ? nodeOfTask(view, taskId) : view.get("node", nodeId);
     if (!node) throw new FleetError("not-found", `node ${nodeId} not found`);
     if (this.#waiting.size >= MAX_WAITING) {
@@ -66,9 +89,7 @@ export class AskedTasks {
       });
       const onAbort = () => stream.cancel("the reader has gone");
       signal.addEventListener("abort", onAbort, { once: true });
-      if (input) void sendInput(stream, input).catch(onAbort);
-      const answer = await receiveAnswer(stream);
-      return { ...answer, body: untilOver(answer.body, () => finished.resolve()) };
+      return { stream, finish: () => finished.resolve() };
     } catch (error) {
       finished.resolve();
       throw error;

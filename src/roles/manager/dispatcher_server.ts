@@ -123,9 +123,19 @@ export class ClusterWork implements LeaderWork {
     signal: AbortSignal,
     input?: AsyncIterable<TaskInput>,
   ): Promise<TaskAnswer> {
-    const send = (nodeId: string, requestId: string) =>
+    return this.#asked.ask(this.#options.store, question, this.#sender(question), signal, input);
+  }
+
+  converse(
+    question: TaskQuestion,
+    signal: AbortSignal,
+  ): Promise<{ stream: RpcStream; finish: () => void }> {
+    return this.#asked.open(this.#options.store, question, this.#sender(question), signal);
+  }
+
+  #sender(question: TaskQuestion): (nodeId: string, requestId: string) => boolean {
+    return (nodeId, requestId) =>
       this.#connected.get(nodeId)?.ask({ ...question, requestId }) ?? false;
-    return this.#asked.ask(this.#options.store, question, send, signal, input);
   }
 
   get silentNodes(): readonly string[] {

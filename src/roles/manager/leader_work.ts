@@ -18,6 +18,11 @@ export interface LeaderWork {
     signal: AbortSignal,
     input?: AsyncIterable<TaskInput>,
   ): Promise<TaskAnswer>;
+  /** Opens a conversation with that node's engine; `finish` is called when it is over. */
+  converse(
+    question: TaskQuestion,
+    signal: AbortSignal,
+  ): Promise<{ stream: RpcStream; finish: () => void }>;
   /** Takes a node's answer to such a question. */
   serveAnswer(stream: RpcStream, context: RpcContext): Promise<void>;
 }

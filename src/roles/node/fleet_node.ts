@@ -49,7 +49,7 @@ import { followUnlockKey, unlockKeys } from "./autolock.ts";
 import { managerAddresses } from "./running.ts";
 import type { Running } from "./running.ts";
 import type { TaskAnswer } from "../task_answer.ts";
-import { askTask } from "./task_questions.ts";
+import { askTask, converseWithTask } from "./task_questions.ts";
 
 /**
  * One machine in, or not yet in, a cluster: owns the identity and starts and stops the agent and the
@@ -356,6 +356,10 @@ export class FleetNode implements Backend {
 
   askNode(nodeId: string, path: string, signal: AbortSignal): Promise<TaskAnswer> {
     return askTask(this.#manager(), this.#running!.dialer, { taskId: "", nodeId, path }, signal);
+  }
+
+  converse(...question: Parameters<Backend["converse"]>): ReturnType<Backend["converse"]> {
+    return converseWithTask(this.#manager(), this.#running!.dialer, ...question);
   }
 
   askSelf(path: string, signal: AbortSignal): Promise<TaskAnswer> {

@@ -14,7 +14,7 @@ export async function writeAll(to: Duplex, bytes: Uint8Array): Promise<void> {
 }
 
 /** Copies one direction to its end and passes the end on. Awaiting each write is the back-pressure. */
-async function pump(from: Duplex, to: Duplex): Promise<void> {
+export async function pump(from: Duplex, to: Duplex): Promise<void> {
   const buffer = new Uint8Array(BUFFER);
   for (let n = await from.read(buffer); n !== null; n = await from.read(buffer)) {
     await writeAll(to, buffer.subarray(0, n));
@@ -27,7 +27,7 @@ async function pump(from: Duplex, to: Duplex): Promise<void> {
  * finished sending still gets its answer.
  */
 export async function splice(client: Duplex, engine: Duplex, first: Uint8Array): Promise<void> {
-  await writeAll(engine, first);
+  if (first.length > 0) await writeAll(engine, first);
   const upstream = pump(client, engine).catch(() => {});
   try {
     await pump(engine, client);
