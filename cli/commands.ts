@@ -69,6 +69,10 @@ const STACK: Entries = {
   ps: { summary: "List the tasks of a stack", load: () => import("./stack/ps.ts") },
   services: { summary: "List the services of a stack", load: () => import("./stack/services.ts") },
   config: { summary: "Show the merged compose files", load: () => import("./stack/config.ts") },
+  export: {
+    summary: "Print the compose file of a running stack",
+    load: () => import("./stack/export.ts"),
+  },
   rm: {
     summary: "Remove stacks",
     aliases: ["remove", "down"],

@@ -1,8 +1,13 @@
 import { FleetError } from "../../src/base/errors.ts";
 import { desiredStack } from "../../src/core/stack/desired.ts";
 import { checkStackName } from "../../src/core/stack/naming.ts";
-import { planStack } from "../../src/core/stack/plan.ts";
-import type { ResolveImage, ServicePlan, StackPlan } from "../../src/core/stack/plan.ts";
+import { planStack, withResolvedImage } from "../../src/core/stack/plan.ts";
+import type {
+  ObservedStack,
+  ResolveImage,
+  ServicePlan,
+  StackPlan,
+} from "../../src/core/stack/plan.ts";
 import { planLines } from "../../src/core/stack/plan_text.ts";
 import type { ServiceSpec } from "../../src/model/service_spec.ts";
 import { parseDuration } from "../../src/base/duration.ts";
@@ -72,10 +77,10 @@ export async function deployStack(
   await requireManager(context.client);
   const files = await prepareFiles(context, desired, lookup);
   const observed = await observeStack(context, desired, files);
-  const plan = planStack(desired, observed, flags.resolveImage ?? "always");
+  const draft = planStack(desired, observed, flags.resolveImage ?? "always");
+  const plan = await withImages(context, draft, observed);
   if (flags.dryRun) {
-    const lines = planLines(await withImages(context, plan), flags.prune === true);
-    for (const line of lines) context.print(line);
+    for (const line of planLines(plan, flags.prune === true)) context.print(line);
     return;
   }
   const services = await apply(context, plan, files, flags);
@@ -153,8 +158,7 @@ async function applyService(
 ): Promise<AwaitedService> {
   const { client, env } = context;
   const { current } = plan;
-  const pinned = plan.resolveImage ? await pinImage(context, plan.spec) : plan.spec;
-  const spec = await withFileIds(context, pinned);
+  const spec = await withFileIds(context, plan.spec);
   const image = spec.TaskTemplate?.ContainerSpec?.Image ?? "";
   const headers: Record<string, string> = flags.withRegistryAuth
     ? { "X-Registry-Auth": await registryAuth(env, image) }
@@ -168,8 +172,7 @@ async function applyService(
     for (const warning of created.Warnings ?? []) context.warn(warning);
     return { id: created.ID, changed: true };
   }
-  const moved = image !== current.Spec.TaskTemplate?.ContainerSpec?.Image;
-  if (plan.step === "none" && !moved && !flags.withRegistryAuth) {
+  if (plan.step === "none" && !flags.withRegistryAuth) {
     say(`Service ${plan.name} is unchanged`);
     return { id: current.ID, changed: false };
   }
@@ -231,28 +234,19 @@ async function withFileIds(context: VerbContext, spec: ServiceSpec): Promise<Ser
   };
 }
 
-/** The plan as it stands once registries have been asked: a moved tag replaces tasks too. */
-async function withImages(context: VerbContext, plan: StackPlan): Promise<StackPlan> {
+/** The plan once registries have been asked: a moved tag replaces tasks too. */
+async function withImages(
+  context: VerbContext,
+  plan: StackPlan,
+  observed: ObservedStack,
+): Promise<StackPlan> {
   const services: ServicePlan[] = [];
   for (const service of plan.services) {
-    if (!service.current || !service.resolveImage) {
-      services.push(service);
-      continue;
-    }
-    const spec = await pinImage(context, service.spec);
-    const before = service.current.Spec.TaskTemplate?.ContainerSpec?.Image ?? "";
-    const after = spec.TaskTemplate?.ContainerSpec?.Image ?? "";
-    const others = service.changes.filter((change) => change.field !== "Image");
-    const changes = before === after
-      ? others
-      : [...others, { field: "Image", before, after, replaces: true }];
-    services.push({
-      ...service,
-      spec,
-      changes,
-      step: changes.length > 0 ? "update" : "none",
-      replaces: changes.some((change) => change.replaces) ? service.current.tasks : 0,
-    });
+    services.push(
+      service.resolveImage
+        ? withResolvedImage(service, await pinImage(context, service.spec), observed)
+        : service,
+    );
   }
   return { ...plan, services };
 }

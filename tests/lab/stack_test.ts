@@ -142,6 +142,15 @@ Deno.test("stacks", async (t) => {
         assert.equal((await lab.try("h1", "stack", "rm", "theirs")).code, 0);
       });
 
+      await t.step("what export prints is the stack that runs", async () => {
+        await write("b.yml", await lab.fleet("h1", "stack", "export", "shop"));
+        const lines = await lab.fleet(
+          "h1",
+          ...["stack", "diff", "--resolve-image", "never", "-c", `${folder}/b.yml`, "shop"],
+        );
+        assert.equal(lines, "service shop_db: no change\nservice shop_web: no change\n");
+      });
+
       await t.step(
         "a changed config is a new version, and the old one goes with its last task",
         async () => {

@@ -39,6 +39,8 @@ export interface ServicePlan {
   readonly replaces: number;
   /** Whether the registry is asked for the image's digest. */
   readonly resolveImage: boolean;
+  /** The spec with the image as it runs, where the file names the same: for when no registry answers. */
+  readonly asItRuns?: ServiceSpec;
 }
 
 export interface StackPlan {
@@ -90,20 +92,44 @@ function planService(
   }
   const sameImage = current.Spec.Labels?.[IMAGE_LABEL] === wanted.Labels?.[IMAGE_LABEL];
   const keepImage = sameImage && resolveImage !== "always";
-  const spec = continued(wanted, current.Spec, keepImage);
+  return compared({
+    name,
+    step: "none",
+    spec: continued(wanted, current.Spec, keepImage),
+    current,
+    changes: [],
+    replaces: 0,
+    resolveImage: resolveImage === "always" || (resolveImage === "changed" && !sameImage),
+    ...(sameImage ? { asItRuns: continued(wanted, current.Spec, true) } : {}),
+  }, observed);
+}
+
+/**
+ * The plan once the registry was asked: `spec` with the digest that it named. Without an answer an image
+ * that the file has not changed stays as it runs, so that nothing is replaced for want of a registry.
+ */
+export function withResolvedImage(
+  plan: ServicePlan,
+  spec: ServiceSpec,
+  observed: ObservedStack,
+): ServicePlan {
+  const answered = spec.TaskTemplate?.ContainerSpec?.Image?.includes("@") ?? false;
+  return compared({ ...plan, spec: answered ? spec : plan.asItRuns ?? spec }, observed);
+}
+
+function compared(plan: ServicePlan, observed: ObservedStack): ServicePlan {
+  const { current, spec } = plan;
+  if (!current) return plan;
   const changes = [
     ...specDifferences(byName(current.Spec, observed), byName(spec, observed)),
     ...rotated(spec, observed),
   ];
   const replaced = changes.some((change) => change.replaces);
   return {
-    name,
+    ...plan,
     step: changes.length > 0 ? "update" : "none",
-    spec,
-    current,
     changes,
     replaces: replaced ? current.tasks : 0,
-    resolveImage: resolveImage === "always" || (resolveImage === "changed" && !sameImage),
   };
 }
 
