@@ -10,6 +10,7 @@ import { apiByUser, startUi } from "./front_ends.ts";
 import { agentUpgrader, beginTrial } from "./upgrades.ts";
 import { nodeAnswers } from "./node_answers.ts";
 import { settingsLogLevel } from "./settings_file.ts";
+import { issuerOf } from "../core/pki/roots.ts";
 import { probe, signExternally } from "../adapters/cfssl/external_ca.ts";
 import { openBackup, sealBackup } from "../adapters/crypto/backup_file.ts";
 import * as certificates from "../adapters/crypto/certificates.ts";
@@ -262,6 +263,7 @@ function createNode(parts: NodeParts, onFatal: (error: unknown) => void): FleetN
         meter: local.figures.meter,
         managers: () => manager.members().map(({ nodeId, addr }) => ({ nodeId, addr })),
         caDigest: trust.caDigest,
+        caIssuer: (caPem) => issuerOf(certificates.rootNames(caPem)),
       }),
     startAgent: (host) => startAgent(host, parts, databases),
     checkEngine: () => checkEngine(engine),

@@ -5,3 +5,4 @@ export { equalTexts } from "./constant_time.ts";
 export { inspect, issue, verifyCertificate } from "./node_certificate.ts";
 export type { CertificateFacts } from "./node_certificate.ts";
 export { caDigest, checkCrossSigned, checkRootCa, createRootCa, crossSign } from "./root_ca.ts";
+export { rootNames } from "./root_ca.ts";

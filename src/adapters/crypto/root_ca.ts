@@ -73,9 +73,16 @@ export function checkRootCa(certPem: string, keyPem: string | undefined, nowMs: 
   if (keyPem !== undefined && !root.checkPrivateKey(parsePrivateKey(keyPem, "the CA's key"))) {
     throw invalid("and the CA's key do not belong together");
   }
+  return { notBeforeMs, notAfterMs, ...namesOf(root) };
+}
+
+/** What certificates of a root name as their issuer, of a root that was checked before. */
+export function rootNames(certPem: string): Pick<RootFacts, "subjectDerBase64" | "keyDerBase64"> {
+  return namesOf(parseCertificates(certPem)[0]!);
+}
+
+function namesOf(root: X509Certificate) {
   return {
-    notBeforeMs,
-    notAfterMs,
     subjectDerBase64: Buffer.from(toDer(nameIn(root, "subject"))).toString("base64"),
     keyDerBase64: Buffer.from(spkiOf(root)).toString("base64"),
   };

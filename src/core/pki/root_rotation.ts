@@ -21,7 +21,7 @@ export type NodeRootState =
   /** It cannot be asked now: it has to come back, or be removed. */
   | "away";
 
-/** The issuer that every node's certificate shall have. Undefined in data of a version that did not note it. */
+/** The issuer that every node's certificate shall have. Undefined until a leader has noted it. */
 export function wantedIssuer(cluster: Cluster): Issuer | undefined {
   return signingRoot(cluster.RootCA).issuer;
 }
@@ -43,6 +43,8 @@ function reportDue(node: Node): number {
 
 export interface RotationTools {
   caDigest(caPem: string): string;
+  /** What certificates of that root name as their issuer. */
+  issuerOf(caPem: string): Issuer;
   randomBytes(n: number): Uint8Array;
 }
 
@@ -57,8 +59,9 @@ export function rotateRoot(
   tools: RotationTools,
 ): { changes: Change[]; wakeAtMs?: number } {
   const cluster = clusterOf(view);
-  const wanted = cluster && wantedIssuer(cluster);
-  if (!cluster || !wanted) return { changes: [] };
+  if (!cluster) return { changes: [] };
+  const wanted = wantedIssuer(cluster);
+  if (!wanted) return { changes: [noted(cluster, tools)] };
   let underWay = 0;
   let wakeAtMs = Infinity;
   const waiting: Node[] = [];
@@ -84,6 +87,16 @@ export function rotateRoot(
       object: { ...node, RenewCertificate: true },
     })),
     ...(wakeAtMs === Infinity ? {} : { wakeAtMs }),
+  };
+}
+
+/** Data of a version that did not note who its certificates name as their issuer. */
+function noted(cluster: Cluster, tools: RotationTools): Change {
+  const Issuer = tools.issuerOf(cluster.RootCA.CACert);
+  return {
+    op: "update",
+    table: "cluster",
+    object: { ...cluster, RootCA: { ...cluster.RootCA, Issuer } },
   };
 }
 

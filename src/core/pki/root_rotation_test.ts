@@ -9,6 +9,7 @@ const NOW = Date.UTC(2026, 0, 1);
 const A = { Subject: "ca", PublicKey: "a" };
 const B = { Subject: "ca", PublicKey: "b" };
 const tools = {
+  issuerOf: (pem: string) => ({ Subject: "ca", PublicKey: pem }),
   caDigest: (pem: string) => pem.repeat(50).slice(0, 50),
   randomBytes: (n: number) => new Uint8Array(n).fill(7),
 };
@@ -161,4 +162,15 @@ Deno.test("an older certificate that arrives late does not pass for the wanted o
     nodeRootState({ ...node("n1", { told: B }), CertificateIssuer: "a" }, B, NOW),
     "waiting",
   );
+});
+
+Deno.test("a cluster that did not note its issuer gets it noted, and nobody is asked for anything", () => {
+  const { Issuer: _, ...RootCA } = cluster(false).RootCA;
+  const old = { ...cluster(false), RootCA };
+  const view = {
+    all: (table: string) => table === "cluster" ? [old] : [node("n1")],
+  } as unknown as View;
+  const { changes } = rotateRoot(view, NOW, tools);
+  assert.equal(changes.length, 1);
+  assert.deepEqual((changes[0] as { object: Cluster }).object.RootCA, { ...RootCA, Issuer: A });
 });

@@ -20,6 +20,7 @@ import { applyStatusUpdates } from "../../core/dispatcher/status_updates.ts";
 import type { MemoryStore } from "../../core/store/memory_store.ts";
 import { decodeFromAgent } from "../../model/from_agent.ts";
 import type { FromAgent, FromDispatcher } from "../../model/session.ts";
+import type { Issuer } from "../../model/cluster.ts";
 import { clusterOf } from "../../model/view.ts";
 import { compareStates } from "../../model/task_state.ts";
 import type { Task } from "../../model/task.ts";
@@ -59,6 +60,8 @@ export interface ClusterWorkOptions {
   readonly managers: () => readonly { readonly nodeId: string; readonly addr: string }[];
   /** Digest of a root as join tokens pin it. */
   readonly caDigest: (caPem: string) => string;
+  /** What certificates of a root name as their issuer. */
+  readonly caIssuer: (caPem: string) => Issuer;
 }
 
 /** Changes of one transaction, as in SwarmKit. */
@@ -82,7 +85,7 @@ export class ClusterWork implements LeaderWork {
   }
 
   start(group: Group): void {
-    const { store, writer, clock, random, logger, meter, caDigest } = this.#options;
+    const { store, writer, clock, random, logger, meter, caDigest, caIssuer } = this.#options;
     this.#group = group;
     const reconcilers: Reconciler[] = [
       allocatorReconciler(logger),
@@ -95,7 +98,10 @@ export class ClusterWork implements LeaderWork {
       auditReconciler(),
       networkKeysReconciler(random),
       rebalanceReconciler(random),
-      rootRotationReconciler({ caDigest, randomBytes: (n) => random.bytes(n) }, logger),
+      rootRotationReconciler(
+        { caDigest, issuerOf: caIssuer, randomBytes: (n) => random.bytes(n) },
+        logger,
+      ),
     ];
     const commit = (changes: readonly Change[], signal: AbortSignal) =>
       writer.write((tx) => {

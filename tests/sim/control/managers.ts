@@ -191,6 +191,7 @@ export class Member implements Proposer {
       logger: silentLogger,
       managers: () => this.#all.addresses(),
       caDigest: () => "",
+      caIssuer: () => ({ Subject: "ca", PublicKey: "key" }),
     });
     this.#work.start(group);
     group.wait().catch((error: unknown) => {
