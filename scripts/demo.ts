@@ -4,6 +4,7 @@
  *     deno task demo [--keep]
  */
 import assert from "node:assert/strict";
+import { until } from "../src/adapters/lab_hosts/process.ts";
 import { BINARY, FleetLab } from "../tests/support/fleet_lab.ts";
 import { compile } from "./compile.ts";
 import { setup } from "./setup.ts";
@@ -109,10 +110,9 @@ try {
   });
   await step(`fleet service rm ${SERVICE}`, async () => {
     const output = await lab.fleet("h1", "service", "rm", SERVICE);
-    await lab.converged(SERVICE, 0).catch(async () => {
-      // The service is unknown once its tasks are gone: then only the containers count.
-      assert.deepEqual(await lab.containers(SERVICE), []);
-    });
+    // The service is unknown from now on; its containers are given their time to end.
+    const gone = async () => (await lab.containers(SERVICE)).length === 0;
+    await until(`the containers of ${SERVICE} are gone`, gone, 60_000);
     return output;
   });
 } finally {

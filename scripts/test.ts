@@ -25,6 +25,11 @@ const STEPS: readonly Step[] = [
     live: true,
   },
   {
+    name: "demo",
+    args: ["run", "-A", "scripts/demo.ts"],
+    deadlineSeconds: 300,
+  },
+  {
     name: "tests on real engines",
     args: ["test", "-A", "--quiet", "--no-check", "--unstable-http", "--unstable-net", "tests/lab"],
     deadlineSeconds: 1_500,
