@@ -21,6 +21,8 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>>
   network: () => import("../tests/bench/network.ts"),
   resolvable: () => import("../tests/bench/resolvable.ts"),
   mesh: () => import("../tests/bench/mesh.ts"),
+  ui: () => import("../tests/bench/ui.ts"),
+  metrics: () => import("../tests/bench/metrics.ts"),
   dns: () => import("../tests/bench/dns.ts"),
 };
 

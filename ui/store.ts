@@ -17,6 +17,9 @@ interface Snapshot {
 
 /** A stream that says nothing for this long is lost, whatever the browser thinks: the agent beats every 5 s. */
 const SILENCE_MS = 8_000;
+/** Between two drawings: a change is drawn at once, a burst of them as often as an eye can follow. */
+const DRAW_MS = 120;
+const HIDDEN_DRAW_MS = 1_000;
 /** Between two attempts to begin again. */
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 10_000;
@@ -38,6 +41,7 @@ export class Store {
   #lists: { [T in RowTable]?: readonly Rows[T][] } = {};
   readonly #listeners = new Set<() => void>();
   #framePlanned = false;
+  #drawnAt = -Infinity;
   #at = "";
   #source: EventSource | undefined;
   #watchdog: ReturnType<typeof setTimeout> | undefined;
@@ -219,11 +223,14 @@ export class Store {
     this.#framePlanned = true;
     const draw = () => {
       this.#framePlanned = false;
+      this.#drawnAt = performance.now();
       for (const listener of this.#listeners) listener();
     };
-    // A page in the background has no frames, and its title still tells how things are.
-    if (document.hidden) setTimeout(draw, 250);
-    else requestAnimationFrame(draw);
+    // A page in the background has no frames.
+    const plan = () => document.hidden ? draw() : requestAnimationFrame(draw);
+    const restMs = this.#drawnAt + (document.hidden ? HIDDEN_DRAW_MS : DRAW_MS) - performance.now();
+    if (restMs > 0) setTimeout(plan, restMs);
+    else plan();
   }
 }
 
