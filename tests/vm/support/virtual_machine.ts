@@ -1,4 +1,4 @@
-import { must, until } from "../../../src/adapters/lab_hosts/process.ts";
+import { killTree, must, until } from "../../../src/adapters/lab_hosts/process.ts";
 import type { Output } from "../../../src/adapters/lab_hosts/process.ts";
 import { channelName, CHANNELS } from "./system_image.ts";
 import type { SystemImage } from "./system_image.ts";
@@ -50,6 +50,8 @@ export class VirtualMachine {
     // With a journal: without one a power cut leaves the engine's own database in pieces.
     await must(["mkfs.ext4", "-q", `${folder}/disk`]);
     const machine = new VirtualMachine(options, folder);
+    // Also of one that did not come up in time.
+    stack.defer(() => machine.powerOff());
     await machine.powerOn();
     stack.move();
     return machine;
@@ -107,10 +109,13 @@ export class VirtualMachine {
     const process = this.#process;
     this.#process = undefined;
     if (!process) return;
+    killTree(process.pid);
     await process.stdin.close().catch(() => {});
     await process.status;
     await this.#options.network.unplug(this.#options.index);
-    for (let i = 0; i < CHANNELS; i++) await Deno.remove(`${this.#folder}/${channelName(i)}`);
+    for (let i = 0; i < CHANNELS; i++) {
+      await Deno.remove(`${this.#folder}/${channelName(i)}`).catch(() => {});
+    }
   }
 
   /** Runs a shell script as root; never throws for its exit code. At most four at a time. */
