@@ -32,8 +32,8 @@ rm -r "$root"`;
  * translation and behind a port that the engine publishes; then the rules of a thousand services.
  */
 export async function run(): Promise<void> {
-  await requests();
   await rules();
+  await requests();
 }
 
 async function requests(): Promise<void> {
