@@ -132,7 +132,7 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
       "what others have in IPVS stays; what they took from fleet's comes back",
       async () => {
         await vm1.must("ipvsadm -C; ipvsadm -A -t 192.0.2.1:80 -s wlc; ipvsadm -A -f 7 -s rr");
-        await vm1.until("ipvsadm -Sn | grep -c -- '-m -w 1' | grep -qx 3", 30_000);
+        await vm1.until("ipvsadm -Sn | grep -c -- '-m -w 1' | grep -qx 3", PATIENCE_MS);
         const saved = await vm1.must("ipvsadm -Sn");
         assert.match(saved, /^-A -t 192\.0\.2\.1:80 -s wlc$/m);
         assert.match(saved, /^-A -f 7 -s rr$/m);
@@ -156,14 +156,14 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
 
     await step("a killed task is out at once", async () => {
       await vm1.must("fleet service update --detach --restart-delay 20s web");
-      await vm1.must("fleet service scale web=3", { timeoutMs: 180_000 });
+      await vm1.must("fleet service scale web=3", { timeoutMs: PATIENCE_MS });
       await converged(lab, "web");
       const before = await balanced(vm1);
       const began = performance.now();
       await vm2.must(
         "docker kill $(docker ps -q --filter label=com.docker.swarm.service.name=web | head -1)",
       );
-      await vm1.until("ipvsadm -Sn | grep -c -- '-m -w 1' | grep -qx 2", 10_000);
+      await vm1.until("ipvsadm -Sn | grep -c -- '-m -w 1' | grep -qx 2", PATIENCE_MS);
       console.log(`out after ${Math.round(performance.now() - began)} ms`);
       assert.equal(before.length, 3);
       for (const answer of await ask(lab, `${vm1.address}:8080`, 6)) assert.match(answer, /^\w+$/);
@@ -171,7 +171,7 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
 
     await step("the service's removal leaves nothing", async () => {
       await vm1.must("fleet service rm web");
-      await vm1.until("[ -z \"$(ipvsadm -Sn | grep -- '-a')\" ]", 60_000);
+      await vm1.until("[ -z \"$(ipvsadm -Sn | grep -- '-a')\" ]", PATIENCE_MS);
       assert.notEqual((await lab.network.run(`curl -s -m 2 http://${vm1.address}:8080/`)).code, 0);
     });
 
@@ -181,7 +181,7 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
         await vm1.must(
           `fleet service create --name web --replicas 2 --publish 8080:80 ${IMAGE} ${SERVE}`,
           {
-            timeoutMs: 180_000,
+            timeoutMs: PATIENCE_MS,
           },
         );
         await converged(lab, "web");
