@@ -206,6 +206,35 @@ Deno.test("images, placement, moves and jobs on real engines", async (t) => {
       await lab.docker("h1", "service", "rm", "root");
     });
 
+    await t.step("what fits nowhere says why; what is unhealthy is replaced", async () => {
+      const flags = ["service", "create", "-d", "--no-resolve-image", ...QUICK];
+      const port = ["--publish", "mode=host,published=8088,target=80", "--replicas", "4"];
+      await lab.docker("h1", ...flags, "--name", "port", ...port, ...SLEEP);
+      await lab.docker("h1", ...flags, "--name", "big", "--reserve-cpu", "1000", ...SLEEP);
+      const zone = ["--constraint", "node.labels.zone==a"];
+      await lab.docker("h1", ...flags, "--name", "zone", ...zone, ...SLEEP);
+      const health = ["--health-cmd", "test -e /tmp/well", "--health-interval", "300ms"];
+      const sick = ["--health-retries", "2", "--health-start-period", "0s"];
+      const program = ["busybox:latest", "sh", "-c", "touch /tmp/well; sleep 100000"];
+      await lab.docker("h1", ...flags, "--name", "sick", ...health, ...sick, ...program);
+      await refused(lab, "port", /\(host-mode port 8088\/tcp already in use on 3 nodes\)/);
+      await refused(lab, "big", /\(3 nodes have at most \d+ of 1000 CPUs free\)/);
+      await refused(lab, "zone", /no suitable node \(3 nodes .*label.* zone=a/);
+      await lab.fleet("h1", "node", "update", "--label-add", "zone=a", "h2");
+      await lab.converged("zone", 1);
+      assert.equal((await lab.containers("zone"))[0]!.host, "h2");
+      await lab.converged("sick", 1);
+      const [before] = await lab.containers("sick");
+      await lab.host(before!.host).docker(["exec", before!.id, "rm", "/tmp/well"]);
+      await refused(lab, "sick", /unhealthy container/);
+      await lab.converged("sick", 1);
+      assert.notEqual((await lab.containers("sick"))[0]!.id, before!.id);
+      // The label goes, and with it the right to be there.
+      await lab.fleet("h1", "node", "update", "--label-rm", "zone", "h2");
+      await refused(lab, "zone", /assigned node no longer meets constraints/);
+      await lab.docker("h1", "service", "rm", "port", "big", "zone", "sick");
+    });
+
     await t.step(
       "jobs run to their end, as often as asked, and the stock client waits",
       async () => {
@@ -239,7 +268,10 @@ Deno.test("images, placement, moves and jobs on real engines", async (t) => {
 
     await t.step("the stock client's progress, scale and roll-back", async () => {
       const create = ["service", "create", "--detach=false", "--no-resolve-image", "--name", "p"];
-      const settings = ["--update-monitor", "1s", "--rollback-monitor", "1s", ...QUICK];
+      const names = [
+        ...["--hostname", "{{.Service.Name}}-{{.Task.Slot}}", "--env", "ON={{.Node.Hostname}}"],
+      ];
+      const settings = ["--update-monitor", "1s", "--rollback-monitor", "1s", ...names, ...QUICK];
       assert.match(
         await lab.docker("h1", ...create, ...settings, "--replicas", "2", ...SLEEP),
         /overall progress: 2 out of 2 tasks\n[\s\S]*verify: Service \w+ converged/,
@@ -248,14 +280,22 @@ Deno.test("images, placement, moves and jobs on real engines", async (t) => {
         await lab.docker("h1", "service", "scale", "p=3"),
         /p scaled to 3\n[\s\S]*overall progress: 3 out of 3[\s\S]*converged/,
       );
+      const { host, id } = (await lab.containers("p"))[0]!;
+      const inside = await lab.host(host).docker(["exec", id, "sh", "-c", "hostname; echo $ON"]);
+      assert.match(inside.stdout, new RegExp(`^p-[123]\n${host}\n$`));
+      await lab.fleet("h1", "service", "update", "-d", "--restart-backoff=false", "p");
       await lab.docker("h1", "service", "update", "--detach=false", "--env-add", "A=1", "p");
       const back = await lab.docker("h1", "service", "rollback", "--detach=false", "p");
       assert.match(back, /rollback: manually requested rollback/);
       const { UpdateStatus, Spec } = await lab.get<
-        { UpdateStatus: { State: string }; Spec: { TaskTemplate: { ContainerSpec: object } } }
+        {
+          UpdateStatus: { State: string };
+          Spec: { Backoff?: boolean; TaskTemplate: { ContainerSpec: { Env?: string[] } } };
+        }
       >("h1", "/v1.41/services/p");
       assert.equal(UpdateStatus.State, "rollback_completed");
-      assert.ok(!("Env" in Spec.TaskTemplate.ContainerSpec));
+      assert.deepEqual(Spec.TaskTemplate.ContainerSpec.Env, ["ON={{.Node.Hostname}}"]);
+      assert.equal(Spec.Backoff, false, "the stock client's update dropped what it does not know");
       assert.match(
         await lab.docker("h1", "service", "ps", "p"),
         /p\.1 +busybox:latest +h\d +Running +Running/,

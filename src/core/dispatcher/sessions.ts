@@ -131,6 +131,13 @@ export class Sessions {
     return true;
   }
 
+  /** Whether a change that {@link expire} or {@link takeOver} wanted concerns a node that has a session now. */
+  isBack(change: Change): boolean {
+    if (change.op === "remove") return false;
+    if (change.table === "node") return this.#sessions.has(change.object.ID);
+    return change.table === "task" && this.#sessions.has(change.object.NodeID ?? "");
+  }
+
   isCurrent(nodeId: string, sessionId: string): boolean {
     return this.#sessions.get(nodeId)?.id === sessionId;
   }

@@ -24,7 +24,7 @@ import type { Issuer } from "../../model/cluster.ts";
 import { clusterOf } from "../../model/view.ts";
 import { compareStates } from "../../model/task_state.ts";
 import type { Task } from "../../model/task.ts";
-import type { Applied, Change } from "../../model/view.ts";
+import type { Applied, Change, View } from "../../model/view.ts";
 import type { RpcContext, RpcStream } from "../rpc.ts";
 import { ingressPorts } from "../../model/service.ts";
 import type { TaskAnswer, TaskInput, TaskQuestion } from "../task_answer.ts";
@@ -198,8 +198,8 @@ export class ClusterWork implements LeaderWork {
         }
         const { description } = message;
         if (session.open) {
-          await this.#commit(() =>
-            this.#sessions.describe(store, session.nodeId, description, addr)
+          await this.#commit((view) =>
+            this.#sessions.describe(view, session.nodeId, description, addr)
           );
           return;
         }
@@ -212,7 +212,7 @@ export class ClusterWork implements LeaderWork {
         const hello = { nodeId: session.nodeId, sessionId: session.id, description, addr };
         const founder = store.count("node") === 1 &&
           store.get("node", session.nodeId)?.Description === undefined;
-        await this.#commit(() => this.#sessions.open(store, hello, this.#now()));
+        await this.#commit((view) => this.#sessions.open(view, hello, this.#now()));
         if (founder) await this.#foundMesh();
         this.#drains.reset(session.nodeId);
         session.begin();
@@ -236,7 +236,7 @@ export class ClusterWork implements LeaderWork {
           message.updates,
           MAX_CHANGES,
           (part) =>
-            this.#commit(() => applyStatusUpdates(store, session.nodeId, part, clock.now())),
+            this.#commit((view) => applyStatusUpdates(view, session.nodeId, part, clock.now())),
         );
         session.acknowledge();
         return;
@@ -254,10 +254,13 @@ export class ClusterWork implements LeaderWork {
     }
   }
 
-  /** Commits what the decision says on the newest state. */
-  async #commit(decide: () => readonly Change[]): Promise<void> {
+  /**
+   * Commits what the decision says on the newest state, what is on its way into the log included: a
+   * decision that finds nothing to do must not be one about a state that is being left.
+   */
+  async #commit(decide: (view: View) => readonly Change[]): Promise<void> {
     await this.#options.writer.write((tx) => {
-      for (const change of decide()) tx.perform(change);
+      for (const change of decide(tx)) tx.perform(change);
     }, this.#group?.signal);
   }
 
@@ -289,7 +292,12 @@ export class ClusterWork implements LeaderWork {
     if (changes.length === 0) return false;
     const some = changes.slice(0, MAX_CHANGES);
     try {
-      await inParts(some, MAX_CHANGES, (part) => this.#commit(() => part));
+      await inParts(
+        some,
+        MAX_CHANGES,
+        // Who has come back while this waited its turn is not given up.
+        (part) => this.#commit(() => part.filter((change) => !this.#sessions.isBack(change))),
+      );
     } catch (error) {
       signal.throwIfAborted();
       if (!isLostRace(error)) throw error;
