@@ -25,7 +25,7 @@ export function taskSpecJson(spec: TaskSpec | undefined): Json {
 }
 
 export function serviceSpecJson(spec: ServiceSpec): Json {
-  const { Backoff: _, UpdateConfig: update, RollbackConfig: rollback, ...rest } = spec;
+  const { UpdateConfig: update, RollbackConfig: rollback, ...rest } = spec;
   return {
     ...rest,
     Labels: spec.Labels ?? {},
