@@ -68,7 +68,7 @@ export async function send<T>(method: string, path: string, body?: unknown): Pro
       "content-type": "application/json",
       ...(session ? { "x-fleet-csrf": session.csrf } : {}),
     },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
   });
   if (!response.ok) throw await failure(response);
   const text = await response.text();

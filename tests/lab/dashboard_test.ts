@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import type { BrowserContext, Page } from "playwright-core";
 import type { LabHost } from "../../src/adapters/lab_hosts/host.ts";
@@ -207,6 +208,17 @@ Deno.test("the dashboard and the metrics of a cluster that runs", async (t) => {
         }, web);
         assert.equal(status, 403);
         await watcher.page.context().close();
+      });
+
+      await t.step("a compose file is compared with what runs", async () => {
+        await open(page, "#/stacks");
+        await page.fill("input[list]", "shop");
+        await page.setInputFiles("input[type=file]", {
+          name: "compose.yaml",
+          mimeType: "application/yaml",
+          buffer: Buffer.from("services:\n  web:\n    image: busybox\n"),
+        });
+        await page.waitForSelector("[data-plan]:has-text('service shop_web: is created')");
       });
 
       await t.step("every page is accessible, in light and in dark, wide and narrow", async () => {

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { getJson, isOperator, send } from "../api.ts";
 import { ago, bytes, cpus } from "../format.ts";
-import { useStore } from "../hooks.ts";
+import { useLoaded, useStore } from "../hooks.ts";
 import { Bar, Dialog, Dot, Empty, Facts, Labels } from "../parts/basics.tsx";
 import { TaskTable } from "../parts/task_table.tsx";
 import { daysLeft, reserved } from "./nodes.tsx";
@@ -25,6 +25,15 @@ export function Node({ id }: { id: string }) {
   const node = store.tables.node.get(id);
   const [availability, setAvailability] = useState<string>();
   const usage = useUsage(id);
+  // Only the agent that serves this page is asked for it; others tell it to Prometheus.
+  const info = useLoaded(
+    id,
+    (signal) =>
+      getJson<{ NodeID: string; Networks?: { Drift: number } }>("/api/fleet/info", signal),
+  );
+  const drift = info.kind === "there" && info.value.NodeID === id
+    ? info.value.Networks?.Drift
+    : undefined;
   if (!node) {
     return (
       <Empty title="No such node">
@@ -120,7 +129,13 @@ export function Node({ id }: { id: string }) {
               "Address": <code>{node.addr}</code>,
               "Platform": node.os,
               "Docker Engine": node.engine,
-              "Overlay networks": node.overlayProblem || "ready",
+              "Overlay networks":
+                [node.overlayProblem, ...node.problems].filter(Boolean).join("; ") ||
+                "ready",
+              "Routing mesh": node.mesh || "none yet",
+              ...(drift === undefined ? {} : {
+                "Drift": `${drift} differences in the kernel found and repaired`,
+              }),
               "Certificate": days === undefined
                 ? "not known"
                 : days < 0

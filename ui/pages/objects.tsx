@@ -1,7 +1,9 @@
+import { useState } from "preact/hooks";
+import { send } from "../api.ts";
 import type { FileRow, ServiceRow } from "../../src/api/ui/rows.ts";
 import { ago } from "../format.ts";
 import { useStore } from "../hooks.ts";
-import { Bar, Empty, Labels, Table } from "../parts/basics.tsx";
+import { Bar, Empty, Failure, Labels, Table } from "../parts/basics.tsx";
 import { nodeLabel } from "../parts/task_table.tsx";
 import { counts } from "./services.tsx";
 
@@ -152,7 +154,10 @@ export function Stacks() {
         <h1>Stacks</h1>
       </div>
       {stacks.size === 0 && (
-        <Empty title="No stacks yet">Services of a compose file appear here together.</Empty>
+        <Empty title="No stacks yet">
+          Deploy one: fleet stack deploy -c compose.yaml shop. What a file would make can be seen
+          below.
+        </Empty>
       )}
       {[...stacks].map(([name, services]) => (
         <section class="card" key={name}>
@@ -185,6 +190,58 @@ export function Stacks() {
           </Table>
         </section>
       ))}
+      <StackDifference names={[...stacks.keys()]} />
     </>
+  );
+}
+
+/** What a compose file would change; the file goes to the agent and is not kept. */
+function StackDifference({ names }: { names: readonly string[] }) {
+  const [name, setName] = useState(names[0] ?? "");
+  const [lines, setLines] = useState<readonly string[]>();
+  const [error, setError] = useState("");
+  const compare = async (file: File | undefined) => {
+    setLines(undefined);
+    setError("");
+    if (!file) return;
+    try {
+      const path = `/live/stacks/${encodeURIComponent(name)}/plan`;
+      const plan = await send<{ lines: readonly string[] }>("POST", path, await file.text());
+      setLines(plan.lines);
+    } catch (failure) {
+      setError(failure instanceof Error ? failure.message : String(failure));
+    }
+  };
+  return (
+    <section class="card">
+      <h2>File and cluster</h2>
+      <label class="field">
+        Stack
+        <input
+          value={name}
+          list="stack-names"
+          onInput={(event) => setName(event.currentTarget.value)}
+        />
+      </label>
+      <datalist id="stack-names">
+        {names.map((each) => <option key={each} value={each} />)}
+      </datalist>
+      <label class="field">
+        Compose file
+        <input
+          type="file"
+          accept=".yaml,.yml"
+          disabled={name === ""}
+          onChange={(event) => void compare(event.currentTarget.files?.[0])}
+        />
+      </label>
+      {error && <Failure message={error} />}
+      {lines && (
+        <pre
+          class="plan"
+          data-plan
+        >{lines.length === 0 ? "Nothing would change." : lines.join("\n")}</pre>
+      )}
+    </section>
   );
 }

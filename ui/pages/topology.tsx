@@ -31,6 +31,8 @@ const NOWHERE: NodeRow = {
   engineLabels: {},
   certificate: 0,
   overlayProblem: "",
+  mesh: "",
+  problems: [],
   created: 0,
 };
 

@@ -19,6 +19,7 @@ import {
   sessionCookie,
 } from "./security.ts";
 import type { UiSession, UiSessions } from "./sessions.ts";
+import { stackPlan } from "./stack_plan.ts";
 import { openTerminal } from "./terminal.ts";
 import type { WebSocketUpgrade } from "./terminal.ts";
 import { usageOf } from "./usage.ts";
@@ -120,6 +121,10 @@ export function createUi(options: UiOptions): {
   app.get(
     "/live/usage/:node",
     async (c) => c.json(await usageOf(backend, c.req.param("node"), c.req.raw.signal)),
+  );
+  app.post(
+    "/live/stacks/:name/plan",
+    async (c) => c.json(await stackPlan(backend, c.req.param("name"), await c.req.text())),
   );
   app.get("/live/stream", (c) => {
     const { id } = c.get("session");

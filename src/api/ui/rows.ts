@@ -32,6 +32,10 @@ export interface NodeRow {
   readonly certificate: number;
   /** Why the node can have no overlay network. */
   readonly overlayProblem: string;
+  /** Who balances published ports there: ipvs, nftables, or empty. */
+  readonly mesh: string;
+  /** What is wrong with its networks. */
+  readonly problems: readonly string[];
   readonly created: number;
 }
 
@@ -188,6 +192,8 @@ function nodeRow(node: Node): NodeRow {
     engineLabels: description?.Engine?.Labels ?? {},
     certificate: timeMs(node.CertificateExpiry),
     overlayProblem: cut(description?.Overlay?.Problem),
+    mesh: description?.Overlay?.Mesh ?? "",
+    problems: (description?.Overlay?.Problems ?? []).map(cut),
     created: timeMs(node.CreatedAt),
   };
 }
