@@ -476,7 +476,8 @@ integrations() {
   if [ -d "$BASH_COMPLETIONS" ]; then put "$BASH_COMPLETIONS/fleet" 0644 <"$work/bash"; fi
   if [ -d "$FISH_COMPLETIONS" ]; then "$BIN" completion fish | put "$FISH_COMPLETIONS/fleet.fish" 0644; fi
   if [ -d "$ZSH_COMPLETIONS" ]; then "$BIN" completion zsh | put "$ZSH_COMPLETIONS/_fleet" 0644; fi
-  mkdir -p "$MAN_PAGES" && "$BIN" man --output "$MAN_PAGES" >/dev/null 2>&1 || true
+  mkdir -p "$MAN_PAGES"
+  "$BIN" man --output "$MAN_PAGES" >/dev/null 2>&1 || warn "the manual pages could not be written"
 }
 
 service() {
