@@ -136,10 +136,16 @@ export function parseHost(host: string): { base: string; socket?: string } {
   if (unix !== undefined) return { base: "http://127.0.0.1", socket: unix };
   const tcp = /^(?:tcp|https):\/\/([^/]+)\/?$/.exec(host)?.[1];
   if (tcp !== undefined) return { base: `https://${tcp}` };
+  if (sshDestination(host) !== undefined) return { base: "http://127.0.0.1" };
   throw new FleetError(
     "invalid",
-    `invalid host "${host}": write it as unix:///path/to/fleet.sock or tcp://address:port`,
+    `invalid host "${host}": write it as unix:///path/to/fleet.sock, tcp://address:port or ssh://user@machine`,
   );
+}
+
+/** `user@machine[:port]` of `ssh://user@machine[:port]`. */
+export function sshDestination(host: string): string | undefined {
+  return /^ssh:\/\/((?:[\w.-]+@)?[\w.-]+(?::\d+)?)\/?$/.exec(host)?.[1];
 }
 
 function queryText(query: Query | undefined): string {

@@ -12,9 +12,10 @@ const FILES = { ca: "ca.pem", cert: "cert.pem", key: "key.pem" } as const;
 export async function clientTls(
   host: string | undefined,
   env: CliEnvironment,
+  certPath?: string,
 ): Promise<(() => ClientTls) | undefined> {
   if (!/^(tcp|https):/.test(host ?? "")) return undefined;
-  const folder = env.variable("FLEET_CERT_PATH") || env.variable("DOCKER_CERT_PATH");
+  const folder = certPath || env.variable("FLEET_CERT_PATH") || env.variable("DOCKER_CERT_PATH");
   if (!folder) {
     throw new FleetError(
       "invalid",

@@ -127,6 +127,14 @@ const NETWORK: Entries = {
   },
 };
 
+const CONTEXT: Entries = {
+  create: { summary: "Give a cluster a name", load: () => import("./context/create.ts") },
+  ls: { summary: "List contexts", aliases: ["list"], load: () => import("./context/ls.ts") },
+  use: { summary: "Talk to this cluster from now on", load: () => import("./context/use.ts") },
+  show: { summary: "Print the context in use", load: () => import("./context/show.ts") },
+  rm: { summary: "Forget contexts", aliases: ["remove"], load: () => import("./context/rm.ts") },
+};
+
 const TASK: Entries = {
   inspect: { summary: "Show tasks in full", load: () => import("./task/inspect.ts") },
 };
@@ -212,6 +220,7 @@ export const COMMANDS: Entries = {
   task: { summary: "Look at tasks", verbs: TASK },
   import: { summary: "Move in from elsewhere", verbs: IMPORT },
   swarm: { summary: "Manage the cluster, in Docker's spelling", verbs: CLUSTER },
+  context: { summary: "Clusters on other machines, by name", verbs: CONTEXT },
   ...RECOVERY,
   doctor: {
     summary: "Look for what is wrong, and say what helps",

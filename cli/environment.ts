@@ -136,6 +136,8 @@ export interface CliEnvironment {
   onInterrupt(handler: () => void): () => void;
   /** Runs a credential helper or the like: its standard output, or undefined when it failed. */
   runHelper(command: string, args: readonly string[], input: string): Promise<string | undefined>;
+  /** The agent of another machine on a socket here, over SSH to `user@machine[:port]`. */
+  sshTunnel(destination: string): Promise<{ readonly socket: string; close(): void }>;
   /** Starts an agent that outlives this process; resolves once it runs, before it answers. */
   startAgentInBackground(options: AgentOptions): Promise<BackgroundAgent>;
   /** Is this process's agent until it stops; resolves to the exit code. */

@@ -1,7 +1,8 @@
 import { CommanderError } from "commander";
 import { messageOf } from "../src/base/errors.ts";
-import { ApiError, connect, DEFAULT_HOST } from "./client.ts";
+import { ApiError, connect, DEFAULT_HOST, sshDestination } from "./client.ts";
 import { COMMANDS } from "./commands.ts";
+import { chosenContext } from "./context/store.ts";
 import type { CliEnvironment } from "./environment.ts";
 import { EXIT, EXIT_CODES_HELP, exitCodeOf } from "./exit_codes.ts";
 import { FleetCommand } from "./fleet_command.ts";
@@ -16,6 +17,7 @@ export async function runProgram(argv: readonly string[], env: CliEnvironment): 
   program
     .description("Run services on a cluster of Docker hosts.")
     .value("-H, --host <address>", `Agent to talk to (env FLEET_HOST, default ${DEFAULT_HOST})`)
+    .value("-c, --context <name>", "Cluster to talk to (env FLEET_CONTEXT): fleet context ls")
     .version(versionText(env.build), "-v, --version", "Print version and quit")
     .enablePositionalOptions()
     .exitOverride()
@@ -30,8 +32,13 @@ export async function runProgram(argv: readonly string[], env: CliEnvironment): 
     .helpCommand(false)
     .addHelpText("after", `\n${EXIT_CODES_HELP}`);
   addEntries(program, COMMANDS, async (verb, command) => {
-    const given = (program.opts()["host"] as string | undefined) ?? env.variable("FLEET_HOST");
-    const client = connect(given || DEFAULT_HOST, await clientTls(given, env));
+    const chosen = await chosenContext(env, program.opts());
+    const given = chosen?.host;
+    const tunnel = await tunnelTo(given, env);
+    const client = connect(
+      tunnel ? `unix://${tunnel.socket}` : given || DEFAULT_HOST,
+      await clientTls(given, env, chosen?.certPath),
+    );
     const context: VerbContext = {
       env,
       client,
@@ -43,6 +50,7 @@ export async function runProgram(argv: readonly string[], env: CliEnvironment): 
       exitCode = await verb.run(context, command.args, command.opts() as never) ?? EXIT.ok;
     } finally {
       client.close();
+      tunnel?.close();
     }
   });
   try {
@@ -51,6 +59,12 @@ export async function runProgram(argv: readonly string[], env: CliEnvironment): 
     return reportFailure(error, env);
   }
   return exitCode;
+}
+
+/** The way to a host that is reached over SSH. */
+async function tunnelTo(host: string | undefined, env: CliEnvironment) {
+  const destination = sshDestination(host ?? "");
+  return destination === undefined ? undefined : await env.sshTunnel(destination);
 }
 
 /** The sentence of a failure on standard error, and its exit code. */

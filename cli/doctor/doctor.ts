@@ -1,6 +1,7 @@
 import { FleetError, messageOf } from "../../src/base/errors.ts";
 import type { ApiInfo, ApiNode, ApiService, ApiTask } from "../api_types.ts";
 import { EXIT } from "../exit_codes.ts";
+import { choice } from "../spec/values.ts";
 import type { Verb, VerbContext } from "../verb.ts";
 import { nodeNameOf, nodeStates, quorum, services, versions } from "./cluster.ts";
 import type { Members } from "./cluster.ts";
@@ -25,7 +26,7 @@ export const verb: Verb<Flags> = {
       .argument("[ingress]", "Instead: try every published port on every node")
       .flag("--local", "Look at this node only")
       .flag("-q, --quiet", "Show only what is not fine")
-      .value("--format <string>", "text (default) or json")
+      .value("--format <string>", "text (default) or json", choice("text", "json"))
       .addHelpText(
         "after",
         "\nLooks at engines, kernels, disks, clocks, certificates, the managers' quorum, versions, services and\n" +
@@ -44,10 +45,12 @@ export const verb: Verb<Flags> = {
     if (subject !== undefined) {
       throw new FleetError("invalid", `doctor knows no "${subject}"; leave it out, or say ingress`);
     }
-    const findings = (await look(context, flags.local ?? false))
-      .filter(({ level }) => !flags.quiet || level !== "ok");
+    const findings = await look(context, flags.local ?? false);
+    const shown = findings.filter(({ level }) => !flags.quiet || level !== "ok");
     context.env.stdout.write(
-      flags.format === "json" ? `${JSON.stringify(findings, null, 2)}\n` : findingsText(findings),
+      flags.format === "json"
+        ? `${JSON.stringify(shown, null, 2)}\n`
+        : findingsText(findings, flags.quiet),
     );
     return findings.some(({ level }) => level === "error") ? EXIT.failed : EXIT.ok;
   },

@@ -22,10 +22,11 @@ export const trouble = (subject: string, text: string, fix: string): Finding => 
   fix,
 });
 
-/** Troubles first, each with its fix below it; the summary last. */
-export function findingsText(findings: readonly Finding[]): string {
+/** Troubles first, each with its fix below it; the summary last. `quiet` leaves out what is fine. */
+export function findingsText(findings: readonly Finding[], quiet = false): string {
   const lines: string[] = [];
-  for (const level of ["error", "warning", "ok"] as const) {
+  const levels = ["error", "warning", "ok"] as const;
+  for (const level of quiet ? levels.slice(0, 2) : levels) {
     for (const { subject, text, fix } of findings.filter((finding) => finding.level === level)) {
       lines.push(`${level.padEnd(8)} ${subject}: ${text}`);
       if (fix) lines.push(`${" ".repeat(8)} -> ${fix}`);
@@ -35,8 +36,8 @@ export function findingsText(findings: readonly Finding[]): string {
     const n = findings.filter((finding) => finding.level === level).length;
     return `${n} ${n === 1 ? one : many}`;
   };
+  if (lines.length > 0) lines.push("");
   lines.push(
-    "",
     `${count("ok", "check is", "checks are")} fine, ${count("warning", "warning", "warnings")}, ${
       count("error", "error", "errors")
     }.`,

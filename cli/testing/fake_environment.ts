@@ -101,6 +101,14 @@ export class FakeEnvironment implements CliEnvironment {
     return Promise.resolve(undefined);
   }
 
+  readonly tunnels: string[] = [];
+
+  sshTunnel(destination: string) {
+    this.tunnels.push(destination);
+    const socket = (this.options.variables?.["TUNNEL"] ?? "").replace(/^unix:\/\//, "");
+    return Promise.resolve({ socket, close: () => {} });
+  }
+
   startAgentInBackground(options: AgentOptions) {
     this.agents.push(options);
     this.options.startAgent?.(options);

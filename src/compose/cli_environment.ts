@@ -24,6 +24,11 @@ export function cliEnvironment(build: BuildInfo): CliEnvironment {
     sleep,
     onInterrupt,
     runHelper,
+    sshTunnel: async (destination) =>
+      (await import("./ssh_tunnel.ts")).sshTunnel(
+        destination,
+        Deno.env.get("FLEET_REMOTE_SOCKET") || undefined,
+      ),
     startAgentInBackground,
     runAgent: async (options) => (await import("./agent.ts")).runAgent(options, build),
     lab: async () => (await import("./lab.ts")).labCommands(),
@@ -57,6 +62,7 @@ function output(stream: typeof Deno.stdout | typeof Deno.stderr): OutputStream {
 }
 
 async function replaceFile(path: string, bytes: Uint8Array, mode = 0o600): Promise<void> {
+  await Deno.mkdir(dirname(path), { recursive: true });
   const part = `${path}.new`;
   {
     using file = await Deno.open(part, { write: true, create: true, truncate: true, mode });

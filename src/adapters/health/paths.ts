@@ -5,8 +5,8 @@ const REACH_TIMEOUT_MS = 3_000;
 const PROBE_TIMEOUT_MS = 700;
 /** A datagram may be lost; three of them are not. */
 const PROBE_ATTEMPTS = 3;
-/** How long a node listens for the datagrams of the others. */
-const ECHO_MS = 20_000;
+/** A node listens for the datagrams of the others until none came for so long. */
+const ECHO_IDLE_MS = 5_000;
 /** IPv4 and UDP headers. */
 const HEADER_BYTES = 28;
 const MAX_ECHOES = 4_096;
@@ -34,11 +34,17 @@ export async function reach(
   }
 }
 
+/** The one that listens now, by its address. */
+const echoes = new Map<string, number>();
+
 /**
- * Sends every datagram that comes back to where it came from, for a while. Resolves to the port: `wanted`
- * when it is free (the data path's own, until the kernel has it for an overlay network), any other else.
+ * Sends every datagram back to where it came from, until none came for a while. Resolves to the port:
+ * `wanted` when it is free (the data path's own, until the kernel has it for an overlay network), any
+ * other else. The wait is short, since the kernel cannot have the port meanwhile.
  */
 export function echo(address: string, wanted: number): { readonly port: number } {
+  const known = echoes.get(address);
+  if (known !== undefined) return { port: known };
   const listen = (port: number) =>
     Deno.listenDatagram({ transport: "udp", hostname: address, port });
   let socket: Deno.DatagramConn;
@@ -47,19 +53,26 @@ export function echo(address: string, wanted: number): { readonly port: number }
   } catch {
     socket = listen(0);
   }
-  const timer = setTimeout(() => socket.close(), ECHO_MS);
-  Deno.unrefTimer(timer);
+  const { port } = socket.addr as Deno.NetAddr;
+  echoes.set(address, port);
+  const close = () => {
+    echoes.delete(address);
+    socket.close();
+  };
+  let timer = setTimeout(close, ECHO_IDLE_MS);
   void (async () => {
     try {
       for (let i = 0; i < MAX_ECHOES; i++) {
         const [bytes, from] = await socket.receive();
+        clearTimeout(timer);
+        timer = setTimeout(close, ECHO_IDLE_MS);
         await socket.send(bytes, from);
       }
     } catch {
       // Closed by the timer, or the peer is gone: either way nobody listens any more.
     }
   })();
-  return { port: (socket.addr as Deno.NetAddr).port };
+  return { port };
 }
 
 /** Datagrams of several sizes to another machine's echo: which of them come back as they were. */

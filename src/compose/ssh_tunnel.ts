@@ -1,0 +1,45 @@
+import { FleetError } from "../base/errors.ts";
+
+/** Logging in may need a hardware key and its owner. */
+const CONNECT_TIMEOUT_MS = 30_000;
+const POLL_MS = 20;
+const AGENT_SOCKET = "/run/fleet/fleet.sock";
+
+/**
+ * The socket of an agent on another machine as one on this machine, by OpenSSH's own forwarding: keys,
+ * agents, jump hosts and known hosts are those of `ssh`. @throws FleetError unavailable with ssh's words
+ */
+export async function sshTunnel(
+  destination: string,
+  remote = AGENT_SOCKET,
+): Promise<{ readonly socket: string; close(): void }> {
+  const folder = await Deno.makeTempDir({ prefix: "fleet-ssh-" });
+  const socket = `${folder}/agent.sock`;
+  const [, host = destination, port] = /^(.*?)(?::(\d+))?$/.exec(destination) ?? [];
+  const flags = ["-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=15"];
+  const child = new Deno.Command("ssh", {
+    args: ["-nNT", ...flags, ...(port ? ["-p", port] : []), "-L", `${socket}:${remote}`, host],
+    stdin: "null",
+    stdout: "null",
+    stderr: "inherit",
+  }).spawn();
+  let ended = false;
+  const status = child.status.then(() => void (ended = true));
+  const close = () => {
+    if (!ended) child.kill("SIGTERM");
+    try {
+      Deno.removeSync(folder, { recursive: true });
+    } catch {
+      // Removed already.
+    }
+  };
+  const deadline = Date.now() + CONNECT_TIMEOUT_MS;
+  while (!await Deno.stat(socket).then(() => true, () => false)) {
+    if (ended || Date.now() > deadline) {
+      close();
+      throw new FleetError("unavailable", `no SSH connection to ${destination}: see above`);
+    }
+    await Promise.race([status, new Promise((resolve) => setTimeout(resolve, POLL_MS))]);
+  }
+  return { socket, close };
+}
