@@ -30,7 +30,7 @@ export const OK_STEPS: readonly Step[] = [
   { name: "lint", args: ["lint", "--quiet"], deadlineSeconds: 60 },
   {
     name: "types",
-    args: ["check", "--quiet", "main.ts", "cli", "src", "ui", "tests", "scripts"],
+    args: ["check", "--quiet", "main.ts", "client", "cli", "src", "ui", "tests", "scripts"],
     deadlineSeconds: 120,
   },
   {
