@@ -6,26 +6,25 @@ import { BINARY, withFleetLab } from "../support/fleet_lab.ts";
 /** A program on a terminal of its own (util-linux's `script`), with what it has written so far. */
 class Terminal {
   text = "";
-  readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #done: Promise<number>;
 
   constructor(command: string, env: Record<string, string>) {
-    this.#child = new Deno.Command("script", {
+    const child = new Deno.Command("script", {
       args: ["--quiet", "--flush", "--return", "--command", command, "/dev/null"],
       env: { ...env, TERM: "xterm" },
       stdin: "piped",
       stdout: "piped",
       stderr: "null",
     }).spawn();
-    this.#writer = this.#child.stdin.getWriter();
+    this.#writer = child.stdin.getWriter();
     const reading = (async () => {
       const decoder = new TextDecoder();
-      for await (const chunk of this.#child.stdout) {
+      for await (const chunk of child.stdout) {
         this.text += decoder.decode(chunk, { stream: true });
       }
     })();
-    this.#done = reading.then(async () => (await this.#child.status).code);
+    this.#done = reading.then(async () => (await child.status).code);
   }
 
   async says(pattern: RegExp): Promise<void> {
