@@ -135,6 +135,16 @@ const CONTEXT: Entries = {
   rm: { summary: "Forget contexts", aliases: ["remove"], load: () => import("./context/rm.ts") },
 };
 
+const MACHINE: Entries = {
+  add: {
+    summary: "Install fleet on a machine and join it",
+    load: () => import("./machine/add.ts"),
+  },
+  ls: { summary: "List the cluster's machines", load: () => import("./node/ls.ts") },
+  env: { summary: "Point fleet at a machine's agent", load: () => import("./machine/env.ts") },
+  rm: { summary: "Take a machine out of its cluster", load: () => import("./machine/rm.ts") },
+};
+
 const TASK: Entries = {
   inspect: { summary: "Show tasks in full", load: () => import("./task/inspect.ts") },
 };
@@ -221,6 +231,7 @@ export const COMMANDS: Entries = {
   import: { summary: "Move in from elsewhere", verbs: IMPORT },
   swarm: { summary: "Manage the cluster, in Docker's spelling", verbs: CLUSTER },
   context: { summary: "Clusters on other machines, by name", verbs: CONTEXT },
+  machine: { summary: "Machines that are reached by SSH", verbs: MACHINE },
   ...RECOVERY,
   doctor: {
     summary: "Look for what is wrong, and say what helps",

@@ -19,3 +19,16 @@ export async function confirm(
     throw new FleetError("canceled", "nothing was changed");
   }
 }
+
+/**
+ * For verbs that Docker's client does without a question: asks where somebody sits in front of it, and goes
+ * on elsewhere, so that scripts written for it work. @throws FleetError canceled
+ */
+export async function confirmOnTerminal(
+  env: CliEnvironment,
+  question: string,
+  yes: boolean | undefined,
+): Promise<void> {
+  if (!env.stdin.isTTY || !env.stdout.isTTY) return;
+  await confirm(env, question, yes);
+}

@@ -136,6 +136,14 @@ export interface CliEnvironment {
   onInterrupt(handler: () => void): () => void;
   /** Runs a credential helper or the like: its standard output, or undefined when it failed. */
   runHelper(command: string, args: readonly string[], input: string): Promise<string | undefined>;
+  /** Runs a shell script on `user@machine[:port]` by OpenSSH, with its words on this standard error. */
+  ssh(
+    destination: string,
+    script: string,
+    input: Uint8Array,
+  ): Promise<{ readonly code: number; readonly stdout: string }>;
+  /** The file of this very executable; undefined when it runs from source. */
+  executable(): string | undefined;
   /** The agent of another machine on a socket here, over SSH to `user@machine[:port]`. */
   sshTunnel(destination: string): Promise<{ readonly socket: string; close(): void }>;
   /** Starts an agent that outlives this process; resolves once it runs, before it answers. */

@@ -38,6 +38,8 @@ const NEEDED: readonly Need[] = [
   need("docker-registry", "docker-registry"),
   need("htpasswd", "apache2-utils"),
   need("curl", "curl"),
+  need("ssh", "openssh-client"),
+  need("sshd", "openssh-server"),
   need("zsh", "zsh"),
   need("fish", "fish"),
   need("ethtool", "ethtool"),

@@ -1,13 +1,18 @@
+import { confirmOnTerminal } from "../confirm.ts";
 import { segment } from "../query.ts";
 import { forEachReference } from "../several.ts";
 import type { Verb } from "../verb.ts";
 
-export const verb: Verb = {
+export const verb: Verb<{ readonly yes?: boolean }> = {
   define(command) {
-    command.argument("<service...>", "Names or ids").examples("fleet service rm web");
+    command.argument("<service...>", "Names or ids")
+      .flag("-y, --yes", "Ask nothing")
+      .examples("fleet service rm web", "fleet service rm --yes web db");
   },
-  run(context, args) {
-    return forEachReference(
+  async run(context, args, { yes }) {
+    const question = `Remove ${args.join(", ")} and stop all tasks of it?`;
+    await confirmOnTerminal(context.env, question, yes);
+    return await forEachReference(
       context,
       args,
       (reference) => context.client.remove(`/services/${segment(reference)}`),

@@ -101,6 +101,17 @@ export class FakeEnvironment implements CliEnvironment {
     return Promise.resolve(undefined);
   }
 
+  readonly sshCalls: { destination: string; script: string; input: string }[] = [];
+
+  ssh(destination: string, script: string, input: Uint8Array) {
+    this.sshCalls.push({ destination, script, input: new TextDecoder().decode(input) });
+    return Promise.resolve({ code: 0, stdout: "done\n" });
+  }
+
+  executable(): string | undefined {
+    return undefined;
+  }
+
   readonly tunnels: string[] = [];
 
   sshTunnel(destination: string) {

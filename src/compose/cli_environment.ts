@@ -24,6 +24,11 @@ export function cliEnvironment(build: BuildInfo): CliEnvironment {
     sleep,
     onInterrupt,
     runHelper,
+    ssh: async (...given) => (await import("./ssh_tunnel.ts")).runBySsh(...given),
+    executable: () => {
+      const { command, args } = ownCommand();
+      return args.length === 0 ? command : undefined;
+    },
     sshTunnel: async (destination) =>
       (await import("./ssh_tunnel.ts")).sshTunnel(
         destination,

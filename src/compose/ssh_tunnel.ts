@@ -15,10 +15,9 @@ export async function sshTunnel(
 ): Promise<{ readonly socket: string; close(): void }> {
   const folder = await Deno.makeTempDir({ prefix: "fleet-ssh-" });
   const socket = `${folder}/agent.sock`;
-  const [, host = destination, port] = /^(.*?)(?::(\d+))?$/.exec(destination) ?? [];
   const flags = ["-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=15"];
   const child = new Deno.Command("ssh", {
-    args: ["-nNT", ...flags, ...(port ? ["-p", port] : []), "-L", `${socket}:${remote}`, host],
+    args: ["-nNT", ...flags, "-L", `${socket}:${remote}`, ...target(destination)],
     stdin: "null",
     stdout: "null",
     stderr: "inherit",
@@ -42,4 +41,31 @@ export async function sshTunnel(
     await Promise.race([status, new Promise((resolve) => setTimeout(resolve, POLL_MS))]);
   }
   return { socket, close };
+}
+
+/** Runs a shell script there with `input`; ssh's own words go to this process's standard error. */
+export async function runBySsh(
+  destination: string,
+  script: string,
+  input: Uint8Array,
+): Promise<{ readonly code: number; readonly stdout: string }> {
+  const child = new Deno.Command("ssh", {
+    args: ["-T", ...target(destination), script],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const output = child.output();
+  const writer = child.stdin.getWriter();
+  // Whoever ends early says why by its exit code.
+  await writer.write(input as Uint8Array<ArrayBuffer>).catch(() => {});
+  await writer.close().catch(() => {});
+  const { code, stdout } = await output;
+  return { code, stdout: new TextDecoder().decode(stdout) };
+}
+
+/** `user@machine:port` as arguments of ssh. */
+function target(destination: string): string[] {
+  const [, host = destination, port] = /^(.*?)(?::(\d+))?$/.exec(destination) ?? [];
+  return [...(port ? ["-p", port] : []), "--", host];
 }
