@@ -134,13 +134,15 @@ export class OverlayHost {
   }
 
   /**
-   * Ends what the kernel remembers of datagrams to tasks that are gone: it would send a client that goes
-   * on asking to them for ever. TCP finds out by itself.
+   * Ends what the kernel remembers of clients whom tasks that are gone have not answered: it would send
+   * what they ask again there, too. That is all of UDP, and of TCP what waits for its first answer.
    */
   async forget(addresses: readonly string[], signal: AbortSignal): Promise<void> {
     for (const address of addresses.slice(0, MAX_FORGOTTEN)) {
       // It fails where there is nothing to end.
       await runTool(["conntrack", "-D", "-p", "udp", "-r", address], signal);
+      const first = ["conntrack", "-D", "-p", "tcp", "--state", "SYN_SENT", "-r", address];
+      await runTool(first, signal);
     }
   }
 

@@ -22,8 +22,11 @@ export const DRAIN_LABEL = "fleet.drain";
 const DEFAULT_DRAIN_MS = 10_000;
 /** No label makes it longer. */
 const MAX_DRAIN_MS = 10 * 60_000;
-/** The managers are waited for this long: long enough for a new leader, short enough for none. */
-const OUT_TIMEOUT_MS = 5_000;
+/**
+ * The managers are waited for this long: by then a new leader is there, and a node that does not answer
+ * is down and not waited for any more.
+ */
+const OUT_TIMEOUT_MS = 20_000;
 const LOOK_EVERY_MS = 100;
 /** Answers that came before their task was asked to stop; older ones are dropped. */
 const MAX_EARLY = 1_000;

@@ -17,7 +17,7 @@ export interface RulesHost {
   applyRuleset(script: string, signal: AbortSignal): Promise<string>;
   /** Puts a part of the rules in force, all of it or nothing. */
   patchRuleset(script: string, signal: AbortSignal): Promise<void>;
-  /** Ends what the kernel remembers of datagrams to these addresses. */
+  /** Ends what the kernel remembers of clients whom these addresses have not answered. */
   forget(addresses: readonly string[], signal: AbortSignal): Promise<void>;
 }
 
@@ -114,7 +114,7 @@ export class MeshRules {
       await this.#host.forget(gone, signal);
     } catch (error) {
       signal.throwIfAborted();
-      this.#logger.log("debug", "datagrams to tasks that are gone expire by themselves", {
+      this.#logger.log("debug", "what waits for tasks that are gone expires by itself", {
         error: messageOf(error),
       });
     }
