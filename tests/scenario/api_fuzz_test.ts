@@ -18,7 +18,7 @@ const RUNS = 400;
 const LONGEST_MS = 2_000;
 /** What Docker answers with 500 as well. */
 const ITS_OWN_500 =
-  /out of sequence|constraint |network .* not found|^network  not found|filter: '|plugin ".*" not found|rollback option|previous spec|template/;
+  /out of sequence|constraint |network .* ?not found|filter: '|plugin ".*" not found|rollback option|previous spec|template/;
 
 const SERVICE = {
   Name: "web",
