@@ -93,7 +93,9 @@ export async function setup(
   }
   console.log(`installing ${describe(open)}`);
   await apt("update", "-qq");
-  await apt("install", "-y", "-qq", "--no-install-recommends", ...await known(open));
+  await withoutStarting(async () =>
+    await apt("install", "-y", "-qq", "--no-install-recommends", ...await known(open))
+  );
   const still = missing(needed);
   if (still.length > 0) throw new Error(`still missing after apt: ${describe(still)}`);
 }
@@ -128,6 +130,23 @@ async function known(needs: readonly Need[]): Promise<string[]> {
     [...new TextDecoder().decode(stdout).matchAll(/^Package: (.+)$/gm)].map((match) => match[1]!),
   );
   return wanted.filter((name) => there.has(name));
+}
+
+/** Debian asks it before a package starts its daemon (invoke-rc.d(8)); 101 means no. */
+const POLICY = "/usr/sbin/policy-rc.d";
+
+/** The tests start what they need themselves; nothing of what is installed shall run beside them. */
+async function withoutStarting(install: () => Promise<void>): Promise<void> {
+  let ours = false;
+  try {
+    await Deno.writeTextFile(POLICY, "#!/bin/sh\nexit 101\n", { createNew: true, mode: 0o755 });
+    ours = true;
+  } catch { /* The machine has a policy of its own. */ }
+  try {
+    await install();
+  } finally {
+    if (ours) await Deno.remove(POLICY);
+  }
 }
 
 async function apt(...args: string[]): Promise<void> {
