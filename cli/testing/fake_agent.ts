@@ -31,7 +31,7 @@ export class FakeAgent implements AsyncDisposable {
         path: url.pathname.replace(/^\/v1\.\d+/, ""),
         query: Object.fromEntries(url.searchParams),
         headers: request.headers,
-        body: text === "" ? undefined : JSON.parse(text),
+        body: text === "" ? undefined : isJson(request) ? JSON.parse(text) : text,
       };
       this.requests.push(seen);
       const value = answer(seen);
@@ -51,6 +51,9 @@ export class FakeAgent implements AsyncDisposable {
     await Deno.remove(this.#folder, { recursive: true });
   }
 }
+
+const isJson = ({ headers }: Request) =>
+  headers.get("content-type")?.startsWith("application/json") ?? false;
 
 /** An error in Docker's shape. */
 export function refusal(status: number, message: string): Response {
