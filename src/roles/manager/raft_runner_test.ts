@@ -4,7 +4,7 @@ import { silentLogger } from "../../base/log.ts";
 import { SeededRandom } from "../../base/random.ts";
 import { MemoryStorage } from "../../core/raft/memory_storage.ts";
 import { RaftNode } from "../../core/raft/node.ts";
-import type { Entry, HardState, Snapshot } from "../../core/raft/types.ts";
+import type { Entry, HardState, Message, Snapshot } from "../../core/raft/types.ts";
 import { RaftRunner } from "./raft_runner.ts";
 
 interface Batch {
@@ -17,10 +17,15 @@ interface Batch {
 class TestLog extends MemoryStorage {
   full = false;
   appended: Entry[] = [];
+  /** What reached the disk and what left, in order. */
+  readonly happened: string[] = [];
   persist(batch: Batch): void {
     if (this.full) {
       throw new FleetError("unavailable", "no space left for raft.db: free some space");
     }
+    this.happened.push(
+      `disk: ${batch.entries.length} entries, vote ${batch.hardState?.vote || "-"}`,
+    );
     this.appended.push(...batch.entries);
     if (batch.snapshot) this.applySnapshot(batch.snapshot);
     this.append(batch.entries);
@@ -28,10 +33,10 @@ class TestLog extends MemoryStorage {
   }
 }
 
-function single() {
+function single(voters = ["a"]) {
   const storage = new TestLog();
   storage.applySnapshot({
-    meta: { index: 1, term: 1, conf: { voters: ["a"], learners: [] } },
+    meta: { index: 1, term: 1, conf: { voters, learners: [] } },
     data: new Uint8Array(),
   });
   storage.setHardState({ term: 1, vote: "", commit: 1 });
@@ -69,7 +74,12 @@ function single() {
     id: "a",
     node: new RaftNode({ id: "a", random: new SeededRandom(1), applied: 1 }, log),
     log,
-    transport: { send: () => {}, setPeers: () => {} },
+    transport: {
+      send: (messages) => {
+        for (const { type, to } of messages) storage.happened.push(`${type} to ${to}`);
+      },
+      setPeers: () => {},
+    },
     machine: {
       apply: (_, data) => void (data.length > 0 && applied.push(new TextDecoder().decode(data))),
       restore: () => {},
@@ -133,4 +143,86 @@ Deno.test("a log that cannot be trusted stops the manager", async () => {
   };
   await assert.rejects(runner.propose(bytes("x")), { kind: "unavailable" });
   assert.equal(failures.length, 1);
+});
+
+const append = (entries: number, term = 2): Message => ({
+  type: "append",
+  from: "b",
+  to: "a",
+  term,
+  prevIndex: 1,
+  prevTerm: 1,
+  entries: Array.from({ length: entries }, (_, i) => ({
+    index: 2 + i,
+    term,
+    type: "normal" as const,
+    data: bytes(`entry ${i}`),
+  })),
+  commit: 1,
+  expect: 0,
+});
+
+Deno.test("nothing that promises something leaves before the disk has it", async () => {
+  const { runner, storage, advance } = single(["a", "b"]);
+  runner.start();
+  await settle();
+  const vote = { lastIndex: 9, lastTerm: 2, force: false, expect: 0 };
+  runner.step({ type: "vote", from: "b", to: "a", term: 2, ...vote });
+  await settle();
+  runner.step(append(3));
+  await settle();
+  assert.deepEqual(storage.happened, [
+    "disk: 0 entries, vote b",
+    "vote-reply to b",
+    "disk: 3 entries, vote -",
+    "append-reply to b",
+  ]);
+  // With a full disk nothing leaves at all, until it was written.
+  storage.happened.length = 0;
+  storage.full = true;
+  runner.step({ type: "vote", from: "b", to: "a", term: 3, ...vote, force: true });
+  await settle();
+  assert.deepEqual(storage.happened, []);
+  storage.full = false;
+  advance(1_000);
+  await settle();
+  assert.deepEqual(storage.happened.slice(0, 2), ["disk: 0 entries, vote b", "vote-reply to b"]);
+  runner.stop();
+});
+
+Deno.test("proposals of one burst share one write", async () => {
+  const { runner, storage, applied } = single();
+  runner.start();
+  runner.campaign();
+  await settle();
+  storage.happened.length = 0;
+  await Promise.all(Array.from({ length: 50 }, (_, i) => runner.propose(bytes(`${i}`))));
+  assert.deepEqual(storage.happened.filter((what) => !what.includes(" 0 entries")), [
+    "disk: 50 entries, vote -",
+  ]);
+  assert.equal(applied.length, 50);
+  runner.stop();
+});
+
+Deno.test("who loses the lead in the middle of a change says that its outcome is not known", async () => {
+  const { runner, storage } = single(["a", "b"]);
+  runner.start();
+  runner.campaign();
+  await settle();
+  const reply = { from: "b", to: "a", reject: false, expect: 0, commit: 1, commitTerm: 1 } as const;
+  runner.step({ type: "pre-vote-reply", term: 2, ...reply });
+  await settle();
+  runner.step({ type: "vote-reply", term: 2, ...reply });
+  await settle();
+  assert.ok(runner.leading, storage.happened.join(", "));
+  const proposed = runner.propose(bytes("x"));
+  await settle();
+  runner.step(append(0, 3));
+  await settle();
+  await assert.rejects(proposed, {
+    kind: "unavailable",
+    message: /lost the lead while the change was on its way; look before you try again/,
+  });
+  await assert.rejects(runner.propose(bytes("y")), { kind: "unavailable" });
+  runner.stop();
 });
