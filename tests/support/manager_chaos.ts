@@ -168,22 +168,11 @@ async function round(
   random: SeededRandom,
 ): Promise<void> {
   const first = await leader(lab);
-  const others = HOSTS.filter((host) => host !== first);
-  const second = others[randomInt(random, others.length)]!;
-  // Only one host has a disk that can be filled.
-  const faults = ([[onLeader, first], [onOther, second]] as const).map(([fault, host]) =>
-    [fault, fault === "full disk" ? SMALL_DISK : host] as const
-  );
-  const hosts = new Set<string>();
+  const faults = victims(first, [onLeader, onOther], random);
   const heals: (() => Promise<unknown>)[] = [];
   const what = faults.map(([fault, host]) => `${fault} on ${host}`).join(", ");
   try {
-    for (const [fault, host] of faults) {
-      // Two faults on one host would not be undone independently.
-      if (hosts.has(host)) continue;
-      hosts.add(host);
-      heals.push(await FAULTS[fault]!(lab, host, random));
-    }
+    for (const [fault, host] of faults) heals.push(await FAULTS[fault]!(lab, host, random));
     const before = clients.acknowledged;
     await until(
       `writes go on with ${what}`,
@@ -196,6 +185,31 @@ async function round(
   await allBack(lab).catch((error: unknown) => {
     throw new Error(`after ${what} (leader was ${first}): ${error}`);
   });
+}
+
+/**
+ * Which fault comes to which host: two hosts, the leader among them (two faults on one would not be undone
+ * independently), and a full disk where there is one that can be filled.
+ */
+function victims(
+  leader: string,
+  [onLeader, onOther]: readonly [string, string],
+  random: SeededRandom,
+): (readonly [fault: string, host: string])[] {
+  const anyBut = (...hosts: string[]) => {
+    const others = HOSTS.filter((host) => !hosts.includes(host));
+    return others[randomInt(random, others.length)]!;
+  };
+  if (onLeader !== "full disk" && onOther !== "full disk") {
+    return [[onLeader, leader], [onOther, anyBut(leader)]];
+  }
+  const fault = onLeader === "full disk" ? onOther : onLeader;
+  // When chance draws it twice, the disk is full once.
+  if (fault === "full disk") return [[fault, SMALL_DISK]];
+  return [
+    ["full disk", SMALL_DISK],
+    [fault, leader === SMALL_DISK ? anyBut(SMALL_DISK) : leader],
+  ];
 }
 
 function shuffled(names: readonly string[], random: SeededRandom): string[] {
