@@ -111,17 +111,20 @@ async function fleetInfo(
   if (!local.manager) return c.json(base);
   const { managers, leaderId } = backend.managerState();
   const voters = managers.filter((manager) => manager.voter);
-  const reachable = voters.filter((manager) => manager.reachable).length;
+  const seen = voters.filter((manager) => manager.reachable).length;
   const joining = managers.length - voters.length;
   const { value: nodes, stale } = await backend.read((view) => view.count("node"));
   if (stale) c.header("Fleet-Stale", "true");
+  // No majority answered: whoever seems to be there, it is a minority.
+  const minority = Math.max(1, Math.floor(voters.length / 2));
+  const reachable = stale ? Math.min(seen, minority) : seen;
   return c.json({
     ...base,
     LeaderID: leaderId,
     Nodes: nodes,
     Managers: managers.length,
-    ManagersReachable: stale ? Math.min(reachable, 1) : reachable,
-    Tolerance: toleranceSentence(voters.length, stale ? Math.min(reachable, 1) : reachable) +
+    ManagersReachable: reachable,
+    Tolerance: toleranceSentence(voters.length, reachable) +
       (joining > 0 ? `; ${joining} more still catching up` : ""),
   });
 }

@@ -6,6 +6,9 @@ import type { RpcCaller, RpcDialer } from "../rpc.ts";
 const LEADER_WAIT_MS = 3_000;
 const LEADER_POLL_MS = 50;
 
+const LEADER_GONE =
+  "the leader was replaced or lost while the change was on its way; look before you try again";
+
 export interface LeaderCallsOptions {
   readonly dialer: RpcDialer;
   readonly clock: Clock;
@@ -15,10 +18,18 @@ export interface LeaderCallsOptions {
   readonly noLeader: () => string;
 }
 
+interface Connection {
+  readonly nodeId: string;
+  readonly caller: RpcCaller;
+  /** Closed because that node leads no more. */
+  lost: boolean;
+}
+
 /** One kept connection to whoever leads, for calls that a follower passes on. */
 export class LeaderCalls {
   readonly #options: LeaderCallsOptions;
-  #connection: { readonly nodeId: string; readonly caller: RpcCaller } | undefined;
+  #connection: Connection | undefined;
+  #cancelWait: () => void = () => {};
 
   constructor(options: LeaderCallsOptions) {
     this.#options = options;
@@ -36,11 +47,38 @@ export class LeaderCalls {
   ): Promise<T | unknown> {
     const leader = await this.#awaitLeader(signal);
     if (leader === "here") return await here();
-    const caller = await this.#connect(leader, signal);
-    return await caller.call(route, body, signal ? { signal } : {});
+    const connection = await this.#connect(leader, signal);
+    try {
+      return await connection.caller.call(route, body, signal ? { signal } : {});
+    } catch (error) {
+      if (connection.lost) throw new FleetError("unavailable", LEADER_GONE);
+      throw error;
+    }
+  }
+
+  /**
+   * Somebody else leads now, or nobody is known to. A leader that hangs keeps its connections: who waits for its
+   * answer hears at once that there is another one, or after as long as an election may take.
+   */
+  leaderChanged(): void {
+    this.#cancelWait();
+    const connection = this.#connection;
+    if (!connection) return;
+    const { clock, leader } = this.#options;
+    const found = leader();
+    if (found !== "here" && found?.nodeId === connection.nodeId) return;
+    if (found) this.#lose(connection);
+    else this.#cancelWait = clock.after(LEADER_WAIT_MS, () => this.#lose(connection));
+  }
+
+  #lose(connection: Connection): void {
+    if (this.#connection === connection) this.#connection = undefined;
+    connection.lost = true;
+    connection.caller.close();
   }
 
   close(): void {
+    this.#cancelWait();
     this.#connection?.caller.close();
     this.#connection = undefined;
   }
@@ -48,16 +86,16 @@ export class LeaderCalls {
   async #connect(
     leader: { nodeId: string; addr: string },
     signal: AbortSignal | undefined,
-  ): Promise<RpcCaller> {
+  ): Promise<Connection> {
     const kept = this.#connection;
-    if (kept?.nodeId === leader.nodeId && !kept.caller.closed.aborted) return kept.caller;
+    if (kept?.nodeId === leader.nodeId && !kept.caller.closed.aborted) return kept;
     kept?.caller.close();
     const caller = await this.#options.dialer.connect(leader.addr, {
       expectNodeId: leader.nodeId,
       ...(signal ? { signal } : {}),
     });
-    this.#connection = { nodeId: leader.nodeId, caller };
-    return caller;
+    this.#connection = { nodeId: leader.nodeId, caller, lost: false };
+    return this.#connection;
   }
 
   async #awaitLeader(signal?: AbortSignal): Promise<{ nodeId: string; addr: string } | "here"> {

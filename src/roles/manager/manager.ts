@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { sleep } from "../../base/clock.ts";
-import { FleetError, messageOf } from "../../base/errors.ts";
+import { FleetError, kindOf, messageOf } from "../../base/errors.ts";
+import type { ErrorKind } from "../../base/errors.ts";
 import { Group } from "../../base/group.ts";
 import { newId } from "../../base/ids.ts";
 import type { Logger } from "../../base/log.ts";
@@ -46,11 +47,17 @@ export interface RaftInbox {
   refused(error: FleetError): void;
 }
 
+export interface ManagerTransport extends RaftTransport {
+  /** Whether a connection to or from this member is open. */
+  connected(nodeId: string): boolean;
+  close(): void;
+}
+
 export interface ManagerOptions {
   readonly nodeId: string;
   readonly addr: string;
   readonly log: RaftLog & MemoryStorage;
-  readonly openTransport: (inbox: RaftInbox, run: Run) => RaftTransport & { close(): void };
+  readonly openTransport: (inbox: RaftInbox, run: Run) => ManagerTransport;
   readonly dialer: RpcDialer;
   readonly trust: Trust;
   readonly external: ExternalCa;
@@ -84,12 +91,18 @@ export interface Member {
   readonly voter: boolean;
 }
 
+/** Failures that say nothing about the cluster's state. */
+const NOTHING_DECIDED: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
+  ...["unavailable", "timeout", "canceled", "internal", "corrupt", "unimplemented"] as const,
+]);
 /** A read waits this long for a majority before it is answered from what this node knows. */
 const READ_TIMEOUT_MS = 2_000;
 /** Between two pieces of a snapshot, which nobody waits for: writes get most of the time. */
 const SNAPSHOT_PAUSE_MS = 10;
 /** How often what the core remembers of the others is looked at, to be kept on disk. */
 const MEMORY_PERIOD_MS = 2_000;
+/** Without a leader every voter asks for votes within two elections; one that is silent for this many is gone. */
+const SILENT_ELECTIONS = 3;
 /** After its work failed, a leader that cannot hand over tries again this much later. */
 const LEADER_WORK_RETRY_MS = 1_000;
 
@@ -99,12 +112,14 @@ export class Manager {
   readonly writer: Writer;
   readonly runner: RaftRunner;
   readonly #options: ManagerOptions;
-  readonly #transport: RaftTransport & { close(): void };
+  readonly #transport: ManagerTransport;
   readonly #leaderCalls: LeaderCalls;
   readonly #memory: MemberMemory;
   #cancelMemory: () => void = () => {};
   #leaderGroup: Group | undefined;
   #leaderWork: LeaderWork | undefined;
+  /** When each member was last heard, in monotonic milliseconds. */
+  readonly #heard = new Map<string, number>();
   #conf: ConfState;
   #stopped = false;
   #ready: Promise<void> = Promise.resolve();
@@ -125,7 +140,10 @@ export class Manager {
     this.#transport = options.openTransport({
       admit: (id, run) => this.#admit(id, run),
       refused: (error) => this.#refused(error),
-      receive: (message) => this.runner.step(message),
+      receive: (message) => {
+        this.#heard.set(message.from, options.clock.monotonic());
+        this.runner.step(message);
+      },
       peerClosed: (id) => this.runner.peerClosed(id),
       unreachable: (id) => this.runner.unreachable(id),
       snapshotSent: (id, ok) => this.runner.snapshotSent(id, ok),
@@ -282,8 +300,20 @@ export class Manager {
       leader: nodeId === this.runner.leader,
       voter: this.#conf.voters.includes(nodeId),
       reachable: nodeId === this.#options.nodeId || nodeId === this.runner.leader ||
-        (leading ? peers.get(nodeId)?.recentActive ?? false : this.runner.leader !== ""),
+        (leading
+          ? peers.get(nodeId)?.recentActive ?? false
+          : this.runner.leader !== "" || this.#hears(nodeId)),
     }));
+  }
+
+  /** Whether a voter shows that it lives, as all do while they look for a leader. */
+  #hears(nodeId: string): boolean {
+    const { clock, tickMs } = this.#options;
+    const electionTicks = clusterOf(this.store)?.Spec.Raft?.ElectionTick ||
+      CLUSTER_DEFAULTS.electionTick;
+    const silentMs = clock.monotonic() - (this.#heard.get(nodeId) ?? -Infinity);
+    return this.#transport.connected(nodeId) &&
+      silentMs < SILENT_ELECTIONS * electionTicks * tickMs;
   }
 
   addressOf(nodeId: string): string | undefined {
@@ -293,13 +323,16 @@ export class Manager {
   }
 
   noLeaderSentence(): string {
-    const members = this.members().filter((member) => member.nodeId !== this.#options.nodeId);
-    const names = members.map((member) => {
+    const others = this.members().filter(({ nodeId, voter }) =>
+      voter && nodeId !== this.#options.nodeId
+    );
+    const silent = others.filter(({ nodeId }) => !this.#hears(nodeId));
+    const names = (silent.length > 0 ? silent : others).map((member) => {
       const node = this.store.get("node", member.nodeId);
       return node ? `${nodeName(node)} (${member.addr})` : member.addr || member.nodeId;
     });
     return "The swarm does not have a leader. It's possible that too few managers are online: " +
-      `quorum is lost until more than half of the ${members.length + 1} managers can be reached` +
+      `quorum is lost until more than half of the ${others.length + 1} managers can be reached` +
       (names.length > 0 ? `; check ${names.join(", ")}` : "");
   }
 
@@ -351,11 +384,29 @@ export class Manager {
       ? await this.#prepareRootChange(args as ControlArgs<"cluster.update">)
       : undefined;
     const extended = (context: ControlContext) => prepared ? { ...context, prepared } : context;
-    return await performAsUser((run) => this.write((context) => run(extended(context)), signal), {
-      method,
-      args,
-      asker: actor === undefined ? undefined : { actor, via },
-    });
+    const { term } = this.runner.node;
+    try {
+      return await performAsUser((run) => this.write((context) => run(extended(context)), signal), {
+        method,
+        args,
+        asker: actor === undefined ? undefined : { actor, via },
+      });
+    } catch (error) {
+      if (NOTHING_DECIDED.has(kindOf(error))) throw error;
+      await this.#confirmLead(term);
+      throw error;
+    }
+  }
+
+  /**
+   * A refusal goes through no log, so it might rest on what a leader believes that was replaced without knowing:
+   * a majority has to say that it still led. @throws FleetError unavailable
+   */
+  async #confirmLead(term: number): Promise<void> {
+    await this.runner.readBarrier(READ_TIMEOUT_MS);
+    const { node } = this.runner;
+    if (node.role === "leader" && node.term === term) return;
+    throw new FleetError("unavailable", "this manager lost the lead meanwhile; try again");
   }
 
   #prepareRootChange(args: ControlArgs<"cluster.update">) {
@@ -407,6 +458,7 @@ export class Manager {
   }
 
   #onLeadership(leading: boolean): void {
+    this.#leaderCalls.leaderChanged();
     void this.#leaderGroup?.stop();
     this.#leaderGroup = undefined;
     this.#leaderWork = undefined;

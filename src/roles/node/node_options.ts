@@ -7,9 +7,9 @@ import type { Role, TLSInfo } from "../../model/node.ts";
 import type { ExternalCa } from "../manager/external_ca.ts";
 import type { NodeAnswers } from "../agent/questions.ts";
 import type { LeaderWork } from "../manager/leader_work.ts";
-import type { Manager, RaftInbox } from "../manager/manager.ts";
+import type { Manager, ManagerTransport, RaftInbox } from "../manager/manager.ts";
 import type { MemoryStorage, Run } from "../manager/member_memory.ts";
-import type { RaftLog, RaftTransport } from "../manager/raft_runner.ts";
+import type { RaftLog } from "../manager/raft_runner.ts";
 import type { RouteTable, RpcDialer } from "../rpc.ts";
 import type {
   Archive,
@@ -80,7 +80,7 @@ export interface FleetNodeOptions {
   readonly wipeLog: () => void;
   readonly openTransport: (
     options: { nodeId: string; run: Run; dialer: RpcDialer; inbox: RaftInbox },
-  ) => RaftTransport & { close(): void };
+  ) => ManagerTransport;
   /** Lets the transport register the route on which it receives. */
   readonly registerTransport: (table: RouteTable) => void;
   readonly createLeaderWork: (manager: Manager) => LeaderWork;
