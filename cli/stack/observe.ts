@@ -67,6 +67,9 @@ export async function observeStack(
     networks: new Set(clusterWide.map(({ Name }) => Name)),
     networkNames: new Map(networks.map(({ Id, Name }) => [Id, Name])),
     files: new Map(files.map(({ kind, name, step }) => [`${kind} ${name}`, step])),
+    fileIds: new Map(
+      files.flatMap(({ kind, name, current }) => current ? [[`${kind} ${name}`, current.ID]] : []),
+    ),
   };
 }
 

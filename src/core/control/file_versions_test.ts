@@ -87,3 +87,28 @@ Deno.test("the same data is no new version; an old version has none after it", (
   );
   throws(() => rotate(tx.byName("secret", "pw")!.ID, "no base64!"), /base64/);
 });
+
+Deno.test("sizes and names of secrets and configs have bounds", () => {
+  const { context } = world();
+  const data = (bytes: number) => btoa("x".repeat(bytes));
+  const create = (kind: "secret" | "config", bytes: number, name = `${kind}${bytes}`) =>
+    createFileObject(context, kind, { Name: name, Data: data(bytes) });
+  create("secret", 500 * 1024 - 1);
+  create("config", 1000 * 1024 - 1);
+  throws(() => create("secret", 500 * 1024), /larger than 0 and less than 512000 bytes/);
+  throws(() => create("config", 1000 * 1024), /larger than 0 and less than 1024000 bytes/);
+  throws(() => create("secret", 0), /larger than 0/);
+  throws(() => create("secret", 1, "pw"), /already exists/);
+  throws(() => create("secret", 1, "a/b"), /invalid secret name/);
+  const { id } = create("config", 900 * 1024);
+  throws(
+    () =>
+      rotateFileObject(context, "config", {
+        id,
+        version: 0,
+        data: data(900 * 1024 - 1),
+        except: [],
+      }),
+    /together are too large for one change; create it under a new name/,
+  );
+});

@@ -24,6 +24,8 @@ export interface ObservedStack {
   readonly networkNames: ReadonlyMap<string, string>;
   /** What happens to each secret and config: `secret NAME`, `config NAME`. */
   readonly files: ReadonlyMap<string, FileStep>;
+  /** Their ids, in the same words: a service may still have an old version, after a roll-back. */
+  readonly fileIds: ReadonlyMap<string, string>;
 }
 
 /** What a deployment does with one secret or config. */
@@ -153,7 +155,11 @@ function continued(wanted: ServiceSpec, current: ServiceSpec, keepImage: boolean
 }
 
 /** Networks by name, and files without their ids, which the name and its version stand for. */
-function byName(spec: ServiceSpec, { networkNames }: ObservedStack): ServiceSpec {
+function byName(spec: ServiceSpec, { networkNames, fileIds }: ObservedStack): ServiceSpec {
+  const versioned = (kind: string, name = "", id = "") => {
+    const current = fileIds.get(`${kind} ${name}`);
+    return id === "" || current === undefined || id === current ? name : `${name} (old version)`;
+  };
   const task = spec.TaskTemplate ?? {};
   const { CredentialSpec, ...privileges } = task.ContainerSpec?.Privileges ?? {};
   const { Config: _, ...credentials } = CredentialSpec ?? {};
@@ -169,8 +175,14 @@ function byName(spec: ServiceSpec, { networkNames }: ObservedStack): ServiceSpec
       ContainerSpec: {
         ...task.ContainerSpec,
         Privileges: { ...privileges, CredentialSpec: credentials },
-        Secrets: (task.ContainerSpec?.Secrets ?? []).map(({ SecretID: _, ...rest }) => rest),
-        Configs: (task.ContainerSpec?.Configs ?? []).map(({ ConfigID: _, ...rest }) => rest),
+        Secrets: (task.ContainerSpec?.Secrets ?? []).map(({ SecretID, SecretName, ...rest }) => ({
+          ...rest,
+          SecretName: versioned("secret", SecretName, SecretID),
+        })),
+        Configs: (task.ContainerSpec?.Configs ?? []).map(({ ConfigID, ConfigName, ...rest }) => ({
+          ...rest,
+          ConfigName: versioned("config", ConfigName, ConfigID),
+        })),
       },
     },
   };

@@ -44,6 +44,7 @@ function deployed(
     networks: new Set(["shop_default"]),
     networkNames: new Map([["id-shop_default", "shop_default"], ["id-shop_back", "shop_back"]]),
     files: new Map(Object.entries(files)),
+    fileIds: new Map([["secret shop_s", "new"]]),
   };
 }
 
@@ -154,4 +155,27 @@ Deno.test("an image keeps its digest unless it changed or the registry is to be 
     ["shop_web", "update", false, false, 4],
   ]);
   strictEqual(steps("always")[0]![2], true);
+});
+
+Deno.test("a service that was rolled back to an old version of a secret is brought up again", async () => {
+  const text = "services: {web: {image: x, secrets: [s]}}\nsecrets: {s: {content: b}}";
+  const wanted = await desired(text);
+  const withId = (SecretID: string) =>
+    wanted.services.map((spec): ServiceSpec => ({
+      ...spec,
+      TaskTemplate: {
+        ...spec.TaskTemplate,
+        ContainerSpec: {
+          ...spec.TaskTemplate?.ContainerSpec,
+          Secrets: (spec.TaskTemplate?.ContainerSpec?.Secrets ?? []).map((use) => ({
+            ...use,
+            SecretID,
+          })),
+        },
+      },
+    }));
+  const linesWith = (id: string) =>
+    planLines(planStack(wanted, deployed(withId(id), { "secret shop_s": "none" }), "never"), false);
+  deepStrictEqual(linesWith("new"), ["service shop_web: no change"]);
+  strictEqual(linesWith("old")[0], "service shop_web: replaces 3 tasks because of Secrets");
 });
