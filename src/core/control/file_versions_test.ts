@@ -66,7 +66,19 @@ Deno.test("a new version takes the name, its users roll to it, and the old one s
   );
   throws(() => removeFileObject(context, "secret", secret), /'pw\.v1' is in use by .* own/);
   deepStrictEqual(forgetSuperseded(tx, "secret", secret), []);
-  for (const id of [web, own]) tx.remove("service", id);
+  tx.remove("service", web);
+  deepStrictEqual(forgetSuperseded(tx, "secret", secret), [], "the other service has it still");
+  const task = {
+    ID: "t",
+    ServiceID: own,
+    Spec: tx.get("service", own)!.Spec.TaskTemplate!,
+    Status: { State: "running" as const },
+    DesiredState: "shutdown" as const,
+  };
+  tx.create("task", task);
+  tx.remove("service", own);
+  deepStrictEqual(forgetSuperseded(tx, "secret", secret), [], "a task runs with it still");
+  tx.update("task", { ...tx.get("task", "t")!, Status: { State: "shutdown" } });
   deepStrictEqual(forgetSuperseded(tx, "secret", secret), [
     { op: "remove", table: "secret", id: secret },
   ]);
