@@ -528,6 +528,7 @@ remove() {
       ;;
   esac
   run rm -f "$UNIT" "$OPENRC" "$BIN" "$BIN.previous" "$BIN.trial" "$BIN.rolled-back" "$KEYFILE"
+  [ -n "$dry_run" ] || rmdir "$(dirname "$KEYFILE")" 2>/dev/null || true
   run rm -f "$BASH_COMPLETIONS/fleet" "$FISH_COMPLETIONS/fleet.fish" "$ZSH_COMPLETIONS/_fleet"
   run rm -f "$MAN_PAGES/fleet.1" "$MAN_PAGES"/fleet-*.1
   [ "$init" != systemd ] || run systemctl daemon-reload

@@ -96,8 +96,10 @@ Deno.test("over SSH", async (t) => {
         const list = await fleet(["-H", `ssh://${machine}`, "service", "ls"], env);
         assert.equal(list.code, 0, list.stderr);
         assert.match(list.stdout, /^ID +NAME/);
-        const { stdout } = await capture(["ps", "-eo", "args"]);
-        assert(!stdout.includes(`-L /tmp/fleet-ssh`) || !stdout.includes(machine.split(":")[0]!));
+        await until("no tunnel is left", async () => {
+          const { stdout } = await capture(["ps", "-eo", "args"]);
+          return !stdout.includes(`.sock:${socket}`);
+        });
       },
     );
 
