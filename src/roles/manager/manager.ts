@@ -160,6 +160,7 @@ export class Manager {
     this.#conf = node.status().conf;
     this.runner = new RaftRunner({
       id: options.nodeId,
+      run: this.#memory.own.name,
       node,
       log: options.log,
       transport: this.#transport,

@@ -62,6 +62,8 @@ export interface RaftEvents {
 
 export interface RaftRunnerOptions {
   readonly id: RaftId;
+  /** Drawn at each start: tells answers to this process from those to the one before. */
+  readonly run: string;
   readonly node: RaftNode;
   readonly log: RaftLog;
   readonly transport: RaftTransport;
@@ -256,7 +258,8 @@ export class RaftRunner implements Proposer {
     if (this.#reads.size >= MAX_READS) {
       return Promise.reject(new FleetError("unavailable", "too many reads are waiting; try again"));
     }
-    const context = `${this.#options.id}/${++this.#readCount}`;
+    const { id, run } = this.#options;
+    const context = `${id}/${run}/${++this.#readCount}`;
     return new Promise<void>((resolve, reject) => {
       const cancel = this.#options.clock.after(timeoutMs, () => {
         this.#reads.delete(context);

@@ -33,7 +33,7 @@ class TestLog extends MemoryStorage {
   }
 }
 
-function single(voters = ["a"]) {
+function single(voters = ["a"], run = "first") {
   const storage = new TestLog();
   storage.applySnapshot({
     meta: { index: 1, term: 1, conf: { voters, learners: [] } },
@@ -58,6 +58,7 @@ function single(voters = ["a"]) {
       timer.fn();
     }
   };
+  const sent: Message[] = [];
   const applied: string[] = [];
   const failures: unknown[] = [];
   const log = {
@@ -72,11 +73,13 @@ function single(voters = ["a"]) {
   };
   const runner = new RaftRunner({
     id: "a",
+    run,
     node: new RaftNode({ id: "a", random: new SeededRandom(1), applied: 1 }, log),
     log,
     transport: {
       send: (messages) => {
         for (const { type, to } of messages) storage.happened.push(`${type} to ${to}`);
+        sent.push(...messages);
       },
       setPeers: () => {},
     },
@@ -98,7 +101,7 @@ function single(voters = ["a"]) {
     snapshotInterval: () => 1_000,
     entriesForSlowFollowers: () => 500,
   });
-  return { runner, storage, applied, failures, advance };
+  return { runner, storage, sent, applied, failures, advance };
 }
 
 const settle = async () => {
@@ -225,4 +228,41 @@ Deno.test("who loses the lead in the middle of a change says that its outcome is
   });
   await assert.rejects(runner.propose(bytes("y")), { kind: "unavailable" });
   runner.stop();
+});
+
+Deno.test("an answer to a read of the process before is not taken for one to this process", async () => {
+  const asked: string[] = [];
+  for (const run of ["first", "second"]) {
+    const { runner, sent, advance } = single(["a", "b"], run);
+    runner.start();
+    runner.step(append(0));
+    await settle();
+    let read = false;
+    const barrier = runner.readBarrier(2_000).then(() => read = true);
+    barrier.catch(() => {});
+    await settle();
+    const request = sent.findLast((message) => message.type === "read-index");
+    assert.equal(request?.type, "read-index");
+    const answer = (context: string): Message => ({
+      type: "read-index-reply",
+      from: "b",
+      to: "a",
+      term: 2,
+      index: 1,
+      context,
+    });
+    // The leader has just now confirmed what the process before had asked.
+    for (const context of asked) runner.step(answer(context));
+    await settle();
+    assert.equal(read, false);
+    asked.push(request.context);
+    if (run === "first") {
+      advance(2_000);
+      await assert.rejects(barrier, { kind: "unavailable" });
+    } else {
+      runner.step(answer(request.context));
+      await barrier;
+    }
+    runner.stop();
+  }
 });
