@@ -44,7 +44,11 @@ export async function stackPlan(
         view.byName(kind, name) ? "none" : "create",
       ]),
     );
-    return planStack(desired, observe(view, stack, files), "never");
+    const fileIds = new Map(desired.files.flatMap(({ kind, name }) => {
+      const found = view.byName(kind, name);
+      return found ? [[`${kind} ${name}`, found.ID] as const] : [];
+    }));
+    return planStack(desired, { ...observe(view, stack, files), fileIds }, "never");
   });
   return { lines: planLines(value, false) };
 }
@@ -53,7 +57,7 @@ function observe(
   view: View,
   stack: string,
   files: ReadonlyMap<string, FileStep>,
-): ObservedStack {
+): Omit<ObservedStack, "fileIds"> {
   const networks = [...view.all("network")];
   return {
     services: [...view.all("service")]
