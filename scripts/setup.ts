@@ -40,6 +40,8 @@ const NEEDED: readonly Need[] = [
   need("curl", "curl"),
   need("ssh", "openssh-client"),
   need("sshd", "openssh-server"),
+  // It brings docker-py, which has no program of its own.
+  need("docker-compose", "docker-compose"),
   need("zsh", "zsh"),
   need("fish", "fish"),
   need("ethtool", "ethtool"),
