@@ -56,11 +56,18 @@ export interface ClientTls {
   readonly key: string;
 }
 
+/** By this header an answer says that no majority of the managers confirmed it. */
+const STALE_HEADER = "Fleet-Stale";
+
 /**
- * Connects (lazily) to `unix:///path` or `tcp://host:port`. `tls` is asked for TCP only.
- * @throws FleetError invalid
+ * Connects (lazily) to `unix:///path` or `tcp://host:port`. `tls` is asked for TCP only; `onStale` hears of every
+ * answer that may be out of date. @throws FleetError invalid
  */
-export function connect(host: string, tls?: () => ClientTls): ApiClient {
+export function connect(
+  host: string,
+  tls?: () => ClientTls,
+  onStale: () => void = () => {},
+): ApiClient {
   const target = parseHost(host);
   // Deno calls fetch's `client` option and the unix transport unstable only in its types.
   const http = target.socket === undefined
@@ -84,6 +91,7 @@ export function connect(host: string, tls?: () => ClientTls): ApiClient {
       if (options.signal?.aborted) throw options.signal.reason;
       throw connectError(host, error);
     }
+    if (response.headers.get(STALE_HEADER) === "true") onStale();
     if (response.ok) return response;
     throw new ApiError(response.status, await errorText(response));
   }

@@ -108,6 +108,17 @@ Deno.test("node ls tells on a terminal how many managers may fail, and on stderr
   assert.equal(script.err, "");
 });
 
+Deno.test("what no majority confirmed is shown with a warning, once", async () => {
+  const headers = { "Fleet-Stale": "true" };
+  await using agent = new FakeAgent(({ path }) =>
+    Response.json(path === "/info" ? {} : [], { headers })
+  );
+  const { code, err, out } = await runFleet(["node", "ls"], { host: agent.host });
+  assert.equal(code, 0);
+  assert.match(err, /^WARNING: no majority of the managers answers: [^\n]* may be out of date\n$/);
+  assert.doesNotMatch(out, /WARNING/);
+});
+
 Deno.test("agent flags come over the environment, which comes over the defaults", async () => {
   const { code, env } = await runFleet(["agent", "--log-level", "debug", "--hostname", "h9"], {
     variables: { FLEET_DATA_DIR: "/srv/fleet", FLEET_LOG_LEVEL: "error", FLEET_UI_ADDR: ":80" },

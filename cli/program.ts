@@ -10,6 +10,19 @@ import { clientTls } from "./client_tls.ts";
 import type { Entry, Verb, VerbContext } from "./verb.ts";
 import { versionText } from "./version_text.ts";
 
+/** Reads are answered without a majority, too; nobody shall take them for the newest. */
+const STALE =
+  "WARNING: no majority of the managers answers: what is shown is what the asked one knows and may be out of date";
+
+function once(act: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    act();
+  };
+}
+
 /** Parses `argv` (without the executable), runs the verb, and resolves to the exit code. */
 export async function runProgram(argv: readonly string[], env: CliEnvironment): Promise<number> {
   let exitCode: number = EXIT.ok;
@@ -38,6 +51,7 @@ export async function runProgram(argv: readonly string[], env: CliEnvironment): 
     const client = connect(
       tunnel ? `unix://${tunnel.socket}` : given || DEFAULT_HOST,
       await clientTls(given, env, chosen?.certPath),
+      once(() => env.stderr.write(`${STALE}\n`)),
     );
     const context: VerbContext = {
       env,

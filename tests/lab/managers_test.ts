@@ -143,8 +143,13 @@ Deno.test("several managers: nothing acknowledged is lost", async (t) => {
           assert.notEqual(refused.code, 0);
           return /quorum is lost .*h2 .*h3|quorum is lost .*h3 .*h2/.test(refused.stderr);
         }, 10_000);
-        assert.match(await lab.fleet("h1", "service", "ls"), /via-h1 /);
+        const list = await lab.try("h1", "service", "ls");
+        assert.match(list.stdout, /via-h1 /);
+        assert.match(list.stderr, /no majority of the managers answers: .* may be out of date/);
         assert.match(await lab.fleet("h1", "info"), /quorum is lost/);
+        const at = performance.now();
+        assert.notEqual((await write(lab, "h1", "lost-too")).code, 0);
+        assert.ok(performance.now() - at < 8_000, "a write without a quorum took too long to fail");
         for (const host of ["h2", "h3"]) await lab.host(host).startAgent();
         await until(
           "writes are back",

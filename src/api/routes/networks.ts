@@ -57,10 +57,11 @@ export function networkRoutes(app: Hono, backend: Backend, engine: EngineFetch):
       .filter(({ Labels }) => Labels?.[NETWORK_LABEL] === undefined);
     if (!isManager(backend)) return c.json(local);
     const filters = filtersOf(c, FILTERS);
-    const { value } = await backend.read((view) =>
+    const { value, stale } = await backend.read((view) =>
       clusterNetworks(view).filter((network) => matches(view, network, filters))
         .map((network) => networkResource(network))
     );
+    if (stale) c.header("Fleet-Stale", "true");
     return c.json([...local, ...value]);
   });
 
