@@ -23,6 +23,7 @@ const REPLACED: readonly (readonly [RegExp, string])[] = [
     "<ago>",
   ],
   [/"Index": \d+/g, '"Index": <n>'],
+  [/\bhas \d+ of /g, "has <n> of "],
 ];
 const ZERO_TIME = "0001-01-01T00:00:00Z";
 
@@ -43,7 +44,8 @@ export function outputLines(text: string, local: Local): string[] {
 }
 
 /** Fields whose value is a count that every run has its own of. */
-const COUNTERS = /(^|\.)(Version\.Index|PID|SpecVersion\.Index|LastExecution|timeNano|time)$/;
+const COUNTERS =
+  /(^|\.)(Version\.Index|PID|SpecVersion\.Index|LastExecution|timeNano|time|Description\.Resources\.\w+)$/;
 const ALLOCATED = /(^|\.)VirtualIPs\[\d+\]\.Addr$/;
 const DER = /(^|\.)CertIssuer(Subject|PublicKey)$/;
 
