@@ -10,7 +10,6 @@ const TYPES: readonly ConfChange["type"][] = [
   "promote",
   "remove",
   "add-voter",
-  "reset",
 ];
 
 export const EMPTY_CONF: ConfState = { voters: [], learners: [] };
@@ -58,8 +57,6 @@ export function applyToConf(conf: ConfState, change: ConfChange): ConfState {
       // A group without voters could never decide anything again.
       if (voters.size > 1 || !voters.has(id)) voters.delete(id);
       break;
-    case "reset":
-      return { voters: [id], learners: [] };
   }
   return { voters: [...voters].sort(), learners: [...learners].sort() };
 }
@@ -83,38 +80,6 @@ export function bootstrap(
     data: encodeConfChange({ type: "add-voter", id }),
   }));
   return { entries, hardState: { term: 1, vote: "", commit: entries.length } };
-}
-
-/**
- * What `--force-new-cluster` writes behind this member's log before it starts: one committed entry that
- * leaves `id` as the only member. Entries that were not known to be committed are committed with it: a
- * lone survivor cannot know which of them others have acknowledged, and keeping them loses nothing.
- */
-export function forceNewCluster(
-  id: RaftId,
-  hardState: HardState,
-  lastIndex: number,
-): { readonly entries: readonly Entry[]; readonly hardState: HardState } {
-  const entry: Entry = {
-    index: lastIndex + 1,
-    term: Math.max(hardState.term, 1),
-    type: "conf",
-    data: encodeConfChange({ type: "reset", id }),
-  };
-  return { entries: [entry], hardState: { term: entry.term, vote: "", commit: entry.index } };
-}
-
-/**
- * Whether the voters that `isActive` would still be a majority after `change`; so that a change is
- * refused while it is still possible to refuse it.
- */
-export function keepsQuorum(
-  conf: ConfState,
-  change: ConfChange,
-  isActive: (id: RaftId) => boolean,
-): boolean {
-  const after = applyToConf(conf, change).voters;
-  return after.filter(isActive).length >= (after.length >> 1) + 1;
 }
 
 /** The change in a `conf` entry. */

@@ -6,8 +6,6 @@ import {
   decodeConfChange,
   EMPTY_CONF,
   encodeConfChange,
-  forceNewCluster,
-  keepsQuorum,
 } from "./conf_change.ts";
 import type { ConfChange, ConfState } from "./types.ts";
 
@@ -19,7 +17,6 @@ Deno.test("changes survive encoding", () => {
     { type: "promote", id: "x" },
     { type: "remove", id: "x" },
     { type: "add-voter", id: "x" },
-    { type: "reset", id: "x" },
   ];
   for (const change of changes) {
     assert.deepEqual(decodeConfChange(encodeConfChange(change)), change);
@@ -56,19 +53,4 @@ Deno.test("founders are the first entries", () => {
   let now = EMPTY_CONF;
   for (const entry of entries) now = applyToConf(now, changeOf(entry));
   assert.deepEqual(now, { voters: ["a", "b"], learners: [] });
-});
-
-Deno.test("a forced new cluster has one member and forgets nothing", () => {
-  const { entries, hardState } = forceNewCluster("b", { term: 7, vote: "a", commit: 10 }, 12);
-  assert.deepEqual(hardState, { term: 7, vote: "", commit: 13 });
-  assert.equal(entries[0]?.index, 13);
-  assert.deepEqual(applyToConf(conf, changeOf(entries[0]!)), { voters: ["b"], learners: [] });
-});
-
-Deno.test("losing the quorum is foreseen", () => {
-  const up = (...ids: string[]) => (id: string) => ids.includes(id);
-  const three: ConfState = { voters: ["a", "b", "c"], learners: [] };
-  assert.equal(keepsQuorum(three, { type: "remove", id: "a" }, up("b", "c")), true);
-  assert.equal(keepsQuorum(three, { type: "remove", id: "a" }, up("a", "b")), false);
-  assert.equal(keepsQuorum(three, { type: "remove", id: "c" }, up("a", "b")), true);
 });

@@ -47,7 +47,6 @@ function checkChange(s: RaftState, change: ConfChange): void {
       }
       return;
     case "add-voter":
-    case "reset":
       throw new FleetError("invalid", `"${type}" cannot be proposed to a running group`);
   }
 }

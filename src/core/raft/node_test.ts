@@ -195,7 +195,7 @@ Deno.test("membership changes that cannot be are refused with the reason", () =>
   assert.throws(() => node.proposeConfChange({ type: "add-learner", id: "2" }), /member already/);
   assert.throws(() => node.proposeConfChange({ type: "promote", id: "9" }), /no member/);
   assert.throws(() => node.proposeConfChange({ type: "remove", id: "9" }), /no member/);
-  assert.throws(() => node.proposeConfChange({ type: "reset", id: "1" }), { kind: "invalid" });
+  assert.throws(() => node.proposeConfChange({ type: "add-voter", id: "4" }), { kind: "invalid" });
   node.proposeConfChange({ type: "add-learner", id: "4" });
   assert.throws(
     () => node.proposeConfChange({ type: "remove", id: "3" }),

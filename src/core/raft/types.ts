@@ -56,9 +56,7 @@ export type ConfChange =
   /** Voter or learner leaves. */
   | { readonly type: "remove"; readonly id: RaftId; readonly context?: Uint8Array }
   /** Only in the first entries of a new cluster ({@link import("./conf_change.ts").bootstrap}). */
-  | { readonly type: "add-voter"; readonly id: RaftId; readonly context?: Uint8Array }
-  /** Only for `--force-new-cluster`: `id` becomes the one and only member. */
-  | { readonly type: "reset"; readonly id: RaftId; readonly context?: Uint8Array };
+  | { readonly type: "add-voter"; readonly id: RaftId; readonly context?: Uint8Array };
 
 export type Role = "follower" | "pre-candidate" | "candidate" | "leader";
 
