@@ -29,6 +29,7 @@ interface Connection {
 export class LeaderCalls {
   readonly #options: LeaderCallsOptions;
   #connection: Connection | undefined;
+  #dialling: { readonly nodeId: string; readonly connected: Promise<Connection> } | undefined;
   #cancelWait: () => void = () => {};
 
   constructor(options: LeaderCallsOptions) {
@@ -79,23 +80,38 @@ export class LeaderCalls {
 
   close(): void {
     this.#cancelWait();
+    this.#dialling = undefined;
     this.#connection?.caller.close();
     this.#connection = undefined;
   }
 
+  /** The kept connection, or one new one for all who ask meanwhile: a node has only so many of them. */
   async #connect(
     leader: { nodeId: string; addr: string },
     signal: AbortSignal | undefined,
   ): Promise<Connection> {
     const kept = this.#connection;
     if (kept?.nodeId === leader.nodeId && !kept.caller.closed.aborted) return kept;
-    kept?.caller.close();
-    const caller = await this.#options.dialer.connect(leader.addr, {
-      expectNodeId: leader.nodeId,
-      ...(signal ? { signal } : {}),
-    });
-    this.#connection = { nodeId: leader.nodeId, caller, lost: false };
-    return this.#connection;
+    if (this.#dialling?.nodeId !== leader.nodeId) this.#dial(leader);
+    return await orAborted(this.#dialling!.connected, signal);
+  }
+
+  #dial({ nodeId, addr }: { nodeId: string; addr: string }): void {
+    if (this.#connection) this.#lose(this.#connection);
+    const connected = this.#options.dialer.connect(addr, { expectNodeId: nodeId })
+      .then((caller): Connection => {
+        const connection = { nodeId, caller, lost: false };
+        if (this.#dialling === dialling) this.#connection = connection;
+        // Somebody else leads by now, or nobody is asked any more.
+        else this.#lose(connection);
+        return connection;
+      }).finally(() => {
+        if (this.#dialling === dialling) this.#dialling = undefined;
+      });
+    // Who waits for it hears of a failure; all of them may have gone.
+    connected.catch(() => {});
+    const dialling = { nodeId, connected };
+    this.#dialling = dialling;
   }
 
   async #awaitLeader(signal?: AbortSignal): Promise<{ nodeId: string; addr: string } | "here"> {
@@ -109,4 +125,15 @@ export class LeaderCalls {
       signal?.throwIfAborted();
     }
   }
+}
+
+/** `promise`, or the signal's reason when that comes first. */
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  if (signal.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }

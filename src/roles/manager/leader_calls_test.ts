@@ -51,6 +51,23 @@ Deno.test("leader calls: one connection serves many calls, and follows the leade
   strictEqual(closing.get("m2:2377")!.signal.aborted, true);
 });
 
+Deno.test("leader calls: many at a time share one connection, and none is left open", async () => {
+  let leader: Leader = { nodeId: "m1", addr: "m1:2377" };
+  const { calls, dialed, closing } = setUp(() => leader);
+  const many = () => Promise.all(Array.from({ length: 20 }, () => calls.call("control", {}, here)));
+  const gone = AbortSignal.abort(new Error("gone"));
+  await rejects(calls.call("control", {}, here, gone), /gone/);
+  await many();
+  deepStrictEqual(dialed, ["m1:2377 as m1"]);
+  const first = closing.get("m1:2377")!;
+  leader = { nodeId: "m2", addr: "m2:2377" };
+  await many();
+  deepStrictEqual(dialed, ["m1:2377 as m1", "m2:2377 as m2"]);
+  strictEqual(first.signal.aborted, true);
+  calls.close();
+  strictEqual(closing.get("m2:2377")!.signal.aborted, true);
+});
+
 Deno.test("leader calls: who leads by now does it itself", async () => {
   let leader: Leader = undefined;
   const { calls, clock, dialed } = setUp(() => leader);
