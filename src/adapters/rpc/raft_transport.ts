@@ -263,11 +263,11 @@ class Transport implements RaftTransport {
     const incoming: Incoming = { stream, run, remoteAddress, replies, onAlive: () => {} };
     this.#incoming.set(id, incoming);
     old?.stream.cancel("replaced by a newer connection");
-    await stream.send(helloOf(own));
-    replies.attach(stream);
-    this.#alive.add(id);
-    this.#peers.get(id)?.retryNow();
     try {
+      await stream.send(helloOf(own));
+      replies.attach(stream);
+      this.#alive.add(id);
+      this.#peers.get(id)?.retryNow();
       for await (const batch of stream) {
         if (batch instanceof Uint8Array) this.#receive(id, batch);
         else incoming.onAlive();

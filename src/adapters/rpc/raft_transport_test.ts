@@ -17,7 +17,8 @@ import {
   silentLogger,
   systemClock,
 } from "./test_support.ts";
-import type { RpcListener, TlsCredentials } from "./types.ts";
+import { helloOf } from "./raft_hello.ts";
+import type { RpcContext, RpcListener, RpcStream, TlsCredentials } from "./types.ts";
 
 class Member implements AsyncDisposable {
   readonly received: Message[] = [];
@@ -261,6 +262,33 @@ Deno.test("a snapshot to somebody who is not there fails", async () => {
   a.transport.send([snapshot("mgra", "mgrb", 1000), snapshot("mgra", "mgrz", 1000)]);
   await eventually("reported", () => a.snapshots.length === 2);
   assert.deepEqual(new Map(a.snapshots), new Map([["mgrb", false], ["mgrz", false]]));
+});
+
+Deno.test("a member that is gone before it was greeted does not count as connected", async () => {
+  const [a] = await members("mgra") as [Member];
+  await using _a = a;
+  let serve: ((stream: RpcStream, context: RpcContext) => Promise<void>) | undefined;
+  a.endpoint.register({
+    route: () => {},
+    streamRoute: (name, _options, handler) => {
+      if (name === "raft.messages") serve = handler;
+    },
+  });
+  const stream = {
+    meta: helloOf(a.run),
+    signal: AbortSignal.abort(),
+    send: () => Promise.reject(new Error("the stream has ended")),
+    cancel: () => {},
+  } as unknown as RpcStream;
+  const peer = { role: "manager", nodeId: "mgrb", clusterId: CLUSTER } as const;
+  const context = {
+    route: "raft.messages",
+    peer,
+    remoteAddress: "127.0.0.1:1",
+    signal: stream.signal,
+  };
+  await assert.rejects(serve!(stream, context), /has ended/);
+  assert.equal(a.transport.connected("mgrb"), false);
 });
 
 Deno.test("a snapshot under way fails with its connection", async () => {
