@@ -6,11 +6,12 @@ import type { Picture } from "./picture.ts";
 export function nameTable(picture: Picture, networks: readonly DesiredNetwork[]): NameTable {
   return {
     networks: [...networks].sort((a, b) => a.name < b.name ? -1 : 1).map((
-      { id, name, subnet, ingress },
+      { id, name, subnet, ingress, internal },
     ) => ({
       id,
       name,
       subnets: [subnet],
+      ...(internal ? { internal } : {}),
       // Strangers meet on the mesh's network: nobody is found there by name.
       services: ingress ? [] : servicesOn(picture, id),
       endpoints: ingress ? [] : endpointsOn(picture, id),
@@ -30,18 +31,21 @@ function servicesOn({ services }: Picture, networkId: string): ServiceNames[] {
   return found.sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
-function endpointsOn({ endpoints }: Picture, networkId: string): EndpointNames[] {
+function endpointsOn({ networks, endpoints }: Picture, networkId: string): EndpointNames[] {
   const found: EndpointNames[] = [];
   for (const [owner, endpoint] of endpoints) {
     const addresses = endpoint.addresses.filter((on) => on.networkId === networkId)
       .map(({ address }) => address);
     if (addresses.length === 0) continue;
+    // Of networks that this node has not, nothing is known: its own containers are on none of them.
+    const confined = endpoint.addresses.every((on) => networks.get(on.networkId)?.internal);
     found.push({
       owner,
       ...(endpoint.service === undefined ? {} : { service: endpoint.service }),
       names: endpoint.names,
       addresses,
       serving: endpoint.serving,
+      ...(confined ? { confined } : {}),
       ...(endpoint.nameservers ? { nameservers: endpoint.nameservers } : {}),
     });
   }

@@ -18,6 +18,8 @@ export interface NetworkNames {
   readonly name: string;
   /** In CIDR form; a reverse look-up inside them is never forwarded. */
   readonly subnets: readonly string[];
+  /** Nobody whose address is here, and of whom no more is known, is told of the world outside. */
+  readonly internal?: boolean;
   readonly services: readonly ServiceNames[];
   readonly endpoints: readonly EndpointNames[];
 }
@@ -43,6 +45,11 @@ export interface EndpointNames {
   readonly serving: boolean;
   /** The container's own `--dns` servers; they replace the host's for what is not ours to answer. */
   readonly nameservers?: readonly string[];
+  /**
+   * On internal networks only. Such a container has no way out, and questions that are passed on are one:
+   * names can carry anything.
+   */
+  readonly confined?: boolean;
 }
 
 export interface Question {
@@ -80,10 +87,12 @@ interface NetworkIndex {
   /** Address -> fully qualified names. */
   readonly byAddress: ReadonlyMap<string, readonly string[]>;
   readonly ranges: readonly Range[];
+  readonly internal: boolean;
 }
 
 interface Asker {
   readonly networks: readonly NetworkIndex[];
+  readonly confined: boolean;
   readonly nameservers?: readonly string[];
 }
 
@@ -108,6 +117,7 @@ export class NameIndex {
         for (const address of endpoint.addresses) {
           this.#askers.set(address, {
             networks: joined.get(endpoint.owner) ?? [],
+            confined: endpoint.confined ?? false,
             ...(endpoint.nameservers?.length ? { nameservers: endpoint.nameservers } : {}),
           });
         }
@@ -117,20 +127,30 @@ export class NameIndex {
 
   /** What the container with the address `asker` is told. Addresses come in the table's order. */
   answer(asker: string, question: Question): NameAnswer {
-    const who = this.#askers.get(asker);
-    const networks = who?.networks ?? [];
+    const networks = this.#askers.get(asker)?.networks ?? [];
     const name = question.name.toLowerCase().replace(/\.$/, "");
     const reverse = addressOfReverseName(name);
-    if (reverse !== undefined) return this.#reverse(who, networks, reverse, question.type);
+    if (reverse !== undefined) return this.#reverse(asker, networks, reverse, question.type);
     const found = find(networks, name);
     if (found) return ofType(found, question.type);
     // A name that only others may know is denied here: asking the world for it would tell the world.
     if (!isQualified(name) && find(this.#networks, name)) return { kind: "absent" };
-    return forward(who);
+    return this.#forward(asker);
+  }
+
+  /** Not ours: for others to answer, if the asker may hear of others. */
+  #forward(asker: string): NameAnswer {
+    const who = this.#askers.get(asker);
+    const confined = who?.confined ??
+      this.#networks.some(({ internal, ranges }) =>
+        internal && ranges.some((range) => within(range, asker))
+      );
+    if (confined) return { kind: "absent" };
+    return { kind: "forward", ...(who?.nameservers ? { nameservers: who.nameservers } : {}) };
   }
 
   #reverse(
-    who: Asker | undefined,
+    asker: string,
     networks: readonly NetworkIndex[],
     address: string,
     type: string,
@@ -145,7 +165,7 @@ export class NameIndex {
     const ours = this.#networks.some(({ ranges }) =>
       ranges.some((range) => within(range, address))
     );
-    return ours ? { kind: "absent" } : forward(who);
+    return ours ? { kind: "absent" } : this.#forward(asker);
   }
 }
 
@@ -199,6 +219,7 @@ function indexNetwork(network: NetworkNames): NetworkIndex {
     name: network.name.toLowerCase(),
     byName,
     byAddress,
+    internal: network.internal ?? false,
     ranges: network.subnets.flatMap((subnet) => parseRange(subnet) ?? []),
   };
 }
@@ -239,10 +260,6 @@ function ofType(found: Found, type: string): NameAnswer {
   return wanted.length
     ? { kind: "addresses", addresses: wanted, ttl: found.ttl }
     : { kind: "empty" };
-}
-
-function forward(who: Asker | undefined): NameAnswer {
-  return { kind: "forward", ...(who?.nameservers ? { nameservers: who.nameservers } : {}) };
 }
 
 /** Whether a name could be somebody's on the internet. */

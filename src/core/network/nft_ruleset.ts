@@ -210,7 +210,8 @@ function filterChains({ networks, balancers, peers, facts }: DesiredState): stri
     "  }",
     "  chain input {",
     "    type filter hook input priority -10; policy accept;",
-    // Frames come from nodes of the cluster only.
+    // Frames come from nodes of the cluster only; a container may claim to be one.
+    `    iifname { ${bridges} } udp dport ${ports} drop`,
     ...(peers.length > 0
       ? [`    udp dport ${ports} ip saddr != { ${peers.join(", ")} } drop`]
       : [`    udp dport ${ports} drop`]),

@@ -169,6 +169,13 @@ Deno.test("node-local: a node's own tasks only, and the client's address stays",
   match(nftRuleset(state, "ipvs"), new RegExp(`${kept} meta mark 0x70001f90 accept`));
 });
 
+Deno.test("nftables: frames of overlay networks come from other nodes, and never from a container", () => {
+  const rules = nftRuleset(desiredState(picture(2), FACTS));
+  const input = rules.slice(rules.indexOf("chain input {"), rules.indexOf("chain forward {"));
+  match(input, /iifname \{ "fl-4096", "fl-4097" \} udp dport \{ 4789 \} drop/);
+  match(input, /udp dport \{ 4789 \} ip saddr != \{ 192\.168\.1\.2 \} drop/);
+});
+
 Deno.test("nftables: the managers' port is never given away, and a hostile name stays a comment", () => {
   const base = picture(1, 0);
   const services = new Map([["s0", {
