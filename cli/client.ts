@@ -1,5 +1,7 @@
 import { FleetError } from "../src/base/errors.ts";
 import type { ErrorKind } from "../src/base/errors.ts";
+import { close } from "../src/base/duplex.ts";
+import type { Conversation } from "./conversation.ts";
 
 /** Where the agent listens unless `--host` or `FLEET_HOST` says otherwise. */
 export const DEFAULT_SOCKET = "/run/fleet/fleet.sock";
@@ -44,6 +46,11 @@ export interface ApiClient {
   remove(path: string, options?: RequestOptions): Promise<void>;
   /** The whole response, for streams. */
   request(method: string, path: string, options?: RequestOptions): Promise<Response>;
+  /**
+   * A request that becomes a connection in both directions, as attach and exec have it in Docker's API. Who
+   * gets the connection closes it.
+   */
+  converse(path: string, body: unknown): Promise<Conversation>;
   /** Whether an agent answers at all; throws only what is not "nobody there". */
   ping(): Promise<boolean>;
   close(): void;
@@ -115,6 +122,25 @@ export function connect(
       const response = await request("DELETE", path, options);
       await response.body?.cancel();
     },
+    async converse(path, body) {
+      const { converse, dial } = await import("./conversation.ts");
+      const connection = await dial({ ...target, ...(tls ? { tls: tls() } : {}) }).catch(
+        (error) => {
+          throw connectError(host, error);
+        },
+      );
+      let kept = false;
+      try {
+        const answer = await converse(connection, path, body);
+        if (answer.kind === "refused") {
+          throw new ApiError(answer.status, refusalText(answer.status, answer.text));
+        }
+        kept = true;
+        return answer;
+      } finally {
+        if (!kept) close(connection);
+      }
+    },
     async ping() {
       try {
         const response = await request("GET", "/_ping");
@@ -166,14 +192,17 @@ function queryText(query: Query | undefined): string {
 }
 
 async function errorText(response: Response): Promise<string> {
-  const text = await response.text();
+  return refusalText(response.status, await response.text());
+}
+
+function refusalText(status: number, text: string): string {
   try {
     const message = (JSON.parse(text) as { message?: unknown }).message;
     if (typeof message === "string" && message !== "") return message.replace(MANAGERS_WORDS, "");
   } catch {
     // Not every server on a socket speaks Docker's JSON errors; its text is better than nothing.
   }
-  return text.trim() || `HTTP status ${response.status}`;
+  return text.trim() || `HTTP status ${status}`;
 }
 
 function isPermission(error: unknown): boolean {

@@ -42,6 +42,10 @@ const SERVICE: Entries = {
   ps: { summary: "List the tasks of services", load: () => import("./service/ps.ts") },
   inspect: { summary: "Show services in full", load: () => import("./service/inspect.ts") },
   logs: { summary: "Show the logs of a service or task", load: () => import("./service/logs.ts") },
+  exec: {
+    summary: "Run a command in the container of a task, on whichever node it is",
+    load: () => import("./service/exec.ts"),
+  },
   scale: {
     summary: "Change the number of replicas of services",
     load: () => import("./service/scale.ts"),

@@ -7,12 +7,18 @@ export interface OutputStream {
   readonly isTTY: boolean;
   /** Width of the terminal in characters; 80 where there is none. */
   columns(): number;
+  /** Size of the terminal in characters; undefined where there is none. */
+  size(): { readonly rows: number; readonly columns: number } | undefined;
 }
 
 export interface InputStream {
   readonly isTTY: boolean;
   /** Everything up to the end of input. */
   readAll(): Promise<Uint8Array>;
+  /** What is typed or piped in, as it comes. A read that waits when nobody asks any more is left behind. */
+  chunks(): AsyncIterable<Uint8Array>;
+  /** Hands every key over as it is pressed, Ctrl-C too; for terminals only. */
+  setRaw(raw: boolean): void;
   /** One line without its end; undefined at the end of input. `hidden` turns the terminal's echo off. */
   readLine(options?: { prompt?: string; hidden?: boolean }): Promise<string | undefined>;
 }
@@ -134,6 +140,8 @@ export interface CliEnvironment {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Calls `handler` on Ctrl-C (SIGINT) and SIGTERM until the returned function is called. */
   onInterrupt(handler: () => void): () => void;
+  /** Calls `handler` when the terminal's size has changed until the returned function is called. */
+  onResize(handler: () => void): () => void;
   /** Runs a credential helper or the like: its standard output, or undefined when it failed. */
   runHelper(command: string, args: readonly string[], input: string): Promise<string | undefined>;
   /** Runs a shell script on `user@machine[:port]` by OpenSSH, with its words on this standard error. */

@@ -178,7 +178,10 @@ Deno.test("lines never reach the end of the terminal, and bars shrink with it", 
 function capture(isTTY: boolean) {
   const out = { text: "" };
   const write = (text: string) => void (out.text += text);
-  return { out, stream: { write, writeBytes: () => {}, isTTY, columns: () => 60 } };
+  return {
+    out,
+    stream: { write, writeBytes: () => {}, isTTY, columns: () => 60, size: () => undefined },
+  };
 }
 
 Deno.test("a terminal is redrawn in place, other outputs get changed lines without bars", () => {

@@ -40,8 +40,27 @@ export class FakeEnvironment implements CliEnvironment {
     this.#stdin = options.stdin ?? "";
   }
 
+  /** What the terminal was set to, in order. */
+  readonly rawModes: boolean[] = [];
+  #resized: (() => void) | undefined;
+
+  onResize(handler: () => void): () => void {
+    this.#resized = handler;
+    return () => this.#resized = undefined;
+  }
+
+  /** As a window that is dragged. */
+  resize(): void {
+    this.#resized?.();
+  }
+
   get stdin() {
+    const text = this.#stdin;
     return {
+      setRaw: (raw: boolean) => void this.rawModes.push(raw),
+      async *chunks() {
+        if (text !== "") yield await Promise.resolve(new TextEncoder().encode(text));
+      },
       isTTY: this.options.isTTY ?? false,
       readAll: () => Promise.resolve(new TextEncoder().encode(this.#stdin)),
       readLine: () => {
@@ -157,6 +176,7 @@ function stream(target: { text: string }, options: FakeEnvironmentOptions): Outp
     writeBytes: (bytes) => void (target.text += new TextDecoder().decode(bytes)),
     isTTY: options.isTTY ?? false,
     columns: () => options.columns ?? 80,
+    size: () => options.isTTY ? { rows: 24, columns: options.columns ?? 80 } : undefined,
   };
 }
 

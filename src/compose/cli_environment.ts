@@ -23,6 +23,7 @@ export function cliEnvironment(build: BuildInfo): CliEnvironment {
     now: () => Date.now(),
     sleep,
     onInterrupt,
+    onResize,
     runHelper,
     ssh: async (...given) => (await import("./ssh_tunnel.ts")).runBySsh(...given),
     executable: () => {
@@ -52,18 +53,21 @@ function output(stream: typeof Deno.stdout | typeof Deno.stderr): OutputStream {
       throw error;
     }
   };
+  const size = () => {
+    try {
+      // A terminal that does not know its size says 0.
+      const { rows, columns } = Deno.consoleSize();
+      return rows > 0 && columns > 0 ? { rows, columns } : undefined;
+    } catch {
+      return undefined;
+    }
+  };
   return {
     writeBytes,
+    size,
     write: (text) => writeBytes(encoder.encode(text)),
     isTTY: stream.isTerminal(),
-    columns: () => {
-      try {
-        // A terminal that does not know its size says 0.
-        return Deno.consoleSize().columns || 80;
-      } catch {
-        return 80;
-      }
-    },
+    columns: () => size()?.columns ?? 80,
   };
 }
 
@@ -84,11 +88,22 @@ function input(): InputStream {
     async readAll() {
       return new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
     },
+    chunks,
+    setRaw: (raw) => Deno.stdin.setRaw(raw),
     // Not async: the terminal has to be back in its mode before anything else runs.
     readLine: (options = {}) => Promise.resolve(readLine(options)),
   };
 }
 
+async function* chunks(): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  for (let n = await Deno.stdin.read(buffer); n !== null; n = await Deno.stdin.read(buffer)) {
+    yield buffer.slice(0, n);
+  }
+}
+
+/** Read from standard input at a time. */
+const CHUNK_BYTES = 64 * 1024;
 /** Longer lines are no answer to a prompt. */
 const MAX_LINE = 64 * 1024;
 
@@ -140,6 +155,11 @@ export function onInterrupt(handler: () => void): () => void {
   return () => {
     for (const signal of signals) Deno.removeSignalListener(signal, handler);
   };
+}
+
+function onResize(handler: () => void): () => void {
+  Deno.addSignalListener("SIGWINCH", handler);
+  return () => Deno.removeSignalListener("SIGWINCH", handler);
 }
 
 async function runHelper(
