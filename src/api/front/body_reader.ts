@@ -7,6 +7,13 @@ const MAX_CHUNK_LINE = 1_024;
 const MAX_TRAILERS = 100;
 const READ_BYTES = 64 * 1024;
 
+/** The body is larger than fleet's routes take: 413, which no other refusal is. */
+export class BodyTooLargeError extends FleetError {
+  constructor(maxBytes: number) {
+    super("invalid", `request body too large: at most ${maxBytes} bytes are read`);
+  }
+}
+
 /** Reads a request's body, by length or in chunks, and keeps what follows it for the next request. */
 export class BodyReader {
   readonly #from: Duplex;
@@ -26,12 +33,17 @@ export class BodyReader {
     return this.#buffer;
   }
 
-  /** @throws FleetError invalid when the body is too large, cut off or malformed */
+  /** Before anything is read: who waits for a word to send the body need not. @throws BodyTooLargeError */
+  checkLength(): void {
+    if (header(this.#head, "transfer-encoding") !== undefined) return;
+    if (Number(header(this.#head, "content-length") ?? 0) > this.#maxBytes) this.#tooLarge();
+  }
+
+  /** @throws FleetError invalid when the body is cut off or malformed; BodyTooLargeError */
   async readAll(): Promise<Uint8Array> {
     if (header(this.#head, "transfer-encoding") !== undefined) return await this.#chunks();
-    const length = Number(header(this.#head, "content-length") ?? 0);
-    if (length > this.#maxBytes) this.#tooLarge();
-    return await this.#take(length);
+    this.checkLength();
+    return await this.#take(Number(header(this.#head, "content-length") ?? 0));
   }
 
   async #chunks(): Promise<Uint8Array> {
@@ -112,9 +124,6 @@ export class BodyReader {
   }
 
   #tooLarge(): never {
-    throw new FleetError(
-      "invalid",
-      `request body too large: at most ${this.#maxBytes} bytes are read`,
-    );
+    throw new BodyTooLargeError(this.#maxBytes);
   }
 }

@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { errorResponse } from "../error_status.ts";
-import { BodyReader } from "./body_reader.ts";
+import { BodyReader, BodyTooLargeError } from "./body_reader.ts";
 import { close, splice, writeAll } from "../../base/duplex.ts";
 import type { Duplex } from "../../base/duplex.ts";
 import { FrontRequest } from "./front_request.ts";
@@ -26,6 +26,8 @@ export interface FrontOptions {
 
 /** A body that fleet's routes take at most; the largest real one is a config of 1,000 KiB in base64. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
+/** Thrown away of a body that is too large before the connection is broken. */
+const MAX_THROWN_BYTES = 64 * 1024 * 1024;
 /** Backups come whole; one of 100,000 tasks has about 20 MB. */
 const MAX_BACKUP_BYTES = 512 * 1024 * 1024;
 /** From the first byte of a request to its last, where fleet answers it. */
@@ -75,6 +77,7 @@ export async function serveConnection(client: Duplex, options: FrontOptions): Pr
       if (maxBytes > MAX_BODY_BYTES) relax();
       else hurry();
       const body = new BodyReader(client, head, after, maxBytes);
+      body.checkLength();
       await continueIfAsked(client, head);
       const request = new FrontRequest(head, await body.readAll());
       relax();
@@ -83,13 +86,34 @@ export async function serveConnection(client: Duplex, options: FrontOptions): Pr
       rest = body.rest;
     }
   } catch (error) {
-    if (error instanceof FleetError) {
+    if (error instanceof BodyTooLargeError) {
+      hurry();
+      await refuseBody(client, error).catch(() => {});
+    } else if (error instanceof FleetError) {
       await writeResponse(client, errorResponse(error), { keepAlive: false, head: undefined })
         .catch(() => {});
     } else options.logger.log("debug", "a client's connection ended", { error: messageOf(error) });
   } finally {
     relax();
     close(client);
+  }
+}
+
+/**
+ * Most clients listen when they have sent everything, and hear nothing when the connection breaks before: what
+ * is still coming is taken and thrown away, up to a bound.
+ */
+async function refuseBody(client: Duplex, error: BodyTooLargeError): Promise<void> {
+  const body = encoder.encode(JSON.stringify({ message: error.message }));
+  const headers = { "content-type": "application/json", "content-length": `${body.length}` };
+  const response = new Response(body, { status: 413, headers });
+  await writeResponse(client, response, { keepAlive: false, head: undefined });
+  await client.closeWrite();
+  const buffer = new Uint8Array(READ_BYTES);
+  for (let thrown = 0; thrown < MAX_THROWN_BYTES;) {
+    const count = await client.read(buffer);
+    if (count === null) return;
+    thrown += count;
   }
 }
 

@@ -22,6 +22,10 @@ class FakeClient implements Duplex {
       .filter(({ length }) => length > 0);
     this.#stays = options.stays ?? false;
   }
+  /** Pieces that were not read. */
+  get left(): number {
+    return this.#pieces.length - this.#next;
+  }
   read(buffer: Uint8Array): Promise<number | null> {
     const piece = this.#pieces[this.#next];
     if (!piece) return this.#stays ? this.#closed.promise : Promise.resolve(null);
@@ -107,13 +111,11 @@ Deno.test("what two parsers could read differently is refused before anything is
     ["a hidden route with version", `POST /v1.41/%73warm/init HTTP/1.1\r\n${HOST}\r\n`],
     ["a hidden version", `POST /v1%2e41/swarm/init HTTP/1.1\r\n${HOST}\r\n`],
     ["a chunk of no size", `${post}Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n`],
-    ["a chunk that is too long", `${post}Transfer-Encoding: chunked\r\n\r\nffffffff\r\n`],
     [
       "a chunk that ends elsewhere",
       `${post}Transfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n`,
     ],
     ["a size line without end", `${post}Transfer-Encoding: chunked\r\n\r\n${"0".repeat(3_000)}`],
-    ["a body that is too large", `${post}Content-Length: 8388609\r\n\r\n`],
     [
       "trailers without end",
       `${post}Transfer-Encoding: chunked\r\n\r\n0\r\n${"a: b\r\n".repeat(200)}`,
@@ -129,6 +131,45 @@ Deno.test("what two parsers could read differently is refused before anything is
     assert.equal(client.said.split("HTTP/1.1").length, 2, `${name}: one answer`);
     assert(client.closed, name);
   }
+});
+
+Deno.test("a body that is too large is refused with 413 and one sentence", async () => {
+  const start = `POST /services/create HTTP/1.1\r\n${HOST}`;
+  const smuggled = `POST /swarm/leave HTTP/1.1\r\n${HOST}Content-Length: 0\r\n\r\n`;
+  const cases = {
+    "by its length": [`${start}Content-Length: 8388609\r\n\r\n`, "x".repeat(100_000), smuggled],
+    "before it is asked for": [`${start}Expect: 100-continue\r\nContent-Length: 8388609\r\n\r\n`],
+    "in one chunk": [`${start}Transfer-Encoding: chunked\r\n\r\n800001\r\n`, smuggled],
+    "in the largest chunk": [
+      `${start}Transfer-Encoding: chunked\r\n\r\nffffffff\r\n`,
+      smuggled,
+    ],
+    "in the second chunk": [
+      `${start}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n800000\r\n`,
+      smuggled,
+    ],
+  };
+  for (const [name, pieces] of Object.entries(cases)) {
+    const { seen, client, engine } = await serve(pieces);
+    assert.deepEqual({ name, seen, engine: engine() }, { name, seen: [], engine: "" });
+    assert.match(client.said, /^HTTP\/1\.1 413 Request Entity Too Large\r\n/, name);
+    assert.equal(client.said.split("HTTP/1.1").length, 2, `${name}: one answer`);
+    assert.equal(
+      client.said.split("\r\n\r\n")[1],
+      '{"message":"request body too large: at most 8388608 bytes are read"}',
+      name,
+    );
+    assert(client.closed, name);
+  }
+});
+
+Deno.test("a client that goes on sending what is too large is cut off", async () => {
+  const piece = new Uint8Array(1024 * 1024);
+  const start = `POST /services/create HTTP/1.1\r\n${HOST}Content-Length: 999999999\r\n\r\n`;
+  const { client } = await serve([start, ...Array<Uint8Array>(100).fill(piece)]);
+  assert.match(client.said, /^HTTP\/1\.1 413 /);
+  assert.equal(client.left, 100 - 64);
+  assert(client.closed);
 });
 
 Deno.test("requests behind one another are read by their lengths and by nothing in their bodies", async () => {
