@@ -10,7 +10,8 @@ import type { View } from "../../model/view.ts";
 
 /** Identifiers below are left to others; Swarm begins at the same number. */
 export const FIRST_VNI = 4096;
-export const LAST_VNI = 2 ** 24 - 1;
+/** The one after it is for nodes' own trials. */
+export const LAST_VNI = 2 ** 24 - 2;
 /** A gateway, an address per node, a service and a task need this much room at least. */
 const LONGEST_PREFIX = 29;
 const SHORTEST_PREFIX = 8;

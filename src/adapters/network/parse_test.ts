@@ -1,0 +1,64 @@
+import { deepStrictEqual } from "node:assert/strict";
+import { parseForwarding, parseLinks, parseNeighbours, parseOwnSubnets } from "./parse.ts";
+
+const json = JSON.stringify;
+
+Deno.test("a machine's own subnets: those it is on, not fleet's, not what is behind a gateway", () => {
+  const link = { scope: "link", protocol: "kernel", flags: [] };
+  deepStrictEqual(
+    parseOwnSubnets(json([
+      { dst: "192.168.1.0/24", dev: "eth0", ...link, prefsrc: "192.168.1.7" },
+      { dst: "172.17.0.0/16", dev: "docker0", ...link, flags: ["linkdown"] },
+      { dst: "10.0.0.0/24", dev: "fl-4096", ...link },
+      { dst: "10.8.0.0/16", dev: "eth0", gateway: "192.168.1.1" },
+      { dst: "192.168.1.9", dev: "eth0", ...link },
+      { dst: "default", dev: "ppp0", ...link },
+    ])),
+    ["172.17.0.0/16", "192.168.1.0/24"],
+  );
+  // What iproute2 prints when there is nothing, and for rows that it left out.
+  for (const nothing of ["", "\n", "[]", "[{},{}]"]) deepStrictEqual(parseOwnSubnets(nothing), []);
+});
+
+Deno.test("devices: fleet's by their names, VXLAN devices of others apart", () => {
+  const info_data = { id: 9, port: 4789, local: "10.9.9.1", learning: false, proxy: true };
+  const vxlan = { mtu: 1450, flags: ["UP"], linkinfo: { info_kind: "vxlan", info_data } };
+  const { links, foreignVxlans } = parseLinks(json([
+    { ifname: "eth0", mtu: 1500, flags: ["UP"] },
+    { ifname: "flannel.1", ...vxlan },
+    { ifname: "flx-9", master: "fl-9", address: "02:00:00:00:00:09", ...vxlan },
+    { ifname: "fl-9-of-mine", mtu: 1500, flags: [] },
+  ]));
+  deepStrictEqual(foreignVxlans, [{ name: "flannel.1", vni: 9, port: 4789 }]);
+  deepStrictEqual([...links.keys()], ["flx-9"]);
+  deepStrictEqual(links.get("flx-9")?.vxlan, {
+    vni: 9,
+    port: 4789,
+    local: "10.9.9.1",
+    learning: false,
+    proxy: true,
+  });
+});
+
+Deno.test("entries: the permanent ones of fleet's devices, and only those that lead elsewhere", () => {
+  const lladdr = "02:42:0a:00:00:0b";
+  const neighbour = { dst: "10.0.0.11", dev: "flx-9", lladdr, state: ["PERMANENT"] };
+  deepStrictEqual(
+    parseNeighbours(json([
+      neighbour,
+      { ...neighbour, dst: "10.0.0.12", state: ["STALE"] },
+      { ...neighbour, dst: "fe80::1" },
+      { ...neighbour, dev: "eth0" },
+    ])),
+    new Map([["flx-9", new Map([["10.0.0.11", lladdr]])]]),
+  );
+  deepStrictEqual(
+    parseForwarding(json([
+      { mac: lladdr, ifname: "flx-9", dst: "192.168.1.2" },
+      { mac: lladdr, ifname: "flx-9", dst: "192.168.1.3" },
+      { mac: "33:33:00:00:00:01", ifname: "flx-9" },
+      { mac: lladdr, ifname: "vxlan7", dst: "192.168.1.2" },
+    ])),
+    new Map([["flx-9", new Map([[lladdr, ["192.168.1.2", "192.168.1.3"]]])]]),
+  );
+});

@@ -1,0 +1,73 @@
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import type { Cluster } from "../../model/cluster.ts";
+import { OPTION } from "../../model/network.ts";
+import type { Node } from "../../model/node.ts";
+import type { Assignment, NetworkAssignment } from "../../model/session.ts";
+import type { Task } from "../../model/task.ts";
+import { desiredState } from "../network/desired.ts";
+import { MemoryStore } from "../store/memory_store.ts";
+import { Transaction } from "../store/transaction.ts";
+import { addNetworks } from "./network_assignments.ts";
+
+const FACTS = {
+  nodeId: "n1",
+  dataPathAddr: "192.168.1.1",
+  dataPathMtu: 1500,
+  apiPort: 2377,
+};
+
+/** What n1 is told of the network `net`, which has tasks on n1 and n2. */
+function told(cluster: Partial<Cluster>, options: Record<string, string> = {}) {
+  const tx = new Transaction(new MemoryStore(), 0);
+  tx.create("cluster", { ID: "c", Spec: { Name: "default" }, ...cluster } as Cluster);
+  for (const [ID, Addr] of [["n1", "192.168.1.1"], ["n2", "172.16.0.2"]] as const) {
+    const node = {
+      ID,
+      Spec: {},
+      Status: { State: "ready", Addr: `10.99.0.${ID.slice(1)}` },
+      Description: { Hostname: ID, Overlay: { Addr } },
+    };
+    tx.create("node", node as unknown as Node);
+    tx.create("task", {
+      ID: `t-${ID}`,
+      NodeID: ID,
+      ServiceID: "s",
+      Spec: {},
+      Status: { State: "running" },
+      DesiredState: "running",
+      NetworksAttachments: [{ NetworkID: "net", Addresses: [`10.0.0.1${ID.slice(1)}/24`] }],
+    });
+  }
+  tx.create("network", {
+    ID: "net",
+    Spec: { Name: "back", Driver: { Name: "overlay", Options: options } },
+    IPAMOptions: { Config: [{ Subnet: "10.0.0.0/24" }] },
+    VNI: 4096,
+    Gateways: { n1: "10.0.0.2", n2: "10.0.0.3" },
+  });
+  const set = new Map<string, Assignment>();
+  addNetworks(set, tx, "n1", [tx.get("task", "t-n1") as Task]);
+  const found = set.get("network/net");
+  return found?.kind === "network" ? found.network : undefined;
+}
+
+const mtuOf = (network: NetworkAssignment | undefined, dataPathMtu = 1500) =>
+  desiredState({
+    networks: new Map(network ? [["net", network]] : []),
+    endpoints: new Map(),
+    services: new Map(),
+  }, { ...FACTS, dataPathMtu }).networks[0]?.mtu;
+
+Deno.test("a node's networks: frames go to the other nodes' data path, at the cluster's port", () => {
+  const peers = [{ nodeId: "n2", addr: "172.16.0.2", gateway: "10.0.0.3" }];
+  deepStrictEqual([told({})?.port, told({})?.peers], [4789, peers]);
+  strictEqual(told({ DataPathPort: 7777 })?.port, 7777);
+  strictEqual(told({ DataPathPort: 7777 }, { [OPTION.encrypted]: "" })?.port, 7778);
+});
+
+Deno.test("a node's networks: packets fit the data path, and are no larger than was asked for", () => {
+  strictEqual(mtuOf(told({})), 1450);
+  strictEqual(mtuOf(told({}), 9000), 8950);
+  strictEqual(mtuOf(told({}, { [OPTION.mtu]: "1300" })), 1300);
+  strictEqual(mtuOf(told({}, { [OPTION.mtu]: "1500" })), 1450, "more than fits is no use");
+});
