@@ -23,8 +23,11 @@ export const verb: Verb<{ readonly format?: string }> = {
         .line("Host", info.Name).line("Engine", info.ServerVersion).toString(),
     );
     env.stdout.write(swarmText(info.Swarm ?? {}));
-    for (const warning of info.Swarm?.Warnings ?? []) warn(`WARNING: ${warning}`);
     const own = await fleetInfo(client);
+    for (const warning of info.Swarm?.Warnings ?? []) {
+      // The last line says it.
+      if (!own?.Tolerance?.startsWith(warning)) warn(`WARNING: ${warning}`);
+    }
     if (own?.CertificateExpiry) {
       const left = lifeText(own.CertificateExpiry, own.CertificateDaysLeft ?? 0);
       env.stdout.write(new Blocks().line("Certificate", left).toString());

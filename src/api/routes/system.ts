@@ -5,7 +5,8 @@ import { clusterOf } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
 import type { LocalNetworks } from "../local_networks.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
-import { certificateWarnings } from "../projection/certificates.ts";
+import { clusterWarnings } from "../projection/warnings.ts";
+import type { Warnings } from "../projection/warnings.ts";
 import type { EngineWords } from "../engine_words.ts";
 import { clusterInfoJson } from "../projection/cluster.ts";
 import { toleranceSentence } from "../tolerance.ts";
@@ -25,6 +26,7 @@ export function systemRoutes(
     readonly words: EngineWords;
   },
 ): void {
+  const warnings = clusterWarnings();
   app.on(["GET", "HEAD"], "/_ping", async (c) => {
     const response = await engine("/_ping", { method: c.req.method });
     words.note(response.headers);
@@ -41,14 +43,32 @@ export function systemRoutes(
     const response = await engine(new URL(c.req.url).pathname, { method: "GET" });
     const info = await response.json() as Record<string, unknown>;
     if (!response.ok) return c.json(info, response.status as 500);
-    return c.json({ ...info, Swarm: await swarmStanza(backend) });
+    return c.json(infoWithWarnings(info, await swarmStanza(backend, warnings)));
   });
 
   app.get("/fleet/ping", (c) => c.text("OK"));
   app.get("/fleet/info", (c) => fleetInfo(c, backend, networks()));
 }
 
-async function swarmStanza(backend: Backend): Promise<Record<string, unknown>> {
+/** The engine's answer with the cluster's part; the stock client prints the list of the outermost level only. */
+export function infoWithWarnings(
+  info: Readonly<Record<string, unknown>>,
+  swarm: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const own = swarm["Warnings"] as readonly string[] | undefined ?? [];
+  if (own.length === 0) return { ...info, Swarm: swarm };
+  const engines = Array.isArray(info["Warnings"]) ? info["Warnings"] : [];
+  return {
+    ...info,
+    Warnings: [...engines, ...own.map((sentence) => `WARNING: ${sentence}`)],
+    Swarm: swarm,
+  };
+}
+
+async function swarmStanza(
+  backend: Backend,
+  warnings: Warnings,
+): Promise<Record<string, unknown>> {
   const local = backend.localState();
   const base = {
     NodeID: local.nodeId,
@@ -59,10 +79,12 @@ async function swarmStanza(backend: Backend): Promise<Record<string, unknown>> {
     RemoteManagers: local.remoteManagers.length > 0 ? local.remoteManagers : null,
   };
   if (!local.manager) return base;
+  const voters = backend.managerState().managers.filter((manager) => manager.voter);
+  const seen = voters.filter((manager) => manager.reachable).length;
   const { value } = await backend.read((view) => ({
     nodes: view.count("node"),
     cluster: clusterOf(view),
-    warnings: certificateWarnings(view, Date.now()),
+    warnings: warnings.sentences(view, voters.length, seen, Date.now()),
   }));
   return {
     ...base,
