@@ -22,7 +22,8 @@ interface LinkRow {
 /**
  * Makes the bridge of an engine network that somebody deleted, and puts the containers' cables back on
  * it: the engine itself does so only when it starts. Which cable is whose follows from the index of the
- * far end that the container's own device has.
+ * far end that the container's own device has. When it fails there is no bridge, so that the next look
+ * finds it missing and does all of it again.
  */
 export async function restoreBridge(
   engine: EngineApi,
@@ -31,7 +32,21 @@ export async function restoreBridge(
   signal: AbortSignal,
 ): Promise<void> {
   await must(["ip", "link", "add", network.bridge, "type", "bridge"], signal);
-  await must(["ip", "link", "set", network.bridge, "mtu", String(network.mtu), "up"], signal);
+  try {
+    await must(["ip", "link", "set", network.bridge, "mtu", String(network.mtu), "up"], signal);
+    await plugIn(engine, network, engineId, signal);
+  } catch (error) {
+    if (!signal.aborted) await runTool(["ip", "link", "del", network.bridge], signal);
+    throw error;
+  }
+}
+
+async function plugIn(
+  engine: EngineApi,
+  network: DesiredNetwork,
+  engineId: string,
+  signal: AbortSignal,
+): Promise<void> {
   const { Containers = {} } = await engineJson<NetworkJson>(
     engine,
     "GET",
