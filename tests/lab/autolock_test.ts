@@ -83,6 +83,7 @@ Deno.test("autolock", async (t) => {
           assert.equal(code, 1);
           assert.match(stderr, /Swarm is encrypted and needs to be unlocked/, args.join(" "));
         }
+        assert.match((await lab.try("h1", "leave")).stderr, /Swarm is encrypted and locked/);
         assert.match((await lab.tryDocker("h1", ["node", "ls"])).stderr, /needs to be unlocked/);
         const { stderr } = await lab.try("h1", "init", "--advertise-addr", h1!.address);
         assert.match(stderr, /needs to be unlocked/);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { inspect, issue } from "../../src/adapters/crypto/certificates.ts";
 import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
+import * as attack from "../support/attacker.ts";
 import { makeRoot, openssl, startCfssl } from "../support/cfssl.ts";
 import { writeWithoutPause } from "../support/steady_writes.ts";
 import { type FleetLab, withFleetLab } from "../support/fleet_lab.ts";
@@ -150,11 +151,13 @@ async function rotations(t: Deno.TestContext, lab: FleetLab, folder: string): Pr
     },
   );
 
+  let expired: Awaited<ReturnType<typeof attack.stolen>> | undefined;
   await t.step(
     "nodes that were off past their certificates' end come back, also all at once",
     async () => {
       for (const host of HOSTS) await lab.host(host).stop("agent");
       for (const host of HOSTS) await expire(lab, host, folder);
+      expired = await attack.stolen(lab.host("h3"));
       for (const host of HOSTS) await lab.host(host).startAgent();
       await until(
         "all are ready",
@@ -176,6 +179,12 @@ async function rotations(t: Deno.TestContext, lab: FleetLab, folder: string): Pr
       await nothingRestarted();
     },
   );
+
+  await t.step("an expired certificate with its right key: refused in the handshake", async () => {
+    // The same root has signed both; only the dates differ.
+    (await attack.dial(lab.host("h1"), await attack.stolen(lab.host("h3")))).close();
+    await assert.rejects(attack.dial(lab.host("h1"), expired!), /not by this machine's clock/);
+  });
 
   await t.step("an external CA takes over, signs for everybody, and is left again", async () => {
     await makeRoot(folder, "external");

@@ -39,7 +39,7 @@ import { createManager } from "./create_manager.ts";
 import { callLeader } from "./leader_dial.ts";
 import { foundCluster } from "./founding.ts";
 import { joinCluster } from "./joining.ts";
-import { leaveCluster, refuseLeave } from "./leaving.ts";
+import { leaveCluster, refuseLeave, refuseLeaveOutside } from "./leaving.ts";
 import { registerManagerRoutes } from "./manager_routes.ts";
 import { managersState, memberState, outsideState } from "./local_state.ts";
 import { followToldRoot, prepareRunning } from "./prepare_running.ts";
@@ -305,11 +305,12 @@ export class FleetNode implements Backend {
   async leave(force: boolean): Promise<void> {
     const running = this.#running;
     if (!running) {
-      if (force && (this.#error || this.#options.lock.locked)) {
+      const { locked } = this.#options.lock;
+      if (force && (this.#error || locked)) {
         this.#forget();
         return;
       }
-      throw new FleetError("unavailable", "This node is not part of a swarm");
+      refuseLeaveOutside({ locked, error: this.#error });
     }
     if (running.manager && !force) refuseLeave(running.manager);
     await this.#exclusively(async () => {

@@ -3,6 +3,23 @@ import type { Logger } from "../../base/log.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RpcDialer } from "../rpc.ts";
 
+/**
+ * Why a node that does not run as a member cannot leave just so. Whoever is locked, or failed to start with what
+ * is stored, is a member all the same: only `--force` makes it forget that. The sentence for locked is Docker's.
+ */
+export function refuseLeaveOutside(
+  why: { readonly locked: boolean; readonly error: string },
+): never {
+  throw new FleetError(
+    "unavailable",
+    why.locked
+      ? "Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message."
+      : why.error
+      ? `this node's manager does not run: ${why.error}; use \`--force\` to leave all the same`
+      : "This node is not part of a swarm",
+  );
+}
+
 /** A manager leaves only when asked twice: the sentence says what would be lost. */
 export function refuseLeave(manager: Manager): never {
   const members = manager.members();

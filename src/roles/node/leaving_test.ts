@@ -2,7 +2,7 @@ import { deepStrictEqual, match, throws } from "node:assert/strict";
 import { silentLogger } from "../../base/log.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RpcCaller, RpcDialer } from "../rpc.ts";
-import { leaveCluster, refuseLeave } from "./leaving.ts";
+import { leaveCluster, refuseLeave, refuseLeaveOutside } from "./leaving.ts";
 
 /** `m1` of managers that are reachable (true) or not. */
 function manager(reachable: readonly boolean[], leading: boolean, said: string[] = []): Manager {
@@ -77,4 +77,12 @@ Deno.test("leaving: alone, nobody is asked; where the others do not consent it g
   const away: RpcDialer = { connect: () => Promise.reject(new Error("no route")) };
   await leaveCluster(manager([true, true], true, said), away, logger as typeof silentLogger);
   match(warnings.join(), /remove this node on another manager/);
+});
+
+Deno.test("leaving: who is locked or failed to start is told so, not that it is in no cluster", () => {
+  const refused = (locked: boolean, error: string, message: RegExp) =>
+    throws(() => refuseLeaveOutside({ locked, error }), { kind: "unavailable", message });
+  refused(true, "", /^Swarm is encrypted and locked\. .* `--force`/);
+  refused(false, "the disk is gone", /does not run: the disk is gone; use `--force`/);
+  refused(false, "", /^This node is not part of a swarm$/);
 });
