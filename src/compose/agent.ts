@@ -250,7 +250,10 @@ function createNode(parts: NodeParts, onFatal: (error: unknown) => void): FleetN
         fresh ? RaftLogStore.create(logPath, keys) : RaftLogStore.open(logPath, keys),
       );
     },
-    wipeLog: () => RaftLogStore.remove(logPath),
+    wipeLog: () => {
+      RaftLogStore.remove(logPath);
+      databases.forgetUnreadable(WorkerTaskStore.remove);
+    },
     openTransport: (given) => raft.open(given),
     registerTransport: (table) => raft.register(table),
     createLeaderWork: (manager) =>

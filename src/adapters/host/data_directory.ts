@@ -151,7 +151,8 @@ function syncDirectory(path: string): void {
   directory.syncSync();
 }
 
-const DATA_KEY = "data.key";
+/** The file of the key under which the databases are encrypted. */
+export const DATA_KEY = "data.key";
 
 /**
  * The key under which this node's databases are encrypted, and the one before it if a replacement is not over.

@@ -1,8 +1,8 @@
-import { messageOf } from "../../base/errors.ts";
+import { kindOf, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { newDataKey } from "../crypto/data_key.ts";
 import type { RecordKeys } from "../crypto/record_keys.ts";
-import { dataKeys, saveDataKeys } from "./data_directory.ts";
+import { DATA_KEY, dataKeys, saveDataKeys } from "./data_directory.ts";
 import type { StateFiles } from "./data_directory.ts";
 
 /** A database whose records can be sealed anew. */
@@ -44,6 +44,20 @@ export class DataKeys {
   keys(): RecordKeys {
     const mayCreate = !this.#paths.some((path) => this.#exists(path));
     return this.#keys ??= dataKeys(this.#files, { mayCreate });
+  }
+
+  /**
+   * For a node that is in no cluster any more: databases that no key opens, since it was sealed under an unlock
+   * key that nobody has, is gone or damaged, would only keep the node from joining another one.
+   */
+  forgetUnreadable(remove: (path: string) => void): void {
+    try {
+      this.keys();
+    } catch (error) {
+      if (kindOf(error) !== "corrupt") return;
+      for (const path of this.#paths) remove(path);
+      this.#files.remove(DATA_KEY);
+    }
   }
 
   /** A database was opened with {@link keys}; what an earlier run left unfinished goes on. */

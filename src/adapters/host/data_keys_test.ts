@@ -87,3 +87,21 @@ Deno.test("a database that is not there has no records; one that is closed has",
   await keys.rotate();
   assert.notEqual(stored().previous, undefined);
 });
+
+Deno.test("a node that has left keeps no database that nothing opens, and all that something does", () => {
+  for (const text of [undefined, "damaged"]) {
+    const { texts, present, start } = world();
+    if (text !== undefined) texts.set("data.key", text);
+    present.add("worker");
+    const keys = start();
+    assert.throws(() => keys.keys(), { kind: "corrupt" });
+    keys.forgetUnreadable((path) => present.delete(path));
+    assert.deepEqual([...present], []);
+    keys.keys();
+  }
+  const { present, start } = world();
+  start().keys();
+  present.add("worker");
+  start().forgetUnreadable((path) => present.delete(path));
+  assert.deepEqual([...present], ["worker"]);
+});
