@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import fc from "fast-check";
+import { macOf } from "../../model/network.ts";
 import { desiredState } from "./desired.ts";
 import type { DesiredNetwork, DesiredState } from "./desired.ts";
 import type { EngineNetwork, Link, ObservedState } from "./observed.ts";
@@ -210,6 +211,8 @@ function converge(machine: Machine, desired: DesiredState): void {
       [...machine.addresses.get(bridge) ?? []].sort(),
       [`${gateway}/24`, ...vips.map((vip) => `${vip}/32`)].sort(),
     );
+    const own = machine.links.get(bridge);
+    deepStrictEqual([own?.mac, own?.mtu, own?.up], [macOf(gateway), mtu, true]);
     const link = machine.links.get(vxlan);
     deepStrictEqual(
       [link?.master, link?.mtu, link?.up, link?.vxlan?.port, link?.vxlan?.local],
