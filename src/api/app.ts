@@ -46,10 +46,29 @@ export interface AppOptions {
 export function createApp(
   node: Backend,
   engine: EngineFetch,
-  { actor, uiLinks, history, networks, probe }: AppOptions,
+  options: AppOptions,
 ): (request: Request) => Promise<Response> {
-  const backend = inManagersWords(asActor(node, actor));
   const words = new EngineWords(engine);
+  const app = createRoutes(node, engine, words, options);
+  return async (request) => {
+    await words.learn();
+    try {
+      words.check(targetOf(request.url));
+    } catch (error) {
+      return words.sign(errorResponse(error));
+    }
+    return words.sign(await app.fetch(request));
+  };
+}
+
+/** The routes themselves, for one user. */
+export function createRoutes(
+  node: Backend,
+  engine: EngineFetch,
+  words: EngineWords,
+  { actor, uiLinks, history, networks, probe }: AppOptions,
+): Hono {
+  const backend = inManagersWords(asActor(node, actor));
   const app = new Hono({ getPath: routePath });
   app.onError((error) => {
     if (!(error instanceof FleetError)) {
@@ -76,15 +95,7 @@ export function createApp(
   serviceRoutes(app, backend, engine);
   fileObjectRoutes(app, backend, "secret");
   fileObjectRoutes(app, backend, "config");
-  return async (request) => {
-    await words.learn();
-    try {
-      words.check(targetOf(request.url));
-    } catch (error) {
-      return words.sign(errorResponse(error));
-    }
-    return words.sign(await app.fetch(request));
-  };
+  return app;
 }
 
 /** What routes are chosen by: without version prefix, and a slash at the end means nothing. */

@@ -1,15 +1,7 @@
 /** Requests that are nearly right: answered with a sentence, never with a crash, and without a change. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { createApp } from "../../src/api/app.ts";
-import type { Backend } from "../../src/api/backend.ts";
-import { EventHistory } from "../../src/api/events/event_history.ts";
-import { bootstrap } from "../../src/core/control/bootstrap.ts";
-import type { ControlContext } from "../../src/core/control/context.ts";
-import { perform } from "../../src/core/control/perform.ts";
-import { MemoryStore } from "../../src/core/store/memory_store.ts";
-import { decodeChanges, encodeChanges } from "../../src/core/store/codec.ts";
-import { Transaction } from "../../src/core/store/transaction.ts";
+import { api } from "./cluster_api.ts";
 
 /** The same requests on every run. */
 const SEED = 20261121;
@@ -88,84 +80,6 @@ const WRITES: readonly (readonly [string, string, unknown])[] = [
   ["POST", "/swarm/update?version=1", CLUSTER],
 ];
 const LISTS = ["/services", "/tasks", "/nodes", "/secrets", "/configs"];
-
-const NOT_HERE = () => Promise.reject(new Error("not part of this"));
-
-function api() {
-  const store = new MemoryStore();
-  let ids = 0;
-  const newId = () => `id${String(++ids).padStart(23, "0")}`;
-  const write = <T>(change: (tx: Transaction) => T): T => {
-    const tx = new Transaction(store, Date.UTC(2026, 0, 1));
-    const result = change(tx);
-    const changes = tx.changes();
-    if (changes.length > 0) store.apply(store.index + 1, decodeChanges(encodeChanges(changes)));
-    return result;
-  };
-  write((tx) =>
-    bootstrap(
-      tx,
-      newId,
-      {
-        clusterId: "cluster1",
-        nodeId: "node1",
-        managerAddr: "10.0.0.1:2377",
-        availability: "active",
-        spec: undefined,
-        rootCa: { CACert: "", JoinTokens: { Worker: "w-1", Manager: "m-1" } },
-        certificate: { notAfterMs: Date.UTC(2027, 0, 1), issuerKey: "k", keyId: "k" },
-        unlockKey: undefined,
-        addrPool: undefined,
-        subnetSize: undefined,
-        dataPathPort: undefined,
-      } as unknown as Parameters<typeof bootstrap>[2],
-    )
-  );
-  const backend = {
-    localState: () => ({
-      state: "active",
-      nodeId: "node1",
-      manager: true,
-      nodeAddr: "",
-      error: "",
-      remoteManagers: [],
-    }),
-    managerState: () => ({ leaderId: "node1", managers: [] }),
-    read: (look: (view: MemoryStore) => unknown) =>
-      Promise.resolve({ value: look(store), stale: false }),
-    // deno-lint-ignore require-await
-    call: async (method: Parameters<typeof perform>[1], args: never) =>
-      write((tx) =>
-        perform(
-          {
-            tx,
-            nowMs: Date.UTC(2026, 0, 1),
-            newId,
-            randomBytes: (n: number) => new Uint8Array(n),
-            managers: [],
-          } as unknown as ControlContext,
-          method,
-          args,
-        )
-      ),
-    watch: () => () => {},
-    log: () => {},
-    askTask: NOT_HERE,
-  } as unknown as Backend;
-  const app = createApp(backend, (target) =>
-    Promise.resolve(
-      target.includes("networks")
-        ? Response.json([])
-        : new Response("", { headers: { "api-version": "1.41" } }),
-    ), {
-    actor: "test",
-    history: new EventHistory(backend, () => 0),
-    uiLinks: () => undefined,
-    networks: () => undefined,
-    probe: NOT_HERE,
-  });
-  return { app, store };
-}
 
 /** A value of the wrong kind, at the edge, or much too much. */
 const odd = fc.oneof(
