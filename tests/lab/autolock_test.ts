@@ -28,10 +28,12 @@ Deno.test("autolock", async (t) => {
       return code === 0;
     };
     let key = "";
+    const keys: string[] = [];
 
     await t.step("init --autolock prints the key, and the keys on disk are sealed", async () => {
       const said = await lab.fleet("h1", "init", "--autolock", "--advertise-addr", h1!.address);
       key = keyOf(said);
+      keys.push(key);
       assert.equal(keyOf(await lab.fleet("h1", "unlock-key")), key);
       assert(await sealed("h1"));
       const { code } = await capture([BINARY, "secret", "create", "s1", "-"], {
@@ -123,6 +125,7 @@ Deno.test("autolock", async (t) => {
         const info = await lab.tryDocker("h2", ["swarm", "unlock"], `${rotated}\n`);
         assert.equal(info.code, 0, info.stderr);
         key = rotated;
+        keys.push(key);
       },
     );
 
@@ -137,5 +140,19 @@ Deno.test("autolock", async (t) => {
       await restart("h1");
       await until("back", async () => (await lab.try("h1", "node", "ls")).code === 0, 30_000);
     });
+
+    await t.step(
+      "no log of all this holds the secret, an unlock key or a private key",
+      async () => {
+        const words = [SECRET, btoa(SECRET).slice(0, 30), "PRIVATE KEY"];
+        for (const host of [h1!, h2!]) {
+          const log = await host.log("agent");
+          assert.match(log, /this manager is locked/);
+          for (const word of [...words, ...keys.map((text) => text.slice(9, 40))]) {
+            assert(!log.includes(word), `${word} is in ${host.name}'s log`);
+          }
+        }
+      },
+    );
   });
 });
