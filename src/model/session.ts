@@ -128,6 +128,8 @@ export interface EndpointAssignment {
   readonly nodeId: string;
   readonly serviceId?: string;
   readonly service?: string;
+  /** Name of a container outside services: all its places on the node are one container's. */
+  readonly container?: string;
   readonly names: readonly string[];
   /** Without the length of the subnet. */
   readonly addresses: readonly { readonly networkId: string; readonly address: string }[];

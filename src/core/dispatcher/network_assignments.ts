@@ -185,6 +185,7 @@ function endpointAssignment(view: View, task: Task): Assignment {
     nodeId: task.NodeID ?? "",
     ...(task.ServiceID === undefined ? {} : { serviceId: task.ServiceID }),
     ...(task.ServiceAnnotations?.Name ? { service: task.ServiceAnnotations.Name } : {}),
+    ...(task.ServiceID === undefined && task.Name ? { container: task.Name } : {}),
     names: namesOf(task),
     addresses: (task.NetworksAttachments ?? []).flatMap(({ NetworkID, Addresses }) =>
       (Addresses ?? []).map((address) => ({

@@ -17,7 +17,12 @@ const FACTS = {
 };
 
 /** What n1 is told of the network `net`, which has tasks on n1 and n2. */
-function told(cluster: Partial<Cluster>, options: Record<string, string> = {}) {
+function told(...args: Parameters<typeof assigned>) {
+  const found = assigned(...args).get("network/net");
+  return found?.kind === "network" ? found.network : undefined;
+}
+
+function assigned(cluster: Partial<Cluster>, options: Record<string, string> = {}) {
   const tx = new Transaction(new MemoryStore(), 0);
   tx.create("cluster", { ID: "c", Spec: { Name: "default" }, ...cluster } as Cluster);
   for (const [ID, Addr] of [["n1", "192.168.1.1"], ["n2", "172.16.0.2"]] as const) {
@@ -45,10 +50,18 @@ function told(cluster: Partial<Cluster>, options: Record<string, string> = {}) {
     VNI: 4096,
     Gateways: { n1: "10.0.0.2", n2: "10.0.0.3" },
   });
+  tx.create("task", {
+    ID: "guest",
+    Name: "box",
+    NodeID: "n2",
+    Spec: { NetworkAttachmentSpec: {} },
+    Status: { State: "running" },
+    DesiredState: "running",
+    NetworksAttachments: [{ NetworkID: "net", Aliases: ["b"], Addresses: ["10.0.0.20/24"] }],
+  });
   const set = new Map<string, Assignment>();
   addNetworks(set, tx, "n1", [tx.get("task", "t-n1") as Task]);
-  const found = set.get("network/net");
-  return found?.kind === "network" ? found.network : undefined;
+  return set;
 }
 
 const mtuOf = (network: NetworkAssignment | undefined, dataPathMtu = 1500) =>
@@ -70,4 +83,19 @@ Deno.test("a node's networks: packets fit the data path, and are no larger than 
   strictEqual(mtuOf(told({}), 9000), 8950);
   strictEqual(mtuOf(told({}, { [OPTION.mtu]: "1300" })), 1300);
   strictEqual(mtuOf(told({}, { [OPTION.mtu]: "1500" })), 1450, "more than fits is no use");
+});
+
+Deno.test("a node's networks: a container outside services is told with its name, a task without", () => {
+  const endpoint = (id: string) => {
+    const found = assigned({}).get(`endpoint/${id}`);
+    return found?.kind === "endpoint" ? found.endpoint : undefined;
+  };
+  deepStrictEqual(endpoint("guest"), {
+    nodeId: "n2",
+    container: "box",
+    names: ["box", "b"],
+    addresses: [{ networkId: "net", address: "10.0.0.20" }],
+    serving: true,
+  });
+  strictEqual("container" in endpoint("t-n2")!, false);
 });

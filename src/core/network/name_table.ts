@@ -1,3 +1,4 @@
+import type { EndpointAssignment } from "../../model/session.ts";
 import type { EndpointNames, NameTable, ServiceNames } from "./names.ts";
 import type { DesiredNetwork } from "./desired.ts";
 import type { Picture } from "./picture.ts";
@@ -33,21 +34,31 @@ function servicesOn({ services }: Picture, networkId: string): ServiceNames[] {
 
 function endpointsOn({ networks, endpoints }: Picture, networkId: string): EndpointNames[] {
   const found: EndpointNames[] = [];
-  for (const [owner, endpoint] of endpoints) {
+  const open = new Set<string>();
+  for (const [id, endpoint] of endpoints) {
+    // Of networks that this node has not, nothing is known: its own containers are on none of them.
+    const confined = endpoint.addresses.every((on) => networks.get(on.networkId)?.internal);
+    if (!confined) open.add(ownerOf(id, endpoint));
+  }
+  for (const [id, endpoint] of endpoints) {
     const addresses = endpoint.addresses.filter((on) => on.networkId === networkId)
       .map(({ address }) => address);
     if (addresses.length === 0) continue;
-    // Of networks that this node has not, nothing is known: its own containers are on none of them.
-    const confined = endpoint.addresses.every((on) => networks.get(on.networkId)?.internal);
+    const owner = ownerOf(id, endpoint);
     found.push({
       owner,
       ...(endpoint.service === undefined ? {} : { service: endpoint.service }),
       names: endpoint.names,
       addresses,
       serving: endpoint.serving,
-      ...(confined ? { confined } : {}),
+      ...(open.has(owner) ? {} : { confined: true }),
       ...(endpoint.nameservers ? { nameservers: endpoint.nameservers } : {}),
     });
   }
   return found.sort((a, b) => a.owner < b.owner ? -1 : 1);
+}
+
+/** A task has one endpoint for all of its networks, a container outside services one for each. */
+function ownerOf(id: string, { nodeId, container }: EndpointAssignment): string {
+  return container === undefined ? id : `${nodeId} ${container}`;
 }

@@ -127,6 +127,10 @@ Deno.test("who is on internal networks only gets no question out, whoever else i
     endpoints: new Map([
       ["confined", on(["in", "10.0.7.5"])],
       ["both", on(["in", "10.0.7.6"], ["out", "10.0.8.6"])],
+      ["guest-in", { ...on(["in", "10.0.7.8"]), container: "guest" }],
+      ["guest-out", { ...on(["out", "10.0.8.8"]), container: "guest" }],
+      ["other", { ...on(["in", "10.0.7.9"]), container: "guest", nodeId: "n2" }],
+      ["db", { ...on(["out", "10.0.8.9"]), names: ["db"] }],
     ]),
     services: new Map(),
   } as unknown as Picture;
@@ -142,6 +146,11 @@ Deno.test("who is on internal networks only gets no question out, whoever else i
   assert.equal(ask("10.0.7.6", "example.com"), "forward");
   assert.equal(ask("10.0.8.6", "example.com"), "forward");
   assert.equal(ask("10.0.8.99", "example.com"), "forward");
+  // A container outside services has a place on each network, whichever it asks from.
+  assert.equal(ask("10.0.7.8", "example.com"), "forward");
+  assert.equal(ask("10.0.7.8", "db"), "addresses");
+  assert.equal(ask("10.0.7.9", "example.com"), "absent", "of the same name on another node");
+  assert.equal(ask("10.0.7.9", "db"), "absent");
 });
 
 Deno.test("reverse names: tasks and virtual addresses, denied elsewhere in our subnets", () => {
