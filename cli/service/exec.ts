@@ -22,6 +22,9 @@ const READ_BYTES = 64 * 1024;
 /** Docker's client tries as often. */
 const RESIZE_ATTEMPTS = 5;
 const RESIZE_WAIT_MS = 10;
+/** Together two seconds: only a connection that broke leaves a command that goes on. */
+const EXIT_LOOKS = 20;
+const EXIT_WAIT_MS = 100;
 
 export const verb: Verb<Flags> = {
   define(command) {
@@ -74,18 +77,26 @@ export const verb: Verb<Flags> = {
       await restore?.();
       close(conversation.connection);
     }
-    const { ExitCode, Running } = await client.get<{ ExitCode?: number | null; Running?: boolean }>(
-      `${path}/json`,
-    );
-    if (Running || typeof ExitCode !== "number") {
-      throw new FleetError(
-        "unavailable",
-        `the connection to ${reference} ended before the command`,
-      );
-    }
-    return ExitCode;
+    return await exitCode(client, env, path, reference);
   },
 };
+
+/** The streams may end a moment before the engine has heard of the command's end. */
+async function exitCode(
+  client: ApiClient,
+  env: CliEnvironment,
+  path: string,
+  reference: string,
+): Promise<number> {
+  for (let look = 1; look <= EXIT_LOOKS; look++) {
+    const { ExitCode, Running } = await client.get<
+      { ExitCode?: number | null; Running?: boolean }
+    >(`${path}/json`);
+    if (!Running && typeof ExitCode === "number") return ExitCode;
+    await env.sleep(EXIT_WAIT_MS);
+  }
+  throw new FleetError("unavailable", `the connection to ${reference} ended before the command`);
+}
 
 /** The command's terminal has this one's size, and this one hands its keys over until it is restored. */
 function terminal(

@@ -25,13 +25,15 @@ class ExecAgent implements AsyncDisposable {
   /** Bodies of the requests that started a command. */
   readonly started: unknown[] = [];
   readonly heard: string[] = [];
+  /** What the engine says of a command's end. */
+  exit: () => unknown = () => ({ ExitCode: 42, Running: false });
   readonly #folder = Deno.makeTempDirSync({ prefix: "fleet-exec-" });
   readonly #listener: Deno.UnixListener;
 
   constructor(readonly start: "frames" | "raw" | "refuse", answer: Answer = answerFixture) {
     this.agent = new FakeAgent((request) => {
       if (request.path === `/containers/${CONTAINER}/exec`) return { Id: EXEC };
-      if (request.path === `/exec/${EXEC}/json`) return { ExitCode: 42, Running: false };
+      if (request.path === `/exec/${EXEC}/json`) return this.exit();
       if (request.path === `/exec/${EXEC}/resize`) return new Response(null, { status: 201 });
       if (request.path === "/tasks") {
         // As a manager filters.
@@ -141,6 +143,21 @@ Deno.test("service exec gives both streams and the command's exit code", async (
     },
   }]);
   assert.deepEqual(agent.started, [{ Detach: false, Tty: false }]);
+});
+
+Deno.test("service exec waits until the engine knows how the command ended, not for ever", async () => {
+  await using agent = new ExecAgent("frames");
+  let looks = 0;
+  agent.exit = () =>
+    ++looks < 3 ? { ExitCode: null, Running: true } : { ExitCode: 0, Running: false };
+  const exec = () => runFleet(["service", "exec", "web2", "true"], { host: agent.host });
+  assert.deepEqual({ code: (await exec()).code, looks }, { code: 0, looks: 3 });
+  agent.exit = () => ({ ExitCode: null, Running: true });
+  const { code, err } = await exec();
+  assert.deepEqual(
+    { code, err },
+    { code: 1, err: "err\nerror: the connection to web2 ended before the command\n" },
+  );
 });
 
 Deno.test("service exec passes standard input on, and its terminal's size", async () => {
