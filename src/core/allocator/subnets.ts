@@ -73,7 +73,7 @@ export function chooseVni(view: View, spec: NetworkSpec): number {
     }
     return vni;
   }
-  // The next one after the highest: the identifier of a removed network is not used again soon.
+  // The next one after the highest: of removed networks only the newest one's identifier is used again soon.
   if (highest < LAST_VNI) return highest + 1;
   for (let vni = FIRST_VNI; vni <= LAST_VNI; vni++) if (!used.has(vni)) return vni;
   return bad(`network ${spec.Name}: all ${LAST_VNI} VXLAN identifiers are in use`);
