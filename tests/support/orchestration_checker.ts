@@ -19,7 +19,7 @@ export class OrchestrationChecker {
   readonly #strays = new Set<string>();
 
   /**
-   * Slots with a move, which starts first, until they are down to one program: what took part in it may
+   * Slots with a move, which starts first, until they are down to one task: what took part in it may
    * outlive the task that was to be moved, as when the new task's node is drained meanwhile.
    */
   readonly #moving = new Set<string>();
@@ -74,12 +74,14 @@ export class OrchestrationChecker {
   /** Outside start-first no two programs of one slot run at once. */
   #checkSlot(slot: string): void {
     const [serviceId = "", place] = slot.split("|");
-    const programs = [...this.#store.tasksOfService(serviceId)].filter((task) =>
-      placeOf(task) === place && hasProgram(task) && !this.#strays.has(task.ID)
+    const tasks = [...this.#store.tasksOfService(serviceId)].filter((task) =>
+      placeOf(task) === place && !isTerminal(task.Status.State) && !this.#strays.has(task.ID)
     );
-    if (programs.length < 2) return void this.#moving.delete(slot);
-    if (programs.some(({ Relocate }) => Relocate)) this.#moving.add(slot);
-    if (this.#moving.has(slot)) return;
+    // The successor of a task that is to be moved may itself be sent on before any of them runs.
+    if (tasks.length < 2) this.#moving.delete(slot);
+    else if (tasks.some(({ Relocate }) => Relocate)) this.#moving.add(slot);
+    const programs = tasks.filter(hasProgram);
+    if (programs.length < 2 || this.#moving.has(slot)) return;
     if (this.#startingFirst.has(serviceId)) return;
     throw new Error(`two tasks run in ${slotName(programs[0]!)}: ${programs.map(({ ID }) => ID)}`);
   }

@@ -18,7 +18,8 @@ export interface Relocation {
 /**
  * Marks tasks for moving, no more than the budget of this minute allows; marks of the last minute count.
  * The orchestrator then starts each one's successor before it stops it. `remaining` has to be asked for
- * again at `wakeAtMs`, best with a fresh plan. Tasks that are gone or move already are passed over.
+ * again at `wakeAtMs`, best with a fresh plan. Passed over is what is gone or moves already, and what waits
+ * for its turn: a move starts first, and would start beside the very task that is waited for.
  */
 export function relocate(
   view: View,
@@ -30,7 +31,8 @@ export function relocate(
   const room = Math.max(0, movesPerMinute - recent.length);
   const open = moves.filter(({ taskId }) => {
     const task = view.get("task", taskId);
-    return task !== undefined && isLive(task) && !relocatesUntilMs(task, nowMs);
+    return task !== undefined && isLive(task) && task.DesiredState !== "ready" &&
+      !relocatesUntilMs(task, nowMs);
   });
   const changes = open.slice(0, room).map(({ taskId, to }): Change => ({
     op: "update",

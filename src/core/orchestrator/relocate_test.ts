@@ -33,12 +33,14 @@ Deno.test("no more tasks move in a minute than the budget allows", () => {
   assert.equal(plan.wakeAtMs, NOW + 40_000);
 });
 
-Deno.test("what is gone, ended or moves already is passed over", () => {
+Deno.test("what is gone, ended, waits or moves already is passed over", () => {
   const state = view(
     { Status: { State: "failed" } },
     { DesiredState: "shutdown" },
     { Relocate: { At: timeText(NOW - 1) } },
     {},
+    // Its successor would start beside the task that it waits for.
+    { DesiredState: "ready" },
   );
   const plan = relocate(state, moves(6), { nowMs: NOW });
   assert.deepEqual(marked(plan.changes), ["t3"]);

@@ -1,6 +1,7 @@
 import { timeMs } from "../../model/meta.ts";
 import { compareStates, isTerminal } from "../../model/task_state.ts";
 import type { Task } from "../../model/task.ts";
+import { isOnNode } from "../../model/task_transitions.ts";
 import type { Draft } from "./draft.ts";
 import type { Place } from "./new_task.ts";
 import { isRelocating } from "./relocate.ts";
@@ -114,7 +115,7 @@ export function advance(
 ): void {
   let taken = 0;
   for (const stage of stages) {
-    if (stage.fresh.length > 0) proceed(draft, stage, pace);
+    if (stage.fresh.length > 0) proceed(draft, stage, pace, placeOfSlot(stage));
     if (isUnderWay(stage)) taken++;
     else if (pace.delayMs > 0) {
       const until = attemptedAtMs(stage) + pace.delayMs;
@@ -186,7 +187,7 @@ function preference(draft: Draft, old: Task): Partial<Task> {
 }
 
 /** A slot with a new task: keeps one, and lets the old ones go when the order says so. */
-function proceed(draft: Draft, stage: Stage, pace: Pace): void {
+function proceed(draft: Draft, stage: Stage, pace: Pace, place: Place): void {
   const { fresh, stale } = stage;
   const [kept, ...surplus] = fresh;
   for (const task of surplus) draft.raise(task, "shutdown");
@@ -195,9 +196,38 @@ function proceed(draft: Draft, stage: Stage, pace: Pace): void {
   if (kept.DesiredState === "ready") {
     const due = timeMs(kept.NotBefore) <= draft.nowMs;
     if (!due) return draft.wakeAt(timeMs(kept.NotBefore));
-    if (startFirst) draft.raise(kept, workingState(draft.service));
+    if (startFirst) startBeside(draft, stage, kept, place);
     else if (isPrepared(kept) || mayStopEarly(stage, kept)) stopAll(draft, stale);
   } else if (kept.Status.State === "running") stopAll(draft, stale);
+}
+
+/**
+ * Lets a task that waited work beside those that serve. While it waited the scheduler may have given it
+ * what one of them holds on the same node; then a new task takes its turn and is placed where there is
+ * room for both.
+ */
+function startBeside(draft: Draft, { slot, stale }: Stage, kept: Task, place: Place): void {
+  const shares = slot.tasks.some((task) =>
+    task.ID !== kept.ID && task.NodeID === kept.NodeID && isOnNode(task.Status.State)
+  );
+  if (!shares || !isOnNode(kept.Status.State) || !holdsRoom(kept)) {
+    draft.raise(kept, workingState(draft.service));
+    return;
+  }
+  draft.raise(kept, "shutdown");
+  const old = stale[0]!;
+  const fields = {
+    ...moveFields(draft.service, kept),
+    ...preference(draft, old),
+    ...replaces(old),
+  };
+  createNow(draft, slot, place, fields);
+}
+
+/** Whether there is something on its node that no other task can have at the same time. */
+function holdsRoom({ Spec, EndpointSpec }: Task): boolean {
+  return Spec.Resources?.Reservations !== undefined ||
+    (EndpointSpec?.Ports ?? []).some(({ PublishMode }) => PublishMode === "host");
 }
 
 function isPrepared(task: Task): boolean {
