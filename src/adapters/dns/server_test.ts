@@ -5,6 +5,7 @@ import net from "node:net";
 // @ts-types="./dns_packet.d.ts"
 import packet from "dns-packet";
 import type { DecodedPacket } from "./dns_packet.d.ts";
+import type { Clock } from "../../base/clock.ts";
 import { SeededRandom } from "../../base/random.ts";
 import type { NameTable } from "../../core/network/names.ts";
 import { realClock } from "../host/real_clock.ts";
@@ -45,11 +46,11 @@ function table(replicas: number): NameTable {
 
 async function withServer(
   run: (server: DnsServer, resolvers: string[]) => Promise<void>,
+  clock: Clock = realClock,
 ): Promise<void> {
   const resolvers: string[] = [];
   const server = new DnsServer({
-    // The wait for a silent server is cut to a fiftieth.
-    clock: { ...realClock, after: (ms, fn) => realClock.after(ms / 50, fn) },
+    clock,
     random: new SeededRandom(1),
     resolvers: { current: () => resolvers },
     port: PORT,
@@ -186,6 +187,30 @@ Deno.test("listens on exactly the addresses it is told, and says which it cannot
   });
 });
 
+/** A server at SILENT that never answers; the wait for it is over as soon as it is asked. */
+async function silentServer(): Promise<{ clock: Clock; asked: () => number; close(): void }> {
+  const waits = new Set<() => void>();
+  const clock: Clock = {
+    ...realClock,
+    after: (_ms, fn) => {
+      waits.add(fn);
+      return () => void waits.delete(fn);
+    },
+  };
+  let asked = 0;
+  const socket = dgram.createSocket("udp4");
+  socket.on("message", () => {
+    asked++;
+    // The tests ask one question at a time, so this is the one that is waited for.
+    for (const over of [...waits]) over();
+  });
+  await new Promise<void>((resolve, reject) => {
+    socket.on("error", reject);
+    socket.bind(UPSTREAM_PORT, SILENT, resolve);
+  });
+  return { clock, asked: () => asked, close: () => socket.close() };
+}
+
 Deno.test("the rest is forwarded: the next server when one is silent, SERVFAIL when all are", async () => {
   const upstream = dgram.createSocket("udp4");
   let refuse = false;
@@ -205,13 +230,14 @@ Deno.test("the rest is forwarded: the next server when one is silent, SERVFAIL w
     );
   });
   await new Promise<void>((resolve) => upstream.bind(UPSTREAM_PORT, UPSTREAM, resolve));
+  const silent = await silentServer();
   try {
     await withServer(async (server, resolvers) => {
       assert.equal(rcode(await overUdp("example.com")), "NXDOMAIN", "nobody to ask");
-      // Nobody is at the first address.
       resolvers.push(SILENT, UPSTREAM);
       const answer = await overUdp("example.com");
       assert.deepEqual([answer.id, ...data(answer)], [77, "192.0.2.80"]);
+      assert.equal(silent.asked(), 1);
       refuse = true;
       assert.equal(rcode(await overUdp("example.com")), "SERVFAIL");
       assert.equal(server.stats.forwarded, 2);
@@ -219,8 +245,9 @@ Deno.test("the rest is forwarded: the next server when one is silent, SERVFAIL w
       resolvers.push(SILENT);
       assert.equal(rcode(await overUdp("example.com")), "SERVFAIL");
       assert.equal(server.stats.failed, 1);
-    });
+    }, silent.clock);
   } finally {
+    silent.close();
     await new Promise<void>((resolve) => upstream.close(() => resolve()));
   }
 });
