@@ -306,6 +306,22 @@ Deno.test("whatever happens, states only rise, slots do not double, nodes are no
   );
 });
 
+Deno.test("a move whose successor is sent on, before anything runs, is no slot that doubles", () => {
+  const cluster = clusterWith([{
+    Mode: { Replicated: { Replicas: 1 } },
+    TaskTemplate: { ContainerSpec: { Image: "crash:1" } },
+  }]);
+  cluster.look();
+  play(cluster, { do: "relocate", pick: 0 });
+  cluster.look();
+  play(cluster, { do: "availability", pick: NODES.indexOf("n2"), to: "drain" });
+  cluster.look();
+  play(cluster, { do: "step", pick: 0 });
+  play(cluster, { do: "steps", count: 4 });
+  cluster.advance(HEAL_MS, () => cluster.settleWithAgents(healed(cluster)));
+  assert.deepEqual(deviations(cluster.store, cluster.service("s0")), []);
+});
+
 Deno.test("an update keeps to its parallelism and, started first, to its capacity", () => {
   fc.assert(
     fc.property(
