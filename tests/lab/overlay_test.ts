@@ -349,7 +349,7 @@ Deno.test("overlay networks across hosts", async (t) => {
       await refused(/overlap/i, ...overlay, "--subnet", "10.0.0.0/16", "twice");
       await refused(/10\.9\.0\.0\/40/, ...overlay, "--subnet", "10.9.0.0/40", "bad");
       await refused(/already exists/, ...overlay, "back");
-      await refused(/predefined/, ...overlay, "host");
+      await refused(/network with name host already exists/, ...overlay, "host");
     });
 
     await t.step("everything goes with the last task", async () => {

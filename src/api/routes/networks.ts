@@ -1,11 +1,6 @@
 import type { Context, Hono } from "hono";
 import { FleetError } from "../../base/errors.ts";
-import {
-  clusterNetworks,
-  findNetwork,
-  isPredefined,
-  predefinedNetwork,
-} from "../../core/control/networks.ts";
+import { clusterNetworks, findNetwork, predefinedNetwork } from "../../core/control/networks.ts";
 import { bool, labels, list, obj, opt, str } from "../../model/json.ts";
 import type { Infer } from "../../model/json.ts";
 import type { Network, NetworkSpec } from "../../model/network.ts";
@@ -71,7 +66,7 @@ export function networkRoutes(app: Hono, backend: Backend, engine: EngineFetch):
     requireManager(backend);
     const spec = specOf(request);
     const { value: taken } = await backend.read((view) => view.byName("network", spec.Name ?? ""));
-    if (taken && !isPredefined(taken)) {
+    if (taken) {
       throw new FleetError("conflict", `network with name ${spec.Name} already exists`);
     }
     const { id, warning } = await backend.call("network.create", { spec }, c.req.raw.signal);
