@@ -48,10 +48,13 @@ interface Targets {
 
 async function prometheus(lab: FleetLab): Promise<void> {
   const host = lab.host("h1");
+  // It finds services by their virtual addresses, of which one comes with each network.
+  await lab.docker("h1", "network", "create", "--driver", "overlay", "seen");
   await lab.docker(
     "h1",
     ...["service", "create", "--detach", "--no-resolve-image", "--name", "shown"],
     ...["--label", "job=shown", "--publish", "8080:80", "--stop-grace-period", "1s"],
+    ...["--network", "seen"],
     ...["busybox:latest", "sleep", "1000"],
   );
   await lab.converged("shown", 1);
@@ -88,7 +91,7 @@ async function prometheus(lab: FleetLab): Promise<void> {
         data.activeTargets.map((found) => [found.scrapePool, found.discoveredLabels]),
       );
       return labels.size === roles.length;
-    });
+    }, 60_000);
     const meta = (role: string, name: string) => labels.get(role)?.[`__meta_dockerswarm_${name}`];
     assert.equal(meta("nodes", "node_hostname"), "h1");
     assert.equal(meta("nodes", "node_manager_leader"), "true");
