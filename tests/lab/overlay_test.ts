@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { killTree, until } from "../../src/adapters/lab_hosts/process.ts";
 import type { FleetLab } from "../support/fleet_lab.ts";
 import { withFleetLab } from "../support/fleet_lab.ts";
+import { networkDifferences } from "../support/network_oracle.ts";
 import { loadNetworkImage, NETWORK_IMAGE } from "./support/network_image.ts";
 
 const HOSTS = ["h1", "h2", "h3"];
@@ -319,6 +320,34 @@ Deno.test("overlay networks across hosts", async (t) => {
         await lab.fleet("h1", "service", "scale", "--detach", "web=3");
         await lab.converged("web", 3);
         assert.deepEqual((await kernelState(lab, "h3")).devices, before.devices);
+      },
+    );
+
+    await t.step(
+      "an engine that restarts has its networks again, beside ports of its own",
+      async () => {
+        const h2 = lab.host("h2");
+        const flags = ["--name", "plain", "--restart", "always", "-p", "9090:80"];
+        await h2.docker(["run", "-d", ...flags, NETWORK_IMAGE, "sh", "-c", SERVE]);
+        const plain = async () => {
+          const ask = ["curl", "-sf", "-m", "3", `http://${h2.address}:9090/`];
+          return (await lab.host("h1").exec(ask)).code === 0;
+        };
+        await until("the engine's own port answers", plain);
+        await h2.stop("dockerd");
+        await h2.startEngine();
+        await lab.converged("web", 3);
+        await lab.converged("client", 3);
+        await until("the engine's own port answers again", plain, 30_000);
+        await h2.docker(["rm", "-f", "plain"]);
+        let wrong: string[] = [];
+        const look = async () => {
+          // On that one, web is an alias of another service, of which the comparison does not know.
+          wrong = (await networkDifferences(lab, HOSTS)).filter((line) => !/on other: /.test(line));
+          return wrong.length === 0;
+        };
+        await until("everything is as it should be", look, 30_000, 250)
+          .catch((error) => assert.fail(`${error}: ${wrong.join("; ")}`));
       },
     );
 
