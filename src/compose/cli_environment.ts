@@ -43,6 +43,9 @@ export function cliEnvironment(build: BuildInfo): CliEnvironment {
 
 const encoder = new TextEncoder();
 
+/** Of a terminal that knows its width only. */
+const USUAL_ROWS = 24;
+
 function output(stream: typeof Deno.stdout | typeof Deno.stderr): OutputStream {
   const writeBytes = (bytes: Uint8Array) => {
     try {
@@ -55,9 +58,9 @@ function output(stream: typeof Deno.stdout | typeof Deno.stderr): OutputStream {
   };
   const size = () => {
     try {
-      // A terminal that does not know its size says 0.
+      // A terminal that does not know its size says 0, for either.
       const { rows, columns } = Deno.consoleSize();
-      return rows > 0 && columns > 0 ? { rows, columns } : undefined;
+      return columns > 0 ? { rows: rows || USUAL_ROWS, columns } : undefined;
     } catch {
       return undefined;
     }
