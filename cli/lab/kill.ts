@@ -1,29 +1,6 @@
-import { choice } from "../spec/values.ts";
-import type { Verb } from "../verb.ts";
-import { addNameFlag, labName } from "./shared.ts";
-import type { LabFlags } from "./shared.ts";
+import { hostVerb } from "./host_verb.ts";
 
-interface Flags extends LabFlags {
-  readonly only?: "agent" | "engine";
-}
-
-export const verb: Verb<Flags> = {
-  define(command) {
-    addNameFlag(command.argument("<host>", "h1, h2 …"))
-      .value(
-        "--only <daemon>",
-        "agent or engine, and not the whole host",
-        choice("agent", "engine"),
-      )
-      .addHelpText(
-        "after",
-        "\nEverything on it ends at once; its disk stays. fleet lab start brings it back.",
-      )
-      .examples("fleet lab kill h2", "fleet lab kill --only agent h2");
-  },
-  async run({ env }, [host = ""], flags) {
-    const name = labName(flags);
-    const only = flags.only ? { only: flags.only } : {};
-    return await (await env.lab()).labHost({ name, host, act: "kill", ...only }, env);
-  },
-};
+export const verb = hostVerb(
+  "kill",
+  "Everything on it ends at once; its disk stays. fleet lab start brings it back.",
+);
