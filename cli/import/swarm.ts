@@ -1,5 +1,4 @@
 import { FleetError, messageOf } from "../../src/base/errors.ts";
-import type { ServiceSpec } from "../../src/model/service_spec.ts";
 import type { ApiInfo, ApiNode } from "../api_types.ts";
 import type { ApiConfig, ApiSecret, ApiService } from "../api_types.ts";
 import { connect } from "../client.ts";
@@ -7,7 +6,7 @@ import type { ApiClient } from "../client.ts";
 import { EXIT } from "../exit_codes.ts";
 import { toBase64 } from "../file_objects.ts";
 import { segment } from "../query.ts";
-import { resolveReferences } from "../service/references.ts";
+import { withFileIds } from "../service/references.ts";
 import type { Verb, VerbContext } from "../verb.ts";
 import { importLines, planImport } from "./plan.ts";
 import type { ClusterPicture, FullNetwork, ImportPlan } from "./plan.ts";
@@ -138,47 +137,16 @@ async function apply(
   }
   for (const spec of plan.services) {
     await attempt(`service ${spec.Name}`, async () => {
-      await client.post("/services/create", { body: await withIds(client, spec) });
+      // Secrets and configs of the same name stand for those of the other cluster.
+      const held = spec.TaskTemplate?.ContainerSpec?.Privileges?.CredentialSpec?.Config;
+      const body = await withFileIds(
+        client,
+        spec,
+        ({ ConfigID }) => ConfigID !== undefined && ConfigID === held,
+      );
+      await client.post("/services/create", { body });
     });
   }
   for (const failure of failures) context.warn(`failed: ${failure}`);
   return failures.length > 0 ? EXIT.failed : EXIT.ok;
-}
-
-/** Secrets and configs of the same name stand for those of the other cluster. */
-async function withIds(client: ApiClient, spec: ServiceSpec): Promise<ServiceSpec> {
-  const container = spec.TaskTemplate?.ContainerSpec ?? {};
-  const { Secrets = [], Configs = [] } = container;
-  const ids = await resolveReferences(client, {
-    networks: [],
-    secrets: Secrets.map((use) => use.SecretName ?? ""),
-    configs: Configs.map((use) => use.ConfigName ?? ""),
-  });
-  const credentials = container.Privileges?.CredentialSpec;
-  const held = Configs.find((use) => use.ConfigID === credentials?.Config);
-  return {
-    ...spec,
-    TaskTemplate: {
-      ...spec.TaskTemplate,
-      ContainerSpec: {
-        ...container,
-        Secrets: Secrets.map((use) => ({
-          ...use,
-          SecretID: ids.secrets[use.SecretName ?? ""] ?? "",
-        })),
-        Configs: Configs.map((use) => ({
-          ...use,
-          ConfigID: ids.configs[use.ConfigName ?? ""] ?? "",
-        })),
-        ...(credentials?.Config && held
-          ? {
-            Privileges: {
-              ...container.Privileges,
-              CredentialSpec: { ...credentials, Config: ids.configs[held.ConfigName ?? ""] ?? "" },
-            },
-          }
-          : {}),
-      },
-    },
-  };
 }

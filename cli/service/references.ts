@@ -1,4 +1,5 @@
 import { FleetError } from "../../src/base/errors.ts";
+import type { ServiceSpec } from "../../src/model/service_spec.ts";
 import type { ApiConfig, ApiNetwork, ApiSecret } from "../api_types.ts";
 import type { ApiClient } from "../client.ts";
 import { ApiError } from "../client.ts";
@@ -51,4 +52,57 @@ async function fileIds<T extends { ID: string; Spec: { readonly Name?: string } 
     ids[name] = object.ID;
   }
   return ids;
+}
+
+type ConfigUse = NonNullable<
+  NonNullable<NonNullable<ServiceSpec["TaskTemplate"]>["ContainerSpec"]>["Configs"]
+>[number];
+
+/**
+ * Puts the ids of secrets and configs to their names. Which of the configs holds the credentials, if
+ * the service has any, is the caller's to say. @throws FleetError not-found
+ */
+export async function withFileIds(
+  client: ApiClient,
+  spec: ServiceSpec,
+  holdsCredentials: (use: ConfigUse) => boolean,
+): Promise<ServiceSpec> {
+  const container = spec.TaskTemplate?.ContainerSpec ?? {};
+  const { Secrets = [], Configs = [] } = container;
+  if (Secrets.length === 0 && Configs.length === 0) return spec;
+  const ids = await resolveReferences(client, {
+    networks: [],
+    secrets: Secrets.map((use) => use.SecretName ?? ""),
+    configs: Configs.map((use) => use.ConfigName ?? ""),
+  });
+  const credentials = container.Privileges?.CredentialSpec;
+  const holder = credentials && Configs.find(holdsCredentials);
+  return {
+    ...spec,
+    TaskTemplate: {
+      ...spec.TaskTemplate,
+      ContainerSpec: {
+        ...container,
+        Secrets: Secrets.map((use) => ({
+          ...use,
+          SecretID: ids.secrets[use.SecretName ?? ""] ?? "",
+        })),
+        Configs: Configs.map((use) => ({
+          ...use,
+          ConfigID: ids.configs[use.ConfigName ?? ""] ?? "",
+        })),
+        ...(holder
+          ? {
+            Privileges: {
+              ...container.Privileges,
+              CredentialSpec: {
+                ...credentials,
+                Config: ids.configs[holder.ConfigName ?? ""] ?? "",
+              },
+            },
+          }
+          : {}),
+      },
+    },
+  };
 }

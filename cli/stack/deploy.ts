@@ -9,12 +9,11 @@ import type {
   StackPlan,
 } from "../../src/core/stack/plan.ts";
 import { planLines } from "../../src/core/stack/plan_text.ts";
-import type { ServiceSpec } from "../../src/model/service_spec.ts";
 import { parseDuration } from "../../src/base/duration.ts";
 import { segment } from "../query.ts";
 import { registryAuth } from "../registry_auth.ts";
 import { pinImage } from "../service/image_digest.ts";
-import { resolveReferences } from "../service/references.ts";
+import { withFileIds } from "../service/references.ts";
 import { choice } from "../spec/values.ts";
 import type { Verb, VerbContext } from "../verb.ts";
 import { observeStack, prepareFiles, requireManager } from "./observe.ts";
@@ -158,7 +157,11 @@ async function applyService(
 ): Promise<AwaitedService> {
   const { client, env } = context;
   const { current } = plan;
-  const spec = await withFileIds(context, plan.spec);
+  const spec = await withFileIds(
+    context.client,
+    plan.spec,
+    ({ Runtime }) => Boolean(Runtime),
+  );
   const image = spec.TaskTemplate?.ContainerSpec?.Image ?? "";
   const headers: Record<string, string> = flags.withRegistryAuth
     ? { "X-Registry-Auth": await registryAuth(env, image) }
@@ -190,48 +193,6 @@ async function applyService(
   );
   for (const warning of updated?.Warnings ?? []) context.warn(warning);
   return { id: current.ID, changed: true };
-}
-
-/** Puts the ids of secrets and configs to their names. @throws FleetError not-found */
-async function withFileIds(context: VerbContext, spec: ServiceSpec): Promise<ServiceSpec> {
-  const container = spec.TaskTemplate?.ContainerSpec ?? {};
-  const { Secrets = [], Configs = [] } = container;
-  if (Secrets.length === 0 && Configs.length === 0) return spec;
-  const ids = await resolveReferences(context.client, {
-    networks: [],
-    secrets: Secrets.map((use) => use.SecretName ?? ""),
-    configs: Configs.map((use) => use.ConfigName ?? ""),
-  });
-  const credentials = container.Privileges?.CredentialSpec;
-  const runtime = Configs.find((use) => use.Runtime);
-  return {
-    ...spec,
-    TaskTemplate: {
-      ...spec.TaskTemplate,
-      ContainerSpec: {
-        ...container,
-        Secrets: Secrets.map((use) => ({
-          ...use,
-          SecretID: ids.secrets[use.SecretName ?? ""] ?? "",
-        })),
-        Configs: Configs.map((use) => ({
-          ...use,
-          ConfigID: ids.configs[use.ConfigName ?? ""] ?? "",
-        })),
-        ...(credentials && runtime
-          ? {
-            Privileges: {
-              ...container.Privileges,
-              CredentialSpec: {
-                ...credentials,
-                Config: ids.configs[runtime.ConfigName ?? ""] ?? "",
-              },
-            },
-          }
-          : {}),
-      },
-    },
-  };
 }
 
 /** The plan once registries have been asked: a moved tag replaces tasks too. */
