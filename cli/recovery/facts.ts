@@ -1,25 +1,8 @@
+import type { BackupFacts } from "../../src/model/backup.ts";
 import type { ApiClient } from "../client.ts";
 import { Blocks } from "../render/blocks.ts";
 import { ago } from "../render/text.ts";
 import { passphraseHeader } from "./passphrase.ts";
-
-/** GET of what a backup holds, as the agent tells it. */
-export interface BackupFacts {
-  readonly CreatedAt: string;
-  readonly Version: string;
-  readonly ClusterID: string;
-  readonly NodeID: string;
-  readonly AdvertiseAddr: string;
-  readonly Index: number;
-  readonly Nodes: number;
-  readonly Managers: number;
-  readonly Services: number;
-  readonly Tasks: number;
-  readonly Secrets: number;
-  readonly Configs: number;
-  readonly Networks: number;
-  readonly Autolock: boolean;
-}
 
 /** Has the agent open a backup and look into it. */
 export async function inspectBackup(

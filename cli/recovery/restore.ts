@@ -2,7 +2,7 @@ import { ensureAgent } from "../ensure_agent.ts";
 import type { Verb } from "../verb.ts";
 import { confirm } from "../confirm.ts";
 import { factsText, inspectBackup } from "./facts.ts";
-import type { BackupFacts } from "./facts.ts";
+import type { BackupFacts } from "../../src/model/backup.ts";
 import { addPassphraseFlag, passphrase, passphraseHeader } from "./passphrase.ts";
 import type { PassphraseFlags } from "./passphrase.ts";
 

@@ -1,6 +1,7 @@
 import type { Duplex } from "../base/duplex.ts";
 import type { LogLevel } from "../base/log.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "../core/control/methods.ts";
+import type { BackupFacts } from "../model/backup.ts";
 import type { Applied, View } from "../model/view.ts";
 
 /** What this node is, in the words of Docker's `Swarm` stanza. */
@@ -58,26 +59,6 @@ export interface NodeAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly body: AsyncIterable<Uint8Array>;
-}
-
-/** What is in a backup. */
-export interface BackupFacts {
-  readonly CreatedAt: string;
-  /** Of the fleet that made it. */
-  readonly Version: string;
-  readonly ClusterID: string;
-  /** The manager it was made on. */
-  readonly NodeID: string;
-  readonly AdvertiseAddr: string;
-  readonly Index: number;
-  readonly Nodes: number;
-  readonly Managers: number;
-  readonly Services: number;
-  readonly Tasks: number;
-  readonly Secrets: number;
-  readonly Configs: number;
-  readonly Networks: number;
-  readonly Autolock: boolean;
 }
 
 export interface RestoreRequest {

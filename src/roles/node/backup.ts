@@ -1,4 +1,5 @@
-import type { BackupFacts, RestoreRequest } from "../../api/backend.ts";
+import type { RestoreRequest } from "../../api/backend.ts";
+import type { BackupFacts } from "../../model/backup.ts";
 import { parseHostPort } from "../../base/addresses.ts";
 import { FleetError } from "../../base/errors.ts";
 import { trustBundle } from "../../core/pki/roots.ts";

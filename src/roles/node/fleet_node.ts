@@ -1,6 +1,5 @@
 import type {
   Backend,
-  BackupFacts,
   InitRequest,
   JoinRequest,
   LocalState,
@@ -12,6 +11,7 @@ import { FleetError, kindOf, messageOf } from "../../base/errors.ts";
 import type { LogLevel } from "../../base/log.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "../../core/control/methods.ts";
 import { initialClusterSpec } from "../../core/control/cluster.ts";
+import type { BackupFacts } from "../../model/backup.ts";
 import type { Role } from "../../model/node.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { Applied, View } from "../../model/view.ts";
