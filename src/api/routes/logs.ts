@@ -3,6 +3,7 @@ import { FleetError } from "../../base/errors.ts";
 import type { Task } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
+import { readerOf } from "../streamed.ts";
 import { STREAM_HEADER } from "../front/front.ts";
 import { gatherLogs } from "../logs/gather.ts";
 import type { LogQuery } from "../logs/gather.ts";
@@ -35,23 +36,11 @@ async function logs(
   select: (view: View) => readonly Task[],
 ): Promise<Response> {
   const query = queryOf(context);
-  const controller = new AbortController();
-  context.req.raw.signal.addEventListener("abort", () => controller.abort(), { once: true });
+  const reader = readerOf(context);
   const source = tty
-    ? rawLogs(backend, await firstTask(backend, select), context, controller.signal)
-    : gatherLogs(backend, select, query, controller.signal);
-  const body = new ReadableStream<Uint8Array>({
-    async pull(out) {
-      const next = await source.next();
-      if (next.done) out.close();
-      else out.enqueue(next.value);
-    },
-    async cancel() {
-      controller.abort();
-      await source.return(undefined);
-    },
-  }, { highWaterMark: 0 });
-  return new Response(body, {
+    ? rawLogs(backend, await firstTask(backend, select), context, reader.signal)
+    : gatherLogs(backend, select, query, reader.signal);
+  return new Response(reader.body(source), {
     headers: {
       "content-type": tty
         ? "application/vnd.docker.raw-stream"

@@ -5,6 +5,7 @@ import { FleetError } from "../../base/errors.ts";
 import { taskName } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
+import { readerOf } from "../streamed.ts";
 import { targetOf } from "../engine_fetch.ts";
 import { STREAM_HEADER } from "../front/front.ts";
 
@@ -58,23 +59,10 @@ export function remoteContainerRoutes(app: Hono, backend: Backend): void {
       throw new FleetError("not-found", `No such container: ${reference}`);
     }
     const query = targetOf(c).split("?", 2)[1];
-    const controller = new AbortController();
-    c.req.raw.signal.addEventListener("abort", () => controller.abort(), { once: true });
+    const reader = readerOf(c);
     const path = query ? `${c.req.param("what")}?${query}` : c.req.param("what");
-    const answer = await backend.askTask(taskId, path, controller.signal);
-    const source = answer.body[Symbol.asyncIterator]();
-    const body = new ReadableStream<Uint8Array>({
-      async pull(out) {
-        const next = await source.next();
-        if (next.done) out.close();
-        else out.enqueue(next.value);
-      },
-      async cancel() {
-        controller.abort();
-        await source.return?.();
-      },
-    }, { highWaterMark: 0 });
-    return new Response(body, {
+    const answer = await backend.askTask(taskId, path, reader.signal);
+    return new Response(reader.body(answer.body), {
       status: answer.status,
       headers: { "content-type": answer.contentType, [STREAM_HEADER]: "1" },
     });
