@@ -11,8 +11,9 @@ const MAX_REPLICAS = 4;
 /** The state is compared after so many steps, when everything is whole again and had time to settle. */
 const STEPS_BETWEEN_CHECKS = 8;
 const SETTLE_MS = 90_000;
-/** Attempts of a command while its manager comes back. */
-const ATTEMPTS = 100;
+/** A command is tried so often and so long while its manager comes back. */
+const RETRY_MS = 100;
+const COMMAND_MS = 10_000;
 
 /**
  * Random changes of services, networks and nodes, and faults of nodes. Again and again everything is left to
@@ -132,15 +133,25 @@ class Chaos {
 
   /** A command that must work, once its manager answers. */
   async #docker(...args: string[]): Promise<string> {
-    for (let attempt = 1;; attempt++) {
+    const passing = /not running|connect|no leader|leader|out of sequence|unavailable/i;
+    return await this.#tryOften(args, passing, COMMAND_MS);
+  }
+
+  /** Tries until it works, as long as what is in the way may pass. */
+  async #tryOften(args: readonly string[], passing: RegExp, timeoutMs: number): Promise<string> {
+    let output = "";
+    let reason = "";
+    const attempt = async () => {
       const { code, stdout, stderr } = await this.#lab.tryDocker("h1", args);
-      if (code === 0) return stdout;
-      const passing = /not running|connect|no leader|leader|out of sequence|unavailable/i;
-      if (attempt === ATTEMPTS || !passing.test(stderr)) {
+      [output, reason] = [stdout, stderr];
+      if (code !== 0 && !passing.test(stderr)) {
         throw new Error(`docker ${args.join(" ")}: ${stderr}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+      return code === 0;
+    };
+    await until(`docker ${args.join(" ")}`, attempt, timeoutMs, RETRY_MS)
+      .catch((error) => Promise.reject(new Error(`${error}: ${reason}`)));
+    return output;
   }
 
   async #createNetwork(): Promise<string | undefined> {
@@ -156,14 +167,14 @@ class Chaos {
     const name = this.#one([...this.#networks].filter((candidate) => !used.has(candidate)));
     if (name === undefined) return undefined;
     this.#networks.delete(name);
-    // Tasks of a service that was removed may still be ending on it.
-    for (let attempt = 1;; attempt++) {
-      const { code, stderr } = await this.#lab.tryDocker("h1", ["network", "rm", name]);
-      if (code === 0) return `remove network ${name}`;
-      if (attempt === ATTEMPTS || !/in use|connect|leader/i.test(stderr)) throw new Error(stderr);
-      if (attempt === ATTEMPTS / 2) await this.heal();
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
+    // Tasks of a service that was removed may still be ending on it, also on a node that is away.
+    const passing = /in use|connect|leader/i;
+    const remove = () => this.#tryOften(["network", "rm", name], passing, COMMAND_MS);
+    await remove().catch(async () => {
+      await this.heal();
+      await remove();
+    });
+    return `remove network ${name}`;
   }
 
   async #createService(): Promise<string | undefined> {
