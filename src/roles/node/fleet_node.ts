@@ -154,16 +154,14 @@ export class FleetNode implements Backend {
     });
   }
 
-  /** Becomes the only manager of a cluster whose log `fill` begins; a failure leaves nothing behind. */
+  /** Becomes the only manager of a cluster whose log `fill` begins. */
   async #found(
     identity: Identity,
     credentials: Credentials,
     fill: (log: RaftLog) => Promise<void>,
     write: (manager: Manager) => Promise<void>,
   ): Promise<string> {
-    const { files } = this.#options;
-    const running = this.#prepare(identity, new HeldCredentials(credentials));
-    try {
+    await this.#enter(identity, credentials, async (running) => {
       await this.#listen(running);
       this.#options.wipeLog();
       const log = this.#options.openLog(true);
@@ -171,8 +169,22 @@ export class FleetNode implements Backend {
       await fill(log);
       this.#startManager(running, log);
       await write(running.manager!);
+    });
+    return identity.nodeId;
+  }
+
+  /** Becomes a member, in the way of which `begin` is the beginning; a failure leaves nothing behind. */
+  async #enter(
+    identity: Identity,
+    credentials: Credentials,
+    begin: (running: Running) => Promise<void>,
+  ): Promise<void> {
+    const { files } = this.#options;
+    const running = this.#prepare(identity, new HeldCredentials(credentials));
+    try {
+      await begin(running);
       saveCredentials(files, credentials);
-      saveIdentity(files, identity);
+      saveIdentity(files, running.identity);
       await this.#startAgent(running);
     } catch (error) {
       await this.#halt(running);
@@ -181,7 +193,6 @@ export class FleetNode implements Backend {
       throw error;
     }
     this.#running = running;
-    return identity.nodeId;
   }
 
   async backup(passphrase: string): Promise<Uint8Array> {
@@ -256,7 +267,7 @@ export class FleetNode implements Backend {
 
   async join(request: JoinRequest): Promise<void> {
     this.#assertOutside();
-    const { interfaces, network, trust, clock, files } = this.#options;
+    const { interfaces, network, trust, clock } = this.#options;
     const listenAddr = resolveListenAddress(
       request.ListenAddr || this.#options.listenAddr,
       interfaces,
@@ -286,19 +297,9 @@ export class FleetNode implements Backend {
         managers: [{ nodeId: "", addr: managerAddr }],
       };
       this.#options.wipeLog();
-      const running = this.#prepare(identity, new HeldCredentials(credentials));
-      try {
+      await this.#enter(identity, credentials, async (running) => {
         if (reply.role === "manager") await this.#becomeManager(running);
-        saveCredentials(files, credentials);
-        saveIdentity(files, running.identity);
-        await this.#startAgent(running);
-      } catch (error) {
-        await this.#halt(running);
-        forgetIdentity(files);
-        this.#options.wipeLog();
-        throw error;
-      }
-      this.#running = running;
+      });
     });
   }
 
