@@ -1,26 +1,14 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import type { Service } from "../../model/service.ts";
 import { forgetSuperseded } from "../orchestrator/superseded.ts";
-import { MemoryStore } from "../store/memory_store.ts";
-import { Transaction } from "../store/transaction.ts";
-import type { ControlContext } from "./context.ts";
+import { controlContext } from "../../../tests/support/control_context.ts";
 import { createFileObject, removeFileObject } from "./file_objects.ts";
 import { rotateFileObject } from "./file_versions.ts";
 import { createService } from "./services.ts";
 
-const NOW = Date.UTC(2026, 0, 1);
-let ids = 0;
-
 function world() {
-  const tx = new Transaction(new MemoryStore(), NOW);
-  const context: ControlContext = {
-    tx,
-    nowMs: NOW,
-    newId: () => `id${++ids}`,
-    randomBytes: (n) => new Uint8Array(n),
-    managers: [],
-    roots: undefined as never,
-  };
+  const context = controlContext();
+  const { tx } = context;
   const { id: secret } = createFileObject(context, "secret", {
     Name: "pw",
     Data: "YQ==",

@@ -3,24 +3,12 @@ import type { NetworkSpec } from "../../model/network.ts";
 import { OPTION } from "../../model/network.ts";
 import type { Cluster } from "../../model/cluster.ts";
 import type { Node } from "../../model/node.ts";
-import { MemoryStore } from "../store/memory_store.ts";
-import { Transaction } from "../store/transaction.ts";
-import type { ControlContext } from "./context.ts";
+import { controlContext } from "../../../tests/support/control_context.ts";
 import { createNetwork, removeNetwork } from "./networks.ts";
 
-const NOW = Date.UTC(2026, 0, 1);
-
 function world(cluster: Partial<Cluster> = {}) {
-  const tx = new Transaction(new MemoryStore(), NOW);
-  let ids = 0;
-  const context: ControlContext = {
-    tx,
-    nowMs: NOW,
-    newId: () => `id${++ids}`,
-    randomBytes: (n) => new Uint8Array(n),
-    managers: [],
-    roots: undefined as never,
-  };
+  const context = controlContext();
+  const { tx } = context;
   tx.create("cluster", { ID: "c", Spec: { Name: "default" }, ...cluster } as Cluster);
   const create = (Name: string, more: Partial<NetworkSpec> = {}) => {
     const { id } = createNetwork(context, { spec: { Name, Labels: {}, ...more } });

@@ -6,23 +6,13 @@ import { nftRuleset } from "./nft_ruleset.ts";
 import type { ObservedState } from "./observed.ts";
 import { assume, describeOperation, planOperations } from "./operations.ts";
 import type { Picture } from "./picture.ts";
+import { NOTHING_OBSERVED } from "../../../tests/support/observed_state.ts";
 
 const FACTS: NodeFacts = {
   nodeId: "n1",
   dataPathAddr: "192.168.1.1",
   dataPathMtu: 1500,
   apiPort: 2377,
-};
-
-const NOTHING: ObservedState = {
-  engineNetworks: [],
-  foreignNames: new Set(),
-  links: new Map(),
-  foreignVxlans: [],
-  addresses: new Map(),
-  neighbours: new Map(),
-  forwarding: new Map(),
-  ruleset: "",
 };
 
 /** `count` networks; on each a task here and one on n2, and a service of both with a published port. */
@@ -61,13 +51,13 @@ function picture(count: number, ingress = -1): Picture {
 
 Deno.test("network operations: from nothing to everything, then nothing is left to do", () => {
   const desired = desiredState(picture(2), FACTS);
-  const { operations, problems } = planOperations(desired, NOTHING);
+  const { operations, problems } = planOperations(desired, NOTHING_OBSERVED);
   strictEqual(problems.size, 0);
   const words = operations.map(describeOperation);
   ok(words.includes("create engine network name0"));
   ok(words.includes("add device flx-4096"));
   ok(words.includes("add forwarding 02:42:0a:00:00:0b to 192.168.1.2 on flx-4096"));
-  deepStrictEqual(planOperations(desired, assume(desired, NOTHING)).operations, []);
+  deepStrictEqual(planOperations(desired, assume(desired, NOTHING_OBSERVED)).operations, []);
 });
 
 Deno.test("network operations: whatever was there before, one pass ends where another has nothing to do", () => {
@@ -76,7 +66,7 @@ Deno.test("network operations: whatever was there before, one pass ends where an
     fc.integer({ min: 0, max: 4 }),
     fc.subarray(["links", "addresses", "neighbours", "forwarding", "engineNetworks"] as const),
     (before, now, lost) => {
-      const had = assume(desiredState(picture(before), FACTS), NOTHING);
+      const had = assume(desiredState(picture(before), FACTS), NOTHING_OBSERVED);
       const blank = Object.fromEntries(
         lost.map((part) => [part, part === "engineNetworks" ? [] : new Map()]),
       );
@@ -97,7 +87,10 @@ Deno.test("network operations: whatever was there before, one pass ends where an
 
 Deno.test("network operations: what was made just now and is not needed any more can be removed", () => {
   const desired = desiredState(picture(1), FACTS);
-  const { operations } = planOperations(desiredState(picture(0), FACTS), assume(desired, NOTHING));
+  const { operations } = planOperations(
+    desiredState(picture(0), FACTS),
+    assume(desired, NOTHING_OBSERVED),
+  );
   const removal = operations.find(({ op }) => op === "remove-engine-network");
   // The engine has not been asked since, so it is called by its name.
   ok(removal?.op === "remove-engine-network" && removal.engineId === "name0");
@@ -106,7 +99,7 @@ Deno.test("network operations: what was made just now and is not needed any more
 Deno.test("network operations: somebody else's device or network of that name is left alone and named", () => {
   const desired = desiredState(picture(2), FACTS);
   const { operations, problems } = planOperations(desired, {
-    ...NOTHING,
+    ...NOTHING_OBSERVED,
     foreignNames: new Set(["name0"]),
     foreignVxlans: [{ name: "vx9", vni: 4097, port: 4789 }],
   });

@@ -10,17 +10,8 @@ import { applyToPicture, EMPTY_PICTURE } from "../../core/network/picture.ts";
 import type { Assignments } from "../../model/session.ts";
 import { ManualClock } from "../../../tests/support/manual_clock.ts";
 import { NetworkSync } from "./network_sync.ts";
+import { NOTHING_OBSERVED } from "../../../tests/support/observed_state.ts";
 
-const NOTHING: ObservedState = {
-  engineNetworks: [],
-  foreignNames: new Set(),
-  links: new Map(),
-  foreignVxlans: [],
-  addresses: new Map(),
-  neighbours: new Map(),
-  forwarding: new Map(),
-  ruleset: "",
-};
 const FACTS = { nodeId: "n1", dataPathAddr: "192.168.1.1", dataPathMtu: 1500, apiPort: 2377 };
 const ASSIGNED: Assignments = {
   kind: "complete",
@@ -49,8 +40,8 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
   const logger: Logger = { ...silentLogger, log: (_level, message) => warnings.push(message) };
   let failures = options.failures ?? 0;
   let state: ObservedState = options.foreign
-    ? { ...NOTHING, foreignNames: new Set(["back"]) }
-    : NOTHING;
+    ? { ...NOTHING_OBSERVED, foreignNames: new Set(["back"]) }
+    : NOTHING_OBSERVED;
   const done: Operation[][] = [];
   const host = {
     state: () => state,
