@@ -5,8 +5,10 @@ import type { AgentOptions, BuildInfo } from "../../cli/environment.ts";
 import { sleep } from "../base/clock.ts";
 import { kindOf, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import type { Tracer } from "../base/tracer.ts";
 import { Figures, metricsOf } from "./figures.ts";
 import { apiByUser, startUi } from "./front_ends.ts";
+import { tracedExecutor, tracerOf } from "./tracing.ts";
 import { agentUpgrader, beginTrial } from "./upgrades.ts";
 import { nodeAnswers } from "./node_answers.ts";
 import { settingsLogLevel } from "./settings_file.ts";
@@ -59,6 +61,7 @@ import { SessionTransport } from "../roles/node/session_transport.ts";
 
 /** What this node's API shows of its own parts; they come and go with membership. */
 interface Local {
+  readonly tracer: Tracer | undefined;
   readonly figures: Figures;
   networks?: NetworkSync;
   support?: (signal: AbortSignal) => Promise<OverlaySupport>;
@@ -84,7 +87,7 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   const stopped = Promise.withResolvers<number>();
   const figures = new Figures(await metricsOf(options, build, logger));
   figures.measureEngine(engine);
-  const local: Local = { figures };
+  const local: Local = { figures, tracer: await tracerOf(build) };
   const upgrader = agentUpgrader(options, build, logger, () => stopped.resolve(0));
   const parts = { options, build, engine, upgrader };
   const answers = nodeAnswers({
@@ -100,6 +103,7 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
     uiLinks: () => ui?.links,
     networks: () => local.networks?.state(),
     meter: figures.meter,
+    tracer: local.tracer,
   });
   const ui = await startUi(options, node, api);
   const metrics = figures.serve(node);
@@ -238,6 +242,7 @@ function createNode(parts: NodeParts, onFatal: (error: unknown) => void): FleetN
     random: realRandom,
     logger,
     meter: local.figures.meter,
+    tracer: local.tracer,
     onManager: (manager) => local.figures.manager = manager,
     // A timer of 0 ms waits for 1: three of them would be most of a write's latency.
     defer: (fn) => void setImmediate(fn),
@@ -264,6 +269,7 @@ function createNode(parts: NodeParts, onFatal: (error: unknown) => void): FleetN
         random: realRandom,
         logger,
         meter: local.figures.meter,
+        tracer: local.tracer,
         managers: () => manager.members().map(({ nodeId, addr }) => ({ nodeId, addr })),
         caDigest: trust.caDigest,
         caIssuer: (caPem) => issuerOf(certificates.rootNames(caPem)),
@@ -299,6 +305,7 @@ async function startAgent(
     overlays: networks.sync,
     overlaySupport: networks.support,
   });
+  if (local.tracer) tracedExecutor(executor, host.nodeId, local.tracer);
   const agent: Agent = new Agent({
     transport: new SessionTransport({ dialer: host.dialer, managers: () => host.managers() }),
     executor,

@@ -6,7 +6,9 @@ import type { AppOptions } from "../api/app.ts";
 import type { Backend } from "../api/backend.ts";
 import { requestRoute } from "../api/request_route.ts";
 import type { Meter } from "../base/meter.ts";
+import type { Tracer } from "../base/tracer.ts";
 import { EventHistory } from "../api/events/event_history.ts";
+import { tracedApi } from "./tracing.ts";
 import type { RunningUi } from "./ui.ts";
 
 type Api = (user: string) => (request: Request) => Promise<Response>;
@@ -18,8 +20,9 @@ const MAX_USERS = 64;
 export function apiByUser(
   backend: Backend,
   engine: Engine,
-  { meter, ...shown }: Pick<AppOptions, "uiLinks" | "networks"> & {
+  { meter, tracer, ...shown }: Pick<AppOptions, "uiLinks" | "networks"> & {
     readonly meter: Meter | undefined;
+    readonly tracer: Tracer | undefined;
   },
 ): Api {
   const history = new EventHistory(backend, Date.now);
@@ -34,7 +37,8 @@ export function apiByUser(
       probe: probePort,
       ...shown,
     });
-    const app = meter ? measured(made, meter) : made;
+    const timed = meter ? measured(made, meter) : made;
+    const app = tracer ? tracedApi(timed, tracer) : timed;
     apps.set(user, app);
     return app;
   };

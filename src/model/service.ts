@@ -41,6 +41,8 @@ export const Service = obj({
   PreviousSpecVersion: opt(Version),
   /** Internal: a deleted service stays until its tasks are gone, so that its addresses do. */
   PendingDelete: opt(int),
+  /** Internal: the W3C trace context of the request that made or last changed it. */
+  Trace: opt(str),
 });
 export type Service = Infer<typeof Service>;
 

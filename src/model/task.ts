@@ -73,6 +73,8 @@ export const Task = obj({
   Relocate: opt(obj({ At: str, To: opt(str) })),
   /** Internal: where it goes when that node fits; other nodes are the second choice. */
   PreferredNodeID: opt(str),
+  /** Internal: the W3C trace context of the request that it was made for. */
+  Trace: opt(str),
 });
 export type Task = Infer<typeof Task>;
 

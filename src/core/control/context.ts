@@ -12,6 +12,8 @@ export interface ControlContext {
   randomBytes(n: number): Uint8Array;
   /** Makes, checks and signs roots. */
   readonly roots: RootTools;
+  /** The W3C trace context of the request; absent while nobody traces. */
+  readonly trace?: string;
   /** A new root that an external CA has signed for this very change. */
   readonly prepared?: PreparedRoot;
   /** The members of the raft group as the leader sees them. */

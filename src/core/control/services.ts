@@ -16,7 +16,7 @@ import type { ControlArgs, ControlResult } from "./methods.ts";
 
 /** Creates a service; without a name it gets a made-up one. Its tasks are the orchestrator's business. */
 export function createService(
-  { tx, newId, nowMs, randomBytes }: ControlContext,
+  { tx, newId, nowMs, randomBytes, trace }: ControlContext,
   args: ControlArgs<"service.create">,
 ): ControlResult<"service.create"> {
   const id = newId();
@@ -37,17 +37,19 @@ export function createService(
       ? { JobStatus: { JobIteration: { Index: 0 }, LastExecution: timeText(nowMs) } }
       : {}),
     Endpoint: endpointWithPorts(tx, spec),
+    ...(trace === undefined ? {} : { Trace: trace }),
   });
   return { id, warnings: warningsOf(spec) };
 }
 
 /** Replaces the whole spec, or goes back to the previous one. */
 export function updateService(
-  { tx, nowMs, newId }: ControlContext,
+  context: ControlContext,
   args: ControlArgs<"service.update">,
 ): ControlResult<"service.update"> {
+  const { tx, newId } = context;
   const service = findVersion(tx, "service", args.id, args.version);
-  if (args.rollback === "previous") return rollbackService(tx, service, nowMs);
+  if (args.rollback === "previous") return rollbackService(context, service);
   const spec = withCredentials(
     keepBackoff(settle(tx, args.spec), service),
     service,
@@ -61,17 +63,17 @@ export function updateService(
   }
   check(tx, spec, service.ID);
   if (ingressPorts(spec).length > 0) ensureIngress(tx, newId);
-  storeNewSpec({ tx, nowMs }, service, spec);
+  storeNewSpec(context, service, spec);
   return { warnings: warningsOf(spec) };
 }
 
 /** Puts a checked spec in the place of the current one, which stays to be rolled back to. */
 export function storeNewSpec(
-  { tx, nowMs }: Pick<ControlContext, "tx" | "nowMs">,
+  { tx, nowMs, trace }: Pick<ControlContext, "tx" | "nowMs" | "trace">,
   service: Service,
   spec: ServiceSpec,
 ): void {
-  const { UpdateStatus: _, ...rest } = service;
+  const { UpdateStatus: _, Trace: __, ...rest } = service;
   tx.update("service", {
     ...rest,
     Spec: spec,
@@ -79,6 +81,7 @@ export function storeNewSpec(
     SpecVersion: nextSpecVersion(service),
     PreviousSpecVersion: service.SpecVersion ?? { Index: 0 },
     Endpoint: { ...service.Endpoint, ...endpointWithPorts(tx, spec, service) },
+    ...(trace === undefined ? {} : { Trace: trace }),
     ...(isJob(spec)
       ? {
         JobStatus: {
@@ -92,15 +95,16 @@ export function storeNewSpec(
 
 /** Swaps the spec with the previous one, so that a second manual rollback undoes the first. */
 function rollbackService(
-  tx: ControlContext["tx"],
+  { tx, nowMs, trace }: ControlContext,
   service: Service,
-  nowMs: number,
 ): ControlResult<"service.update"> {
   if (!service.PreviousSpec) {
     throw new FleetError("invalid", `service ${service.ID} does not have a previous spec`);
   }
+  const { Trace: _, ...rest } = service;
   tx.update("service", {
-    ...service,
+    ...rest,
+    ...(trace === undefined ? {} : { Trace: trace }),
     Spec: service.PreviousSpec,
     PreviousSpec: service.Spec,
     // A version of its own: the rollout counts only failures of tasks that carry it.

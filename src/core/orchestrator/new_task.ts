@@ -1,4 +1,4 @@
-import { timeText } from "../../model/meta.ts";
+import { timeMs, timeText } from "../../model/meta.ts";
 import type { Network } from "../../model/network.ts";
 import { ingressPorts } from "../../model/service.ts";
 import type { Service } from "../../model/service.ts";
@@ -6,6 +6,9 @@ import type { Task, TaskStatus } from "../../model/task.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { View } from "../../model/view.ts";
 import type { Situation } from "./outcome.ts";
+
+/** A task made later than this after its service was changed is no part of that request any more. */
+const TRACE_LASTS_MS = 60 * 60_000;
 
 /** Where a fresh task of a service belongs. */
 export interface Place {
@@ -58,8 +61,15 @@ export function newTask(
     ...(service.JobStatus ? { JobIteration: service.JobStatus.JobIteration } : {}),
     ...(logDriver ? { LogDriver: logDriver } : {}),
     ...(attachments.length > 0 ? { NetworksAttachments: attachments } : {}),
+    ...(isTraced(service, more, nowMs) ? { Trace: service.Trace } : {}),
     ...more,
   };
+}
+
+/** Whether a task is what a traced request asked for, and not the restart of one that had been. */
+function isTraced(service: Service, { RestartCount = 0 }: Partial<Task>, nowMs: number) {
+  return service.Trace !== undefined && RestartCount === 0 &&
+    nowMs - timeMs(service.UpdatedAt) < TRACE_LASTS_MS;
 }
 
 /**

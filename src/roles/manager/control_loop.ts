@@ -2,8 +2,10 @@ import type { Clock } from "../../base/clock.ts";
 import { kindOf, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Meter } from "../../base/meter.ts";
+import type { Tracer } from "../../base/tracer.ts";
 import type { Applied, Change, View } from "../../model/view.ts";
 import { inParts } from "./in_parts.ts";
+import { commitTraced } from "./traced_changes.ts";
 
 /** A pure decision that looks at the objects named by keys. */
 export interface Reconciler {
@@ -37,6 +39,7 @@ export interface ControlLoopOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter?: Meter | undefined;
+  readonly tracer?: Tracer | undefined;
 }
 
 /** Changes that belong together arrive together: the loop waits this long for more. */
@@ -81,6 +84,7 @@ class ControlLoop {
   readonly #onAbort = () => this.#wake();
   #wake: () => void = () => {};
   #lookTookMs = 0;
+  #lookBeganMs = 0;
   #refusals = 0;
 
   constructor(options: ControlLoopOptions, signal: AbortSignal) {
@@ -110,6 +114,7 @@ class ControlLoop {
       const keys = [...this.#dirty];
       this.#dirty.clear();
       const started = clock.monotonic();
+      this.#lookBeganMs = clock.now();
       await this.#decide(keys);
       this.#lookTookMs = clock.monotonic() - started;
       const labels = { loop: reconciler.name };
@@ -183,9 +188,13 @@ class ControlLoop {
   }
 
   async #store(changes: readonly Change[], keys: readonly string[]): Promise<void> {
-    const { reconciler, commit, logger } = this.#options;
+    const { reconciler, commit, logger, tracer } = this.#options;
+    const store = () => inParts(changes, MAX_CHANGES, (part) => commit(part, this.#signal));
     try {
-      await inParts(changes, MAX_CHANGES, (part) => commit(part, this.#signal));
+      if (tracer) {
+        const beganMs = this.#lookBeganMs;
+        await commitTraced(tracer, reconciler.name, { changes, beganMs }, store);
+      } else await store();
       this.#refusals = 0;
     } catch (error) {
       this.#signal.throwIfAborted();

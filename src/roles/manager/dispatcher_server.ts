@@ -5,6 +5,7 @@ import type { Group } from "../../base/group.ts";
 import { newId } from "../../base/ids.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Meter } from "../../base/meter.ts";
+import type { Tracer } from "../../base/tracer.ts";
 import type { Random } from "../../base/random.ts";
 import {
   assignmentsOf,
@@ -47,6 +48,7 @@ import {
 import { rebalanceReconciler } from "./rebalancer.ts";
 import { networkKeysReconciler } from "./network_keys.ts";
 import { inParts } from "./in_parts.ts";
+import { traceAssignments } from "./traced_changes.ts";
 import type { Writer } from "./writer.ts";
 
 export interface ClusterWorkOptions {
@@ -56,6 +58,7 @@ export interface ClusterWorkOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly meter?: Meter | undefined;
+  readonly tracer?: Tracer | undefined;
   /** Managers by address, as agents are told. */
   readonly managers: () => readonly { readonly nodeId: string; readonly addr: string }[];
   /** Digest of a root as join tokens pin it. */
@@ -85,7 +88,8 @@ export class ClusterWork implements LeaderWork {
   }
 
   start(group: Group): void {
-    const { store, writer, clock, random, logger, meter, caDigest, caIssuer } = this.#options;
+    const { store, writer, clock, random, logger, meter, tracer, caDigest, caIssuer } =
+      this.#options;
     this.#group = group;
     const reconcilers: Reconciler[] = [
       allocatorReconciler(logger),
@@ -110,7 +114,8 @@ export class ClusterWork implements LeaderWork {
     for (const reconciler of reconcilers) {
       group.go(
         reconciler.name,
-        (signal) => runControlLoop({ reconciler, store, commit, clock, logger, meter }, signal),
+        (signal) =>
+          runControlLoop({ reconciler, store, commit, clock, logger, meter, tracer }, signal),
       );
     }
     group.go("session deadlines", (signal) => this.#watchDeadlines(signal));
@@ -490,6 +495,7 @@ class AgentSession {
   assignmentsChanged(): void {
     if (this.#planned || this.#ended) return;
     this.#planned = true;
+    const plannedMs = this.#options.clock.now();
     this.#options.clock.after(ASSIGNMENT_DELAY_MS, () => {
       this.#planned = false;
       if (this.#ended || !this.open) return;
@@ -499,6 +505,11 @@ class AgentSession {
       if (difference) {
         this.#sequence = difference.resultsIn;
         this.#send({ type: "assignments", assignments: difference });
+        const { tracer } = this.#options;
+        if (tracer) {
+          const tasks = difference.update.flatMap((i) => i.kind === "task" ? [i.task] : []);
+          traceAssignments(tracer, this.nodeId, plannedMs, tasks);
+        }
       }
       this.#onTold(this.#sequence);
     });

@@ -7,8 +7,11 @@ import { newId } from "../../base/ids.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Meter } from "../../base/meter.ts";
 import type { Random } from "../../base/random.ts";
+import { traced } from "../../base/tracer.ts";
+import type { Tracer } from "../../base/tracer.ts";
 import { bootstrap } from "../../core/control/bootstrap.ts";
 import type { Foundation } from "../../core/control/bootstrap.ts";
+import type { Asker } from "../../core/control/audit.ts";
 import type { ControlContext } from "../../core/control/context.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "../../core/control/methods.ts";
 import { RaftNode } from "../../core/raft/node.ts";
@@ -65,6 +68,7 @@ export interface ManagerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly meter?: Meter | undefined;
+  readonly tracer?: Tracer | undefined;
   readonly defer: (fn: () => void) => void;
   /** Addresses of managers that are known from elsewhere, until the store names them. */
   readonly knownManagers: readonly { readonly nodeId: string; readonly addr: string }[];
@@ -89,6 +93,16 @@ export interface Member {
   readonly leader: boolean;
   /** False for one that still catches up. */
   readonly voter: boolean;
+}
+
+/** Who asks for a control method, and as a part of what. */
+export interface Caller {
+  /** In the audit log's words. */
+  readonly actor?: string | undefined;
+  /** The node that was asked. */
+  readonly via?: string | undefined;
+  /** The W3C trace context of the request. */
+  readonly trace?: string | undefined;
 }
 
 /** Failures that say nothing about the cluster's state. */
@@ -182,7 +196,8 @@ export class Manager {
         onFailure: (error) => options.onFailure(error),
       },
     });
-    this.writer = new Writer({ store: this.store, proposer: this.runner, clock: options.clock });
+    const { clock, tracer } = options;
+    this.writer = new Writer({ store: this.store, proposer: this.runner, clock, tracer });
     this.#leaderCalls = new LeaderCalls({
       dialer: options.dialer,
       clock: options.clock,
@@ -369,8 +384,9 @@ export class Manager {
     signal?: AbortSignal,
     actor?: string,
   ): Promise<ControlResult<M>> {
-    const here = () => this.performHere(method, args, signal, actor);
-    const body = { method, args, actor, via: this.nodeId };
+    const trace = this.#options.tracer?.current();
+    const here = () => this.performHere(method, args, signal, { actor, trace });
+    const body = { method, args, actor, via: this.nodeId, trace };
     return await this.onLeader("control.call", body, here, signal) as ControlResult<M>;
   }
 
@@ -378,19 +394,33 @@ export class Manager {
     method: M,
     args: ControlArgs<M>,
     signal?: AbortSignal,
-    actor?: string,
-    via = this.nodeId,
+    { actor, via = this.nodeId, trace }: Caller = {},
+  ): Promise<ControlResult<M>> {
+    // Where nobody traces the request, its parts would be traces of their own.
+    const tracer = trace === undefined ? undefined : this.#options.tracer;
+    return await traced(tracer, `control ${method}`, { parent: trace }, async (span) => {
+      const asker = actor === undefined ? undefined : { actor, via };
+      return await this.#perform(method, args, asker, { signal, trace: span?.context });
+    });
+  }
+
+  async #perform<M extends ControlMethod>(
+    method: M,
+    args: ControlArgs<M>,
+    asker: Asker | undefined,
+    { signal, trace }: { signal: AbortSignal | undefined; trace: string | undefined },
   ): Promise<ControlResult<M>> {
     const prepared = method === "cluster.update"
       ? await this.#prepareRootChange(args as ControlArgs<"cluster.update">)
       : undefined;
-    const extended = (context: ControlContext) => prepared ? { ...context, prepared } : context;
+    const more = { ...(prepared && { prepared }), ...(trace !== undefined && { trace }) };
+    const extended = (context: ControlContext): ControlContext => ({ ...context, ...more });
     const { term } = this.runner.node;
     try {
       return await performAsUser((run) => this.write((context) => run(extended(context)), signal), {
         method,
         args,
-        asker: actor === undefined ? undefined : { actor, via },
+        asker,
       });
     } catch (error) {
       if (NOTHING_DECIDED.has(kindOf(error))) throw error;

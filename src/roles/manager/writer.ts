@@ -1,5 +1,6 @@
 import { FleetError, kindOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
+import type { Tracer } from "../../base/tracer.ts";
 import { encodeChanges } from "../../core/store/codec.ts";
 import type { MemoryStore } from "../../core/store/memory_store.ts";
 import { Transaction } from "../../core/store/transaction.ts";
@@ -18,11 +19,16 @@ const MAX_CHANGES_PER_ENTRY = 200;
 /** Writers that may wait; more are refused, since they would wait longer than their callers do. */
 const MAX_WAITING = 10_000;
 
+/** Traces that an entry is told to; more that share it do not see it. */
+const MAX_TRACES = 16;
+
 interface Waiting {
   readonly run: (tx: Transaction) => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
   readonly signal: AbortSignal | undefined;
+  /** The trace that it belongs to. */
+  readonly trace: string | undefined;
 }
 
 /**
@@ -37,15 +43,24 @@ export class Writer {
   readonly #store: MemoryStore;
   readonly #proposer: Proposer;
   readonly #clock: Clock;
+  readonly #tracer: Tracer | undefined;
   readonly #waiting: Waiting[] = [];
   #running = false;
   /** Writers that go alone next, since together they were too large for one entry. */
   #alone = 0;
 
-  constructor(options: { store: MemoryStore; proposer: Proposer; clock: Clock }) {
+  constructor(
+    options: {
+      store: MemoryStore;
+      proposer: Proposer;
+      clock: Clock;
+      tracer?: Tracer | undefined;
+    },
+  ) {
     this.#store = options.store;
     this.#proposer = options.proposer;
     this.#clock = options.clock;
+    this.#tracer = options.tracer;
   }
 
   /**
@@ -59,7 +74,13 @@ export class Writer {
       );
     }
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ run, resolve: resolve as (value: unknown) => void, reject, signal });
+      this.#waiting.push({
+        run,
+        resolve: resolve as (value: unknown) => void,
+        reject,
+        signal,
+        trace: this.#tracer?.current(),
+      });
       if (!this.#running) {
         this.#running = true;
         queueMicrotask(() => void this.#drain());
@@ -110,10 +131,32 @@ export class Writer {
       const changes = batch.changes();
       const entry = changes.length > 0 ? this.#encode(changes, done) : undefined;
       if (entry === "too large together") return;
-      if (entry) await this.#proposer.propose(entry);
+      if (entry) await this.#propose(entry, done);
       for (const { waiting, value } of done) waiting.resolve(value);
     } catch (error) {
       for (const { waiting } of done) waiting.reject(error);
+    }
+  }
+
+  async #propose(
+    entry: Uint8Array,
+    done: readonly { readonly waiting: Waiting }[],
+  ): Promise<void> {
+    const tracer = this.#tracer;
+    if (!tracer) return void await this.#proposer.propose(entry);
+    const traces = new Set(done.flatMap(({ waiting }) => waiting.trace ?? []));
+    const attributes = { "fleet.entry_bytes": entry.length, "fleet.writers": done.length };
+    const spans = [...traces].slice(0, MAX_TRACES)
+      .map((parent) => tracer.start("raft propose", { parent, attributes }));
+    try {
+      const index = await this.#proposer.propose(entry);
+      for (const span of spans) {
+        span.set({ "fleet.log_index": index });
+        span.end();
+      }
+    } catch (error) {
+      for (const span of spans) span.end(error);
+      throw error;
     }
   }
 

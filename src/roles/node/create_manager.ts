@@ -26,6 +26,7 @@ export function createManager(
     random,
     logger,
     meter: options.meter,
+    tracer: options.tracer,
     defer,
     tickMs,
     knownManagers: running.identity.managers,

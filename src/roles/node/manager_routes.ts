@@ -8,7 +8,7 @@ import type { Logger } from "../../base/log.ts";
 import { decodeIssueRequest, issueCertificate } from "../manager/certificate_authority.ts";
 import type { IssueRequest } from "../manager/certificate_authority.ts";
 import { decodeExpiredRequest, nodeOfExpired } from "../manager/expired_renewal.ts";
-import type { Manager } from "../manager/manager.ts";
+import type { Caller, Manager } from "../manager/manager.ts";
 import type { RouteTable, RpcContext } from "../rpc.ts";
 import { registerQuestionRoutes } from "./task_questions.ts";
 import { assertManager } from "./admission.ts";
@@ -77,17 +77,14 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
 
   table.route("control.call", rolesOf("control.call"), async (body, context) => {
     assertManager(manager(), context.peer);
-    const { method, args, actor, via } = (body ?? {}) as {
-      method: string;
-      args: unknown;
-      actor?: string;
-      via?: string;
-    };
+    const { method, args, ...caller } = (body ?? {}) as
+      & Caller
+      & { readonly method: string; readonly args: unknown };
     if (!isControlMethod(method)) {
       throw new FleetError("unimplemented", `this manager does not know "${method}"; upgrade it`);
     }
     const given = args as ControlArgs<ControlMethod>;
-    return await manager().performHere(method, given, context.signal, actor, via);
+    return await manager().performHere(method, given, context.signal, caller);
   });
 
   table.streamRoute(

@@ -3,6 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Meter } from "../../base/meter.ts";
 import type { Random } from "../../base/random.ts";
+import type { Tracer } from "../../base/tracer.ts";
 import type { Role, TLSInfo } from "../../model/node.ts";
 import type { ExternalCa } from "../manager/external_ca.ts";
 import type { NodeAnswers } from "../agent/questions.ts";
@@ -69,6 +70,7 @@ export interface FleetNodeOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly meter?: Meter | undefined;
+  readonly tracer?: Tracer | undefined;
   /** Told of every manager that is made: at the start, and when this node becomes one. */
   readonly onManager?: (manager: Manager) => void;
   readonly defer: (fn: () => void) => void;
