@@ -28,7 +28,7 @@ function checkChange(s: RaftState, change: ConfChange): void {
       if (s.isVoter(id)) throw new FleetError("conflict", `${id} is a voter already`);
       const progress = s.progressOf(id);
       if (
-        progress.state === "replicate" && progress.recentActive &&
+        progress.state === "replicate" && progress.isHeard(s.config.electionTicks) &&
         progress.match >= Math.max(s.termStart, progress.joined) &&
         progress.match + MAX_PROMOTE_LAG >= s.log.lastIndex()
       ) return;

@@ -375,7 +375,7 @@ export class RaftNode {
       firstIndex: s.log.firstIndex(),
       lastIndex: s.log.lastIndex(),
       conf: s.conf,
-      peers: [...s.progress.values()].map((progress) => progress.status()),
+      peers: [...s.progress.values()].map((progress) => progress.status(s.config.electionTicks)),
       transferee: s.transferee,
       uncommittedBytes: s.uncommittedBytes,
       pendingReads: s.reads.size,

@@ -1,3 +1,4 @@
+import { DEFAULT_ELECTION_TICKS } from "./config.ts";
 import assert from "node:assert/strict";
 import { TestCluster } from "./test_cluster.ts";
 
@@ -28,6 +29,24 @@ Deno.test("three members elect, replicate and apply the same", () => {
   cluster.tick();
   for (const id of ["1", "2", "3"]) assert.deepEqual(cluster.texts(id), ["x", "y"]);
   assert.equal(cluster.node("3").status().leader, "2");
+});
+
+Deno.test("a member that answers is never called silent, one that does not is after an election timeout", () => {
+  const cluster = three();
+  cluster.elect("1");
+  const electionTicks = DEFAULT_ELECTION_TICKS;
+  const heard = () => cluster.node("1").status().peers.map(({ recentActive }) => recentActive);
+  for (let i = 0; i < 3 * electionTicks; i++) {
+    cluster.node("1").tick();
+    assert.deepEqual(heard().slice(1), [true, true], `tick ${i}`);
+    cluster.settle();
+  }
+  cluster.member("3").down = true;
+  for (let i = 0; i < electionTicks + 1; i++) {
+    cluster.node("1").tick();
+    cluster.settle();
+  }
+  assert.deepEqual(heard().slice(1), [true, false]);
 });
 
 Deno.test("timeouts alone bring a leader, and another one after it died", () => {

@@ -34,6 +34,7 @@ export class Progress {
   sentCommit = 0;
   /** Heard from since the last check of the quorum. */
   recentActive = false;
+  /** Ticks since the last message from it, or since it became a member. */
   silentTicks = 0;
   /** The last heartbeat round that it answered. */
   ackedRound = 0;
@@ -116,14 +117,22 @@ export class Progress {
     return true;
   }
 
-  status(): PeerStatus {
+  /**
+   * Whether it was heard from within an election timeout. Unlike `recentActive` this does not become
+   * false for the moment between a check of the quorum and the next heartbeat's reply.
+   */
+  isHeard(electionTicks: number): boolean {
+    return this.silentTicks < electionTicks;
+  }
+
+  status(electionTicks: number): PeerStatus {
     return {
       id: this.id,
       learner: this.learner,
       match: this.match,
       next: this.next,
       state: this.state,
-      recentActive: this.recentActive,
+      recentActive: this.isHeard(electionTicks),
       silentTicks: this.silentTicks,
       inflight: this.inflights.count,
       pendingSnapshot: this.pendingSnapshot,

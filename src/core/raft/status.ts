@@ -9,7 +9,7 @@ export interface PeerStatus {
   readonly match: number;
   readonly next: number;
   readonly state: ProgressState;
-  /** Heard from within the current election timeout. */
+  /** Heard from within the last election timeout. */
   readonly recentActive: boolean;
   /** Ticks since the last message from it. */
   readonly silentTicks: number;
