@@ -60,11 +60,13 @@ export class PlacementGroup {
     if (old && beside) this.#discount(tree, beside, task, old, -1);
     const banned = old && relocatesUntilMs(old, this.#nowMs) > 0 ? old.NodeID : undefined;
     const chosen = this.#preferred(task) ?? this.#best(tree, banned);
+    // While the predecessor is left out: what it holds by name is what the successor gets by name.
+    const generic = chosen?.info.claim(task) ?? [];
     if (old && beside) this.#discount(tree, beside, task, old, 1);
     if (!chosen) {
       return old ? this.#explain(task) : this.#reason ??= this.#explain(task);
     }
-    const placed = { task, info: chosen.info, generic: chosen.info.claim(task) };
+    const placed = { task, info: chosen.info, generic };
     tree.changed(chosen, 1, this.#hasRoomAfter(chosen.info, placed));
     this.#reason = undefined;
     return placed;

@@ -95,6 +95,26 @@ Deno.test("a successor that waits for its predecessor may have its place; one th
   assert.match(decisions(schedule(store("running"), NOW).changes)[0]!, /no suitable node/);
 });
 
+Deno.test("a successor that waits gets by name what its predecessor holds", () => {
+  const gpus = ["a", "b", "c"].map((Value) => ({ NamedResourceSpec: { Kind: "gpu", Value } }));
+  const Description = { Resources: { NanoCPUs: 4e9, GenericResources: gpus } };
+  const two: TaskSpec = {
+    Resources: {
+      Reservations: {
+        GenericResources: [{ DiscreteResourceSpec: { Kind: "gpu", Value: 2 } }],
+      },
+    },
+  };
+  const store = storeOf(node("n1", { Description }), task("old", two));
+  store.apply(store.index + 1, schedule(store, NOW).changes);
+  const old = store.get("task", "old")!;
+  assert.deepEqual(old.GenericResources, gpus.slice(0, 2));
+  const next = task("new", two, { DesiredState: "ready", Replaces: "old" });
+  store.apply(store.index + 1, [next]);
+  const [change] = schedule(store, NOW).changes;
+  assert.deepEqual((change as { object: Task }).object.GenericResources, gpus.slice(0, 2));
+});
+
 Deno.test("a task that shall leave its node goes where it is told, or anywhere else", () => {
   const old = task("old", {}, {
     NodeID: "a",
