@@ -6,7 +6,7 @@ import { DEFAULT_MOVES_PER_MINUTE, relocate } from "../../src/core/orchestrator/
 import { planRebalance } from "../../src/core/scheduler/rebalance.ts";
 import { Scheduler } from "../../src/core/scheduler/scheduler.ts";
 import { modeOf } from "../../src/model/service.ts";
-import type { ServiceSpec } from "../../src/model/service_spec.ts";
+import type { GenericResource, ServiceSpec } from "../../src/model/service_spec.ts";
 import { compareStates, isTerminal } from "../../src/model/task_state.ts";
 import type { Task } from "../../src/model/task.ts";
 import { deviations, OrchestrationChecker } from "../support/orchestration_checker.ts";
@@ -14,7 +14,13 @@ import { TestCluster } from "../support/test_cluster.ts";
 import type { Work } from "../support/test_cluster.ts";
 
 const SECOND_NS = 1_000_000_000;
+const GIB = 1024 ** 3;
 const NODES = ["n1", "n2", "n3", "n4"];
+/** Half of the nodes name theirs, the others count them. */
+const gpusOf = (node: number): GenericResource[] =>
+  node % 2
+    ? ["a", "b", "c"].map((Value) => ({ NamedResourceSpec: { Kind: "gpu", Value } }))
+    : [{ DiscreteResourceSpec: { Kind: "gpu", Value: 2 } }];
 /** Long enough for every restart delay, back-off and monitor that the generators make. */
 const HEAL_MS = 30 * 60_000;
 
@@ -50,6 +56,8 @@ const service: fc.Arbitrary<ServiceSpec> = fc.record({
   image,
   update: updateConfig,
   cpus: fc.constantFrom(0, 0, 1e9),
+  memory: fc.constantFrom(0, 0, 3 * GIB),
+  gpus: fc.constantFrom(0, 0, 0, 1, 2),
   port: fc.constantFrom(0, 0, 0, 8080),
   delay: fc.constantFrom(0, SECOND_NS, 5 * SECOND_NS),
   constraint: fc.constantFrom("", "", "node.labels.zone==a", "node.labels.zone!=a"),
@@ -60,7 +68,21 @@ const service: fc.Arbitrary<ServiceSpec> = fc.record({
     TaskTemplate: {
       ContainerSpec: { Image: part.image },
       RestartPolicy: { Condition: job ? "on-failure" : "any", Delay: part.delay },
-      ...(part.cpus ? { Resources: { Reservations: { NanoCPUs: part.cpus } } } : {}),
+      ...(part.cpus || part.memory || part.gpus
+        ? {
+          Resources: {
+            Reservations: {
+              NanoCPUs: part.cpus,
+              MemoryBytes: part.memory,
+              ...(part.gpus
+                ? {
+                  GenericResources: [{ DiscreteResourceSpec: { Kind: "gpu", Value: part.gpus } }],
+                }
+                : {}),
+            },
+          },
+        }
+        : {}),
       Placement: { Constraints: part.constraint ? [part.constraint] : [] },
     },
     ...(job ? {} : {
@@ -247,6 +269,8 @@ function loads(scheduler: Scheduler): unknown {
     info.node.ID,
     info.active,
     info.freeNanoCpus,
+    info.freeMemory,
+    info.freeGeneric("gpu"),
     [...info.tasks()].map(({ ID }) => ID).sort(),
     ["s0", "s1", "s2"].map((id) => info.countOf(id)),
     info.usesHostPort("8080/tcp"),
@@ -265,10 +289,29 @@ function clusterWith(services: readonly ServiceSpec[]): TestCluster {
   for (const [i, name] of NODES.entries()) {
     cluster.addNode(name, {
       Spec: { Labels: { zone: i % 2 ? "a" : "b" }, Role: "worker", Availability: "active" },
+      Description: {
+        Hostname: name,
+        Platform: { OS: "linux", Architecture: "x86_64" },
+        Resources: { NanoCPUs: 4e9, MemoryBytes: 8 * GIB, GenericResources: gpusOf(i) },
+      },
     });
   }
   for (const [i, spec] of services.entries()) cluster.addService({ ...spec, Name: `s${i}` });
   return cluster;
+}
+
+/** More than all services of a test can ask for. */
+function giveRoom(cluster: TestCluster, name: string): void {
+  // What is claimed by name stays there.
+  const many = { DiscreteResourceSpec: { Kind: "gpu", Value: 64 } };
+  const GenericResources = [...gpusOf(NODES.indexOf(name)), many];
+  cluster.updateNode(name, (node) => ({
+    ...node,
+    Description: {
+      ...node.Description,
+      Resources: { NanoCPUs: 64e9, MemoryBytes: 256 * GIB, GenericResources },
+    },
+  }));
 }
 
 Deno.test("whatever happens, states only rise, slots do not double, nodes are not overbooked; then all converges", () => {
@@ -281,10 +324,10 @@ Deno.test("whatever happens, states only rise, slots do not double, nodes are no
         for (const happening of events) play(cluster, happening);
         assert.deepEqual(loads(cluster.scheduler), loads(fresh(cluster)));
         for (const name of NODES) {
+          giveRoom(cluster, name);
           cluster.updateNode(name, (node) => ({
             ...node,
             Spec: { Labels: { zone: "a" }, Role: "worker", Availability: "active" },
-            Description: { ...node.Description, Resources: { NanoCPUs: 64e9 } },
             Status: { State: "ready" },
           }));
         }
@@ -371,6 +414,60 @@ Deno.test("an update keeps to its parallelism and, started first, to its capacit
   );
 });
 
+Deno.test("an image that cannot be had for a while costs no more than the parallelism, then and afterwards", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 6 }),
+      fc.boolean(),
+      updateConfig.filter(({ Parallelism }) => Parallelism > 0),
+      fc.integer({ min: 0, max: 40 }),
+      fc.array(fc.nat({ max: 1000 }), { minLength: 50, maxLength: 300 }),
+      (replicas, global, config, outageSeconds, picks) => {
+        const cluster = clusterWith([{
+          Mode: global ? { Global: {} } : { Replicated: { Replicas: replicas } },
+          TaskTemplate: { ContainerSpec: { Image: "good:1" } },
+          UpdateConfig: { ...config, FailureAction: "continue" },
+        }]);
+        cluster.settleWithAgents();
+        const whole = cluster.tasks("s0").length;
+        const startFirst = config.Order === "start-first";
+        cluster.store.onApply(() => {
+          const running = cluster.tasks("s0").filter(({ Status }) => Status.State === "running");
+          const staying = running.filter(({ DesiredState }) => DesiredState === "running");
+          const [least, most] = startFirst
+            ? [whole, whole + config.Parallelism]
+            : [Math.max(0, whole - config.Parallelism), whole];
+          assert.ok(
+            running.length >= least && staying.length <= most,
+            `${running.length} run, ${staying.length} shall; ${least} to ${most} should`,
+          );
+        });
+        const to = (Image: string) =>
+          cluster.updateService("s0", (spec) => ({
+            ...spec,
+            TaskTemplate: { ContainerSpec: { Image } },
+          }));
+        to("bad:1");
+        cluster.advance(outageSeconds * 1000, () => cluster.settleWithAgents(workOf));
+        // The registry answers again; from here agents and managers take turns at random.
+        for (const at of picks) {
+          const tasks = cluster.tasks();
+          const task = tasks[at % tasks.length];
+          if (task) cluster.agentStep(task.ID);
+          cluster.look();
+          if (at % 7 === 0) cluster.nowMs += 500;
+        }
+        cluster.advance(HEAL_MS);
+        const { UpdateStatus, SpecVersion } = cluster.service("s0");
+        assert.equal(UpdateStatus?.State, "completed");
+        const live = cluster.tasks("s0").filter(({ Status }) => !isTerminal(Status.State));
+        assert.deepEqual(live.map((task) => task.SpecVersion), live.map(() => SpecVersion));
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
 Deno.test("a failed update is rolled back to exactly the previous spec", () => {
   fc.assert(
     fc.property(
@@ -389,7 +486,9 @@ Deno.test("a failed update is rolled back to exactly the previous spec", () => {
           UpdateConfig: { ...spec.UpdateConfig, FailureAction: "rollback", MaxFailureRatio: 0 },
         };
         const { EndpointSpec: _, ...plain } = before;
-        const cluster = clusterWith([plain]);
+        const cluster = clusterWith([]);
+        for (const name of NODES) giveRoom(cluster, name);
+        cluster.addService(plain);
         cluster.settleWithAgents(workOf);
         const stored = cluster.service("s0").Spec;
         const count = cluster.tasks("s0").length;

@@ -3,6 +3,7 @@ import { matches, parseConstraints } from "../../src/model/constraint.ts";
 import { updateConfigOf } from "../../src/model/defaults.ts";
 import { modeOf, replicasOf } from "../../src/model/service.ts";
 import type { Service } from "../../src/model/service.ts";
+import type { GenericResource } from "../../src/model/service_spec.ts";
 import { compareStates, isTerminal } from "../../src/model/task_state.ts";
 import type { Task } from "../../src/model/task.ts";
 import { slotName } from "../../src/model/task.ts";
@@ -98,10 +99,22 @@ export class OrchestrationChecker {
     const node = this.#store.get("node", nodeId);
     const offered = node?.Description?.Resources;
     let cpus = 0;
+    let memory = 0;
+    const claimed = new Map<string, number>();
     const ports = new Set<number>();
     for (const task of this.#store.tasksOfNode(nodeId)) {
       if (!hasProgram(task) || this.#strays.has(task.ID)) continue;
-      cpus += task.Spec.Resources?.Reservations?.NanoCPUs ?? 0;
+      const { NanoCPUs = 0, MemoryBytes = 0, GenericResources = [] } =
+        task.Spec.Resources?.Reservations ?? {};
+      cpus += NanoCPUs;
+      memory += MemoryBytes;
+      let missing = GenericResources.reduce((n, g) => n + (g.DiscreteResourceSpec?.Value ?? 0), 0);
+      for (const resource of task.GenericResources ?? []) {
+        const [key, count] = genericKey(resource);
+        claimed.set(key, (claimed.get(key) ?? 0) + count);
+        missing -= count;
+      }
+      assert(missing === 0, `${task.ID} runs with ${missing} generic resources too few`);
       for (const port of task.EndpointSpec?.Ports ?? []) {
         assert(!ports.has(port.PublishedPort!), `port ${port.PublishedPort} twice on ${nodeId}`);
         ports.add(port.PublishedPort!);
@@ -111,11 +124,32 @@ export class OrchestrationChecker {
       cpus <= (offered?.NanoCPUs ?? 0),
       `${nodeId} has ${cpus} of ${offered?.NanoCPUs} booked`,
     );
+    assert(
+      memory <= (offered?.MemoryBytes ?? 0),
+      `${nodeId} has ${memory} bytes of ${offered?.MemoryBytes} booked`,
+    );
+    const offers = new Map<string, number>();
+    for (const resource of offered?.GenericResources ?? []) {
+      const [key, count] = genericKey(resource);
+      offers.set(key, (offers.get(key) ?? 0) + count);
+    }
+    for (const [key, count] of claimed) {
+      assert(count <= (offers.get(key) ?? 0), `${nodeId} has ${count} of ${key} booked`);
+    }
   }
 }
 
 function hasProgram(task: Task): boolean {
   return compareStates(task.Status.State, "starting") >= 0 && !isTerminal(task.Status.State);
+}
+
+/** One of a name, or so many of a kind. */
+function genericKey(
+  { NamedResourceSpec, DiscreteResourceSpec }: GenericResource,
+): [string, number] {
+  return NamedResourceSpec
+    ? [`${NamedResourceSpec.Kind}=${NamedResourceSpec.Value}`, 1]
+    : [DiscreteResourceSpec?.Kind ?? "", DiscreteResourceSpec?.Value ?? 0];
 }
 
 function placeOf(task: Task): string {

@@ -72,6 +72,30 @@ export function isUnderWay({ fresh }: Stage): boolean {
   );
 }
 
+/**
+ * The slot's first replacement failed, the old task went on serving, and now a later one takes its place:
+ * stops it, or starts beside it. Until it runs that takes up a parallel place as well; one that is still
+ * being prepared takes up none, or an image that cannot be had would hold everything up.
+ */
+function isSecondTry(draft: Draft, task: Task): boolean {
+  const old = task.RestartCount ? draft.situation.view.get("task", task.Replaces ?? "") : undefined;
+  return old !== undefined && !isOfVersion(draft.service, old);
+}
+
+function hasSecondTurn(draft: Draft, { fresh, stale }: Stage): boolean {
+  return fresh.some((task) =>
+    isSecondTry(draft, task) && compareStates(task.Status.State, "running") < 0 &&
+    (stale.length === 0 || task.DesiredState !== "ready")
+  );
+}
+
+/** When the slot's place is free for another one if the delay is over: it was replaced, or that failed. */
+function replacedAtMs(draft: Draft, stage: Stage): number {
+  const later = stage.fresh.filter((task) => isSecondTry(draft, task))
+    .map((task) => timeMs(task.RunningAt));
+  return Math.max(attemptedAtMs(stage), ...later);
+}
+
 /** When the slot's replacement began to run or failed to; 0 when there is none that did. */
 export function attemptedAtMs({ attempt }: Stage): number {
   if (!attempt) return 0;
@@ -115,24 +139,32 @@ export function advance(
 ): void {
   let taken = 0;
   for (const stage of stages) {
-    if (stage.fresh.length > 0) proceed(draft, stage, pace, placeOfSlot(stage));
-    if (isUnderWay(stage)) taken++;
+    if (isUnderWay(stage) || hasSecondTurn(draft, stage)) taken++;
     else if (pace.delayMs > 0) {
-      const until = attemptedAtMs(stage) + pace.delayMs;
+      const until = replacedAtMs(draft, stage) + pace.delayMs;
       if (until <= draft.nowMs) continue;
       taken++;
       draft.wakeAt(until);
     }
   }
+  for (const stage of stages) {
+    const [kept] = stage.fresh;
+    if (!kept) continue;
+    const needsTurn = stage.stale.length > 0 && kept.DesiredState === "ready" &&
+      isSecondTry(draft, kept);
+    if (needsTurn && taken >= pace.parallelism) continue;
+    if (proceed(draft, stage, pace, placeOfSlot(stage)) && needsTurn) taken++;
+  }
   const ahead = stages.filter((stage) => isAhead(draft, stage));
-  // What does not serve loses nothing by going first.
+  // What does not serve loses nothing by going first; whose turn it has been goes last.
   const serving = (stage: Stage) => stage.stale.some(({ Status }) => Status.State === "running");
-  ahead.sort((a, b) => Number(serving(a)) - Number(serving(b)));
+  const rank = (stage: Stage) => isRetry(draft, stage) ? 2 : Number(serving(stage));
+  ahead.sort((a, b) => rank(a) - rank(b));
   for (const stage of ahead) {
-    if (isRetry(draft, stage)) begin(draft, stage, pace, placeOfSlot(stage));
+    const preparesOnly = isRetry(draft, stage) && !startsFirst(draft, stage, pace);
+    if (preparesOnly) begin(draft, stage, pace, placeOfSlot(stage));
     else if (taken < pace.parallelism) {
-      begin(draft, stage, pace, placeOfSlot(stage));
-      taken++;
+      if (begin(draft, stage, pace, placeOfSlot(stage))) taken++;
     }
   }
 }
@@ -144,13 +176,15 @@ function isRetry(draft: Draft, { slot, attempt }: Stage): boolean {
     last.Status.State !== "shutdown" && isOfVersion(draft.service, last);
 }
 
-function begin(draft: Draft, stage: Stage, pace: Pace, place: Place): void {
+/** False when it has to wait for its time. */
+function begin(draft: Draft, stage: Stage, pace: Pace, place: Place): boolean {
   const { slot, stale } = stage;
   const old = stale[0] ?? slot.tasks[0];
   const last = slot.tasks[0];
   const retry = isRetry(draft, stage);
   if (retry && timeMs(last!.NotBefore) > draft.nowMs) {
-    return draft.wakeAt(timeMs(last!.NotBefore));
+    draft.wakeAt(timeMs(last!.NotBefore));
+    return false;
   }
   const fields: Partial<Task> = retry
     ? { ...restartFields(draft.service, last!, draft.nowMs), ...replaces(old) }
@@ -164,6 +198,7 @@ function begin(draft: Draft, stage: Stage, pace: Pace, place: Place): void {
   if (!due) draft.wakeAt(timeMs(fields.NotBefore));
   if (startFirst && due) createNow(draft, slot, place, fields);
   else createWaiting(draft, slot, place, fields);
+  return due;
 }
 
 /** A move for an even spread alone always starts first; what an update replaces follows its order. */
@@ -186,19 +221,26 @@ function preference(draft: Draft, old: Task): Partial<Task> {
   return to === undefined ? {} : { PreferredNodeID: to };
 }
 
-/** A slot with a new task: keeps one, and lets the old ones go when the order says so. */
-function proceed(draft: Draft, stage: Stage, pace: Pace, place: Place): void {
+/**
+ * A slot with a new task: keeps one, and lets the old ones go when the order says so. Whether the new one
+ * now takes the place of the old.
+ */
+function proceed(draft: Draft, stage: Stage, pace: Pace, place: Place): boolean {
   const { fresh, stale } = stage;
   const [kept, ...surplus] = fresh;
   for (const task of surplus) draft.raise(task, "shutdown");
-  if (!kept || stale.length === 0) return;
+  if (!kept || stale.length === 0) return false;
   const startFirst = startsFirst(draft, stage, pace);
   if (kept.DesiredState === "ready") {
     const due = timeMs(kept.NotBefore) <= draft.nowMs;
-    if (!due) return draft.wakeAt(timeMs(kept.NotBefore));
-    if (startFirst) startBeside(draft, stage, kept, place);
+    if (!due) draft.wakeAt(timeMs(kept.NotBefore));
+    else if (startFirst) startBeside(draft, stage, kept, place);
     else if (isPrepared(kept) || mayStopEarly(stage, kept)) stopAll(draft, stale);
-  } else if (kept.Status.State === "running") stopAll(draft, stale);
+    else return false;
+    return due;
+  }
+  if (kept.Status.State === "running") stopAll(draft, stale);
+  return false;
 }
 
 /**
