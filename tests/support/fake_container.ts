@@ -5,6 +5,7 @@ export interface CreateBody {
   readonly Entrypoint?: string[];
   readonly Cmd?: string[];
   readonly Healthcheck?: { Test?: string[] };
+  readonly NetworkingConfig?: { EndpointsConfig?: Record<string, unknown> };
   readonly HostConfig?: {
     PortBindings?: Record<string, { HostPort: string }[]>;
     [field: string]: unknown;
@@ -37,6 +38,8 @@ export class FakeContainer {
   startedAt = "0001-01-01T00:00:00Z";
   starts = 0;
   health: { Status: string; Log: { Output: string }[] } | undefined;
+  /** Endpoint settings by network. */
+  readonly networks: Record<string, unknown>;
   readonly ports: Record<string, { HostIp: string; HostPort: string }[]> = {};
 
   constructor(
@@ -44,7 +47,9 @@ export class FakeContainer {
     readonly name: string,
     readonly body: CreateBody,
     private readonly emit: (action: string) => void,
-  ) {}
+  ) {
+    this.networks = { ...body.NetworkingConfig?.EndpointsConfig };
+  }
 
   get running(): boolean {
     return this.status === "running";
@@ -107,7 +112,7 @@ export class FakeContainer {
         StartedAt: this.startedAt,
         ...(this.health ? { Health: this.health } : {}),
       },
-      NetworkSettings: { Ports: this.ports },
+      NetworkSettings: { Ports: this.ports, Networks: this.networks },
     };
   }
 }

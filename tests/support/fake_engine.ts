@@ -116,6 +116,14 @@ export class FakeEngine implements EngineApi {
       this.destroy(container);
       return new Response(null, { status: 204 });
     }],
+    [/^POST \/networks\/([^/]+)\/connect$/, ([network], _, { body }) => {
+      const { Container, EndpointConfig } = body as {
+        Container: string;
+        EndpointConfig: unknown;
+      };
+      this.#find(Container).networks[network!] = EndpointConfig;
+      return new Response();
+    }],
     [/^GET \/events$/, (_, query, call) => this.#events(query, call)],
   ];
 

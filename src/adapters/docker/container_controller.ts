@@ -61,7 +61,8 @@ export class ContainerController implements Controller {
   }
 
   async prepare(signal: AbortSignal): Promise<void> {
-    if (await this.#inspect(signal)) return;
+    const before = await this.#inspect(signal);
+    if (before) return await this.#finishMaking(before, signal);
     const { images, engine, creating } = this.#parts;
     const spec = this.#task.Spec.ContainerSpec;
     await this.#talk(() =>
@@ -87,6 +88,18 @@ export class ContainerController implements Controller {
         for (const endpoint of networks.endpoints.slice(1)) await this.#connect(endpoint);
       })
     );
+  }
+
+  /** A crash between making a container and putting it on its further networks leaves it without them. */
+  async #finishMaking({ State, NetworkSettings }: Inspection, signal: AbortSignal): Promise<void> {
+    if (State.Status !== "created") return;
+    const { endpoints } = await this.#parts.networks(this.#task, signal);
+    const has = NetworkSettings.Networks ?? {};
+    await this.#talk(async () => {
+      for (const endpoint of endpoints.slice(1)) {
+        if (!(endpoint.network in has)) await this.#connect(endpoint);
+      }
+    });
   }
 
   async #connect(endpoint: ContainerEndpoint): Promise<void> {

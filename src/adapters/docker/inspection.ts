@@ -21,6 +21,8 @@ export interface Inspection {
   };
   readonly NetworkSettings: {
     readonly Ports?: Readonly<Record<string, readonly PortBinding[] | null>> | null;
+    /** By name of the network; those of a container that has not started yet, too. */
+    readonly Networks?: Readonly<Record<string, unknown>> | null;
   };
 }
 
