@@ -31,6 +31,8 @@ export const NetworkAttachment = obj({
   Addresses: opt(list(str)),
   Aliases: opt(list(str)),
   MAC: opt(str),
+  /** Internal: what the service asks of the engine's driver for this attachment. */
+  DriverOpts: opt(labels),
 });
 export type NetworkAttachment = Infer<typeof NetworkAttachment>;
 

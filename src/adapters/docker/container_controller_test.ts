@@ -17,7 +17,7 @@ const task = makeTask("t1", {
 });
 
 /** A controller of an agent that was just started. */
-function controllerOn(engine: FakeEngine) {
+function controllerOn(engine: FakeEngine, of = task) {
   return new DockerExecutor({
     engine,
     logger: silentLogger,
@@ -25,7 +25,7 @@ function controllerOn(engine: FakeEngine) {
     hostname: "host",
     files: new TaskFiles("/nonexistent", { secret: () => undefined, config: () => undefined }),
     overlays: { ready: () => Promise.resolve("10.0.0.1") },
-  }).controller(task);
+  }).controller(of);
 }
 
 Deno.test("a container that was made before a crash is put on the networks that it lacks", async () => {
@@ -58,4 +58,17 @@ Deno.test("a container that runs already is left alone", async () => {
   delete container!.networks["back"];
   await controllerOn(engine).prepare(signal);
   assert.deepEqual(Object.keys(container!.networks), ["front", "middle"]);
+});
+
+Deno.test("what a service asks of a network's driver is passed on, wherever the container is put", async () => {
+  const engine = new FakeEngine();
+  const DriverOpts = { "com.docker.network.endpoint.ifname": "eth7" };
+  const networks = task.NetworksAttachments!.map((on) => ({ ...on, DriverOpts }));
+  const { signal } = new AbortController();
+  await controllerOn(engine, { ...task, NetworksAttachments: networks }).prepare(signal);
+  const [container] = engine.containers.values();
+  for (const network of ["front", "middle", "back"]) {
+    const settings = container!.networks[network] as { DriverOpts?: unknown };
+    assert.deepEqual(settings.DriverOpts, DriverOpts, network);
+  }
 });

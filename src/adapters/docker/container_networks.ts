@@ -17,6 +17,7 @@ export interface ContainerEndpoint {
   /** Absent on networks whose addresses the engine gives out itself. */
   readonly address?: string;
   readonly mac?: string;
+  readonly driverOptions?: Readonly<Record<string, string>>;
 }
 
 /** The node's networks as the executor needs them; `src/roles/agent/network_sync.ts` implements it. */
@@ -38,15 +39,17 @@ export async function containerNetworks(
 ): Promise<ContainerNetworks> {
   const endpoints: ContainerEndpoint[] = [];
   const dns: string[] = [];
-  for (const { NetworkID, Name = NetworkID, Addresses, MAC } of task.NetworksAttachments ?? []) {
+  for (const attachment of task.NetworksAttachments ?? []) {
+    const { NetworkID, Name = NetworkID, Addresses, MAC, DriverOpts } = attachment;
+    const options = DriverOpts ? { driverOptions: DriverOpts } : {};
     const address = withoutLength(Addresses?.[0] ?? "");
     if (address === "") {
-      if (ENGINE_NETWORKS.has(Name)) endpoints.push({ network: Name });
+      if (ENGINE_NETWORKS.has(Name)) endpoints.push({ network: Name, ...options });
       continue;
     }
     if (!overlays) throw new Error(`network ${Name}: this node has no overlay networks`);
     dns.push(await overlays.ready(NetworkID, Name, signal, task.ServiceID));
-    endpoints.push({ network: Name, address, ...(MAC ? { mac: MAC } : {}) });
+    endpoints.push({ network: Name, address, ...(MAC ? { mac: MAC } : {}), ...options });
   }
   const [first] = endpoints;
   if (!first) return { endpoints: [], dns: [] };
@@ -54,9 +57,12 @@ export async function containerNetworks(
 }
 
 /** An endpoint's settings in the engine's words. */
-export function endpointSettings({ address, mac }: ContainerEndpoint): Record<string, unknown> {
+export function endpointSettings(
+  { address, mac, driverOptions }: ContainerEndpoint,
+): Record<string, unknown> {
   return {
     ...(address === undefined ? {} : { IPAMConfig: { IPv4Address: address } }),
     ...(mac === undefined ? {} : { MacAddress: mac }),
+    ...(driverOptions === undefined ? {} : { DriverOpts: driverOptions }),
   };
 }

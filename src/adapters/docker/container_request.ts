@@ -47,7 +47,7 @@ export function containerRequest(
     ExposedPorts: Object.fromEntries(hostPorts(task).map((port) => [port.key, {}])),
     HostConfig: hostConfig(task, text, files, networks),
     // Engines before 25 take one network here; the container is put on the others before it starts.
-    NetworkingConfig: endpoint?.address === undefined
+    NetworkingConfig: endpoint?.address === undefined && endpoint?.driverOptions === undefined
       ? undefined
       : { EndpointsConfig: { [endpoint.network]: endpointSettings(endpoint) } },
   });

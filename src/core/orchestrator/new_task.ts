@@ -32,12 +32,18 @@ export function newTask(
   const { view, nowMs } = situation;
   const logDriver = service.Spec.TaskTemplate?.LogDriver ??
     clusterOf(view)?.Spec.TaskDefaults?.LogDriver;
-  const own = (service.Spec.TaskTemplate?.Networks ?? []).flatMap(({ Target, Aliases }) => {
-    const network = Target === undefined ? undefined : view.get("network", Target);
-    return network
-      ? [{ NetworkID: network.ID, Name: network.Spec.Name ?? "", ...(Aliases ? { Aliases } : {}) }]
-      : [];
-  });
+  const own = (service.Spec.TaskTemplate?.Networks ?? []).flatMap(
+    ({ Target, Aliases, DriverOpts }) => {
+      const network = Target === undefined ? undefined : view.get("network", Target);
+      if (!network) return [];
+      return [{
+        NetworkID: network.ID,
+        Name: network.Spec.Name ?? "",
+        ...(Aliases ? { Aliases } : {}),
+        ...(DriverOpts ? { DriverOpts } : {}),
+      }];
+    },
+  );
   // Last, so that a network of the service's own is the way out of the container.
   const ingress = ingressOf(view, service);
   const attachments = ingress
