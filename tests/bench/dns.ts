@@ -34,7 +34,7 @@ async function serve(): Promise<void> {
     resolvers: { current: () => [] },
     port: PORT,
   });
-  server.setTable({
+  server.setTable(() => ({
     networks: [{
       id: "n",
       name: "front",
@@ -52,7 +52,7 @@ async function serve(): Promise<void> {
         serving: true,
       })),
     }],
-  });
+  }));
   const failures = await server.listenOn([FLEET]);
   if (failures.length) throw new Error(failures[0]!.reason);
   console.log("ready");

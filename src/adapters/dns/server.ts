@@ -53,7 +53,9 @@ export interface ListenFailure {
  * the node, UDP and TCP. Answers from the table by who asks; the rest goes to the host's resolvers.
  */
 export class DnsServer {
-  #index = new NameIndex({ networks: [] });
+  #table: () => NameTable = () => ({ networks: [] });
+  /** Of the table; made for the first question after a change. */
+  #index: NameIndex | undefined;
   readonly #listeners = new Map<string, Listener>();
   readonly #forwarder: Forwarder;
   readonly #stopping = new AbortController();
@@ -76,9 +78,13 @@ export class DnsServer {
     return [...this.#listeners.keys()].sort();
   }
 
-  /** Answers from `table` from now on. */
-  setTable(table: NameTable): void {
-    this.#index = new NameIndex(table);
+  /**
+   * Answers from what `table` gives from now on. It is asked for with the next question: of many changes
+   * between two questions only the last one costs anything.
+   */
+  setTable(table: () => NameTable): void {
+    this.#table = table;
+    this.#index = undefined;
   }
 
   /**
@@ -220,7 +226,8 @@ export class DnsServer {
       this.#counts.answered++;
       return encodeAnswer(query, rcode, records, ttl, limit);
     };
-    const answer = this.#index.answer(asker, query);
+    const index = this.#index ??= new NameIndex(this.#table());
+    const answer = index.answer(asker, query);
     switch (answer.kind) {
       case "addresses":
         return own(

@@ -1,13 +1,13 @@
 import type { EndpointAssignment } from "../../model/session.ts";
 import type { EndpointNames, NameTable, ServiceNames } from "./names.ts";
-import type { DesiredNetwork } from "./desired.ts";
 import type { Picture } from "./picture.ts";
 
-/** Who is called what on the networks that this node has. */
-export function nameTable(picture: Picture, networks: readonly DesiredNetwork[]): NameTable {
+/** Who is called what on the networks that this node has an address on. */
+export function nameTable(picture: Picture): NameTable {
+  const networks = [...picture.networks].filter(([, { gateway }]) => gateway !== undefined);
   return {
-    networks: [...networks].sort((a, b) => a.name < b.name ? -1 : 1).map((
-      { id, name, subnet, ingress, internal },
+    networks: networks.sort(([, a], [, b]) => a.name < b.name ? -1 : 1).map((
+      [id, { name, subnet, ingress, internal }],
     ) => ({
       id,
       name,

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import type { DesiredNetwork } from "./desired.ts";
 import { nameTable } from "./name_table.ts";
 import { NameIndex, TASK_TTL, VIP_TTL } from "./names.ts";
 import type { EndpointNames, NameTable } from "./names.ts";
@@ -114,7 +113,12 @@ Deno.test("what is not ours is forwarded, to the container's own servers where i
 });
 
 Deno.test("who is on internal networks only gets no question out, whoever else is to answer it", () => {
-  const network = (name: string, internal: boolean) => ({ name, internal, gateway: "10.0.0.1" });
+  const network = (name: string, internal: boolean, subnet: string) => ({
+    name,
+    internal,
+    subnet,
+    gateway: "10.0.0.1",
+  });
   const on = (...addresses: readonly [string, string][]) => ({
     nodeId: "n1",
     names: [],
@@ -123,7 +127,10 @@ Deno.test("who is on internal networks only gets no question out, whoever else i
     nameservers: ["192.0.2.53"],
   });
   const picture = {
-    networks: new Map([["in", network("in", true)], ["out", network("out", false)]]),
+    networks: new Map([
+      ["in", network("in", true, "10.0.7.0/24")],
+      ["out", network("out", false, "10.0.8.0/24")],
+    ]),
     endpoints: new Map([
       ["confined", on(["in", "10.0.7.5"])],
       ["both", on(["in", "10.0.7.6"], ["out", "10.0.8.6"])],
@@ -134,11 +141,7 @@ Deno.test("who is on internal networks only gets no question out, whoever else i
     ]),
     services: new Map(),
   } as unknown as Picture;
-  const shapes = [
-    { id: "in", name: "in", subnet: "10.0.7.0/24", internal: true },
-    { id: "out", name: "out", subnet: "10.0.8.0/24", internal: false },
-  ] as unknown as DesiredNetwork[];
-  const told = new NameIndex(nameTable(picture, shapes));
+  const told = new NameIndex(nameTable(picture));
   const ask = (asker: string, name: string, type = "A") => told.answer(asker, { name, type }).kind;
   assert.equal(ask("10.0.7.5", "secret.example.com"), "absent");
   assert.equal(ask("10.0.7.5", "8.8.8.8.in-addr.arpa", "PTR"), "absent");

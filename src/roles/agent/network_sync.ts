@@ -38,7 +38,8 @@ export interface NetworkHost extends RulesHost {
 
 /** The node's name server; `src/adapters/dns` implements it. */
 export interface NameServer {
-  setTable(table: NameTable): void;
+  /** Answers from what `table` gives from now on; it is asked for when somebody asks for a name. */
+  setTable(table: () => NameTable): void;
   listenOn(
     addresses: readonly string[],
   ): Promise<readonly { readonly address: string; readonly reason: string }[]>;
@@ -117,9 +118,16 @@ export class NetworkSync {
     this.#done = done;
     const before = this.#picture;
     this.#picture = applyToPicture(before, assignments);
+    this.#tellNames();
     if (assignments.kind === "complete") this.#told = true;
     if (this.#picture !== before || assignments.kind === "complete") this.#changed = true;
     this.#wake();
+  }
+
+  /** Not in the pass that brings the kernel up to date: that may have to wait for the engine. */
+  #tellNames(): void {
+    const picture = this.#picture;
+    this.#options.names.setTable(() => nameTable(picture));
   }
 
   state(): NetworkState {
@@ -217,6 +225,7 @@ export class NetworkSync {
   /** Takes everything of overlay networks off the node, which leaves the cluster; after {@link run}. */
   async removeAll(signal: AbortSignal): Promise<void> {
     this.#picture = EMPTY_PICTURE;
+    this.#tellNames();
     if (await this.#sync(true, signal)) return;
     this.#options.logger.log("warn", "not all overlay networks could be removed from this node", {
       way:
@@ -286,7 +295,7 @@ export class NetworkSync {
 
   /** One pass; false when something did not work and is to be tried again. */
   async #sync(audit: boolean, signal: AbortSignal): Promise<boolean> {
-    const { host, names, dataPathAddr } = this.#options;
+    const { host, dataPathAddr } = this.#options;
     const picture = this.#picture;
     const known = this.#observed;
     const fresh = known === undefined;
@@ -311,7 +320,6 @@ export class NetworkSync {
     });
     const taken = await this.#taken.look(whole.published, audit);
     const desired = { ...whole, published: taken.free };
-    names.setTable(nameTable(picture, desired.networks));
     const observed = audit || known === undefined ? await host.observe(signal) : known;
     const plan = planOperations(desired, observed);
     const rulesetLost = audit && known !== undefined && known.ruleset !== NOT_LISTED &&

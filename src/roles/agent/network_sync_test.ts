@@ -5,6 +5,7 @@ import type { IpvsService } from "../../core/network/ipvs.ts";
 import type { ObservedState } from "../../core/network/observed.ts";
 import { assume } from "../../core/network/operations.ts";
 import type { Operation } from "../../core/network/operations.ts";
+import type { NameTable } from "../../core/network/names.ts";
 import { desiredState } from "../../core/network/desired.ts";
 import { applyToPicture, EMPTY_PICTURE } from "../../core/network/picture.ts";
 import type { Assignments } from "../../model/session.ts";
@@ -71,7 +72,11 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
     dataPathMtu: () => Promise.resolve(1500),
     openMesh: () => Promise.resolve(),
   };
-  const names = { setTable: () => {}, listenOn: () => Promise.resolve([]) };
+  let table: () => NameTable = () => ({ networks: [] });
+  const names = {
+    setTable: (next: () => NameTable) => void (table = next),
+    listenOn: () => Promise.resolve([]),
+  };
   const sync = new NetworkSync({
     nodeId: "n1",
     dataPathAddr: FACTS.dataPathAddr,
@@ -89,12 +94,44 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
     host,
     done,
     warnings,
+    names: () => table(),
     end: async () => {
       stop.abort();
       await running;
     },
   };
 }
+
+Deno.test("network sync: a name that ended is gone at once, whatever the engine or the kernel is busy with", async () => {
+  const { sync, clock, host, names, end } = setUp();
+  const address = { networkId: "net", address: "10.0.0.9" };
+  const endpoint = { nodeId: "n2", service: "web", names: ["web.1"], serving: true };
+  sync.apply({
+    ...ASSIGNED,
+    update: [...ASSIGNED.update, {
+      kind: "endpoint",
+      id: "t1",
+      endpoint: { ...endpoint, addresses: [address] },
+    }],
+  });
+  await clock.settle();
+  const told = () => names().networks.flatMap(({ endpoints }) => endpoints.map((e) => e.owner));
+  deepStrictEqual(told(), ["t1"]);
+  const { promise: busy, resolve: go } = Promise.withResolvers<void>();
+  const observe = host.observe;
+  host.observe = () => busy.then(observe);
+  await clock.advance(10_000);
+  sync.apply({
+    kind: "incremental",
+    appliesTo: 1,
+    resultsIn: 2,
+    update: [],
+    remove: [{ kind: "endpoint", id: "t1" }],
+  });
+  deepStrictEqual(told(), []);
+  go();
+  await end();
+});
 
 Deno.test("network sync: touches nothing before it was told, then makes what is missing once", async () => {
   const { sync, clock, done, end } = setUp();
