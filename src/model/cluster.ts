@@ -132,6 +132,8 @@ export const Cluster = obj({
   IssuedTokens: opt(list(IssuedToken)),
   /** Internal: keys of encrypted networks, oldest first; the last one is not sent with yet. */
   NetworkKeys: opt(list(StoredNetworkKey)),
+  /** Internal: the newest removed networks, newest last; what was theirs may linger on a node for a while. */
+  RemovedNetworks: opt(list(obj({ VNI: int, Subnet: str }))),
   Policy: opt(Policy),
   Rebalances: opt(list(RebalanceRequest)),
 });

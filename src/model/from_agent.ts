@@ -62,9 +62,11 @@ function checked(description: Description): Description {
   if (Overlay?.Addr && !isIP(Overlay.Addr)) {
     throw new FleetError("invalid", "Overlay.Addr: expected an IP address");
   }
-  const subnets = Overlay?.Subnets ?? [];
-  if (subnets.length > MAX_SUBNETS || subnets.some((text) => parseCidr(text) === undefined)) {
-    throw new FleetError("invalid", `Overlay.Subnets: expected at most ${MAX_SUBNETS} subnets`);
+  for (const field of ["Subnets", "Routes"] as const) {
+    const subnets = Overlay?.[field] ?? [];
+    if (subnets.length > MAX_SUBNETS || subnets.some((text) => parseCidr(text) === undefined)) {
+      throw new FleetError("invalid", `Overlay.${field}: expected at most ${MAX_SUBNETS} subnets`);
+    }
   }
   return {
     ...description,

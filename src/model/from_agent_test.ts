@@ -43,6 +43,7 @@ Deno.test("a node's address cannot be a command for the tools of other nodes", (
   }
   refused(hello({ Addr: 7 }), /Overlay\.Addr: expected string/);
   refused(hello({ Subnets: ["10.0.0.0/24\nflush"] }), /Overlay\.Subnets/);
+  refused(hello({ Routes: ["0.0.0.0"] }), /Overlay\.Routes/);
   refused(hello({ Subnets: Array(300).fill("10.0.0.0/24") }), /Overlay\.Subnets/);
 });
 

@@ -35,6 +35,8 @@ export const OverlaySupport = obj({
   EncryptionProblem: opt(str),
   /** Networks that the node is on by itself, as CIDR; containers must not have addresses of those. */
   Subnets: opt(list(str)),
+  /** Networks that the node reaches through another router, as CIDR, without the default route. */
+  Routes: opt(list(str)),
 });
 export type OverlaySupport = Infer<typeof OverlaySupport>;
 

@@ -19,7 +19,7 @@ import {
   parseForwarding,
   parseLinks,
   parseNeighbours,
-  parseOwnSubnets,
+  parseRoutes,
 } from "./parse.ts";
 import { batchFailures, batchLines, explain, isDoneAlready, NO_VXLAN } from "./render.ts";
 import { answers } from "./answers.ts";
@@ -210,12 +210,14 @@ export class OverlayHost {
     try {
       await this.#probe(signal);
       await this.dataPathMtu(dataPathAddr, signal);
-      const routes = await this.#show(["ip", "-j", "-4", "route", "show", "scope", "link"], signal);
+      const routes = await this.#show(["ip", "-j", "-4", "route", "show"], signal);
+      const { own, routed } = parseRoutes(routes);
       const EncryptionProblem = await this.#esp.problem(signal);
       return {
         Addr: dataPathAddr,
         ...(EncryptionProblem === undefined ? {} : { EncryptionProblem }),
-        Subnets: parseOwnSubnets(routes).slice(0, MAX_SUBNETS),
+        Subnets: own.slice(0, MAX_SUBNETS),
+        ...(routed.length > 0 ? { Routes: routed.slice(0, MAX_SUBNETS) } : {}),
       };
     } catch (error) {
       signal.throwIfAborted();

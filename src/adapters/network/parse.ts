@@ -128,18 +128,28 @@ export function parseForwarding(text: string): Map<string, Map<string, string[]>
   return found;
 }
 
-/** Networks that the machine is on by itself: routes without a next hop, fleet's own left out. */
-export function parseOwnSubnets(text: string): string[] {
-  const found = new Set<string>();
+/**
+ * Networks that the machine is on by itself, and those that it reaches through another router, the default
+ * route apart; fleet's own left out. From all routes of the main table.
+ */
+export function parseRoutes(text: string): { readonly own: string[]; readonly routed: string[] } {
+  const own = new Set<string>();
+  const routed = new Set<string>();
   interface Row {
     readonly dst: string;
-    readonly dev: string;
+    readonly dev?: string;
     readonly gateway?: string;
+    /** With another family's router. */
+    readonly via?: unknown;
+    readonly nexthops?: readonly unknown[];
+    /** Absent for unicast; the others lead nowhere. */
+    readonly type?: string;
   }
-  for (const { dst, dev, gateway } of rows<Row>(text)) {
-    if (gateway === undefined && !isOurs(dev) && /^[\d.]+\/\d+$/.test(dst)) found.add(dst);
+  for (const { dst, dev = "", gateway, via, nexthops, type } of rows<Row>(text)) {
+    if (isOurs(dev) || (type ?? "unicast") !== "unicast" || !/^[\d.]+\/\d+$/.test(dst)) continue;
+    (gateway ?? via ?? nexthops ? routed : own).add(dst);
   }
-  return [...found].sort();
+  return { own: [...own].sort(), routed: [...routed].sort() };
 }
 
 /** The listing of an nftables table without what changes by itself, for comparing. */

@@ -1,23 +1,28 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { parseForwarding, parseLinks, parseNeighbours, parseOwnSubnets } from "./parse.ts";
+import { parseForwarding, parseLinks, parseNeighbours, parseRoutes } from "./parse.ts";
 
 const json = JSON.stringify;
 
-Deno.test("a machine's own subnets: those it is on, not fleet's, not what is behind a gateway", () => {
+Deno.test("a machine's own subnets, not fleet's, apart from what is behind a router", () => {
   const link = { scope: "link", protocol: "kernel", flags: [] };
   deepStrictEqual(
-    parseOwnSubnets(json([
+    parseRoutes(json([
+      { dst: "default", gateway: "192.168.1.1", dev: "eth0", flags: [] },
       { dst: "192.168.1.0/24", dev: "eth0", ...link, prefsrc: "192.168.1.7" },
       { dst: "172.17.0.0/16", dev: "docker0", ...link, flags: ["linkdown"] },
       { dst: "10.0.0.0/24", dev: "fl-4096", ...link },
-      { dst: "10.8.0.0/16", dev: "eth0", gateway: "192.168.1.1" },
+      { dst: "10.8.0.0/16", dev: "eth0", gateway: "192.168.1.1", flags: [] },
+      { dst: "10.7.0.0/16", nexthops: [{ gateway: "192.168.1.1", dev: "eth0" }], flags: [] },
+      { type: "blackhole", dst: "10.6.0.0/16", flags: [] },
       { dst: "192.168.1.9", dev: "eth0", ...link },
       { dst: "default", dev: "ppp0", ...link },
     ])),
-    ["172.17.0.0/16", "192.168.1.0/24"],
+    { own: ["172.17.0.0/16", "192.168.1.0/24"], routed: ["10.7.0.0/16", "10.8.0.0/16"] },
   );
   // What iproute2 prints when there is nothing, and for rows that it left out.
-  for (const nothing of ["", "\n", "[]", "[{},{}]"]) deepStrictEqual(parseOwnSubnets(nothing), []);
+  for (const nothing of ["", "\n", "[]", "[{},{}]"]) {
+    deepStrictEqual(parseRoutes(nothing), { own: [], routed: [] });
+  }
 });
 
 Deno.test("devices: fleet's by their names, VXLAN devices of others apart", () => {

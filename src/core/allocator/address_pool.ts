@@ -100,6 +100,12 @@ export class AddressPool {
     }
   }
 
+  /** The next address goes out from behind this one. */
+  continueBehind(address: string): void {
+    const value = ipv4ToInt(address);
+    if (value !== undefined && this.#inRange(value)) this.#next = value + 1;
+  }
+
   #inRange(address: number): boolean {
     return address >= this.#range.first && address <= this.#range.last;
   }

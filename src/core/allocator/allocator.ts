@@ -37,6 +37,7 @@ export class Allocator {
     this.#pools = new Map();
     for (const network of sorted(view.all("network"))) this.#addNetwork(network);
     for (const claim of allClaims(view)) this.#claim(claim);
+    for (const [id, address] of newestAddresses(view)) this.#pools.get(id)?.continueBehind(address);
     for (const [id, pool] of this.#pools) {
       const earlier = before.get(id);
       if (earlier) pool.continueFrom(earlier);
@@ -323,6 +324,28 @@ function claimsOf(table: Applied["table"], object: Applied["object"]): Claim[] {
     }));
   }
   return [];
+}
+
+/**
+ * By network, the address of the task that was made last, ended or not: a new leader goes on behind it, or
+ * it would give out at once what the last tasks to end had.
+ */
+function newestAddresses(view: View): Map<string, string> {
+  const newest = new Map<string, { readonly task: Task; readonly address: string }>();
+  for (const task of view.all("task")) {
+    for (const { NetworkID, Addresses } of task.NetworksAttachments ?? []) {
+      const address = Addresses?.[0];
+      const known = newest.get(NetworkID);
+      if (address === undefined || (known && !isNewer(task, known.task))) continue;
+      newest.set(NetworkID, { task, address: withoutLength(address) });
+    }
+  }
+  return new Map([...newest].map(([id, { address }]) => [id, address]));
+}
+
+/** In the order in which addresses are given out. */
+function isNewer(a: Task, b: Task): boolean {
+  return a.CreatedAt === b.CreatedAt ? a.ID > b.ID : a.CreatedAt > b.CreatedAt;
 }
 
 function* allClaims(view: View): Iterable<Claim> {

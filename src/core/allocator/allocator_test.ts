@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { MemoryStore } from "../store/memory_store.ts";
 import { Transaction } from "../store/transaction.ts";
@@ -11,7 +11,7 @@ const NOW = Date.UTC(2026, 0, 1);
 /** A store whose changes an allocator follows. */
 class World {
   readonly store = new MemoryStore();
-  readonly allocator = new Allocator();
+  allocator = new Allocator();
   #next = 1;
 
   constructor(subnet = "10.0.0.0/28") {
@@ -160,4 +160,20 @@ Deno.test("allocator: whatever comes and goes, no address is twice, none leaks, 
     other.resync(world.store);
     deepStrictEqual(other.usages(world.store), world.allocator.usages(world.store));
   }));
+});
+
+Deno.test("allocator: a new leader gives the address of a task that ended to others late, too", () => {
+  const world = new World();
+  const service = world.service();
+  const addressOf = (id: string) =>
+    world.store.get("task", id)!.NetworksAttachments![0]!.Addresses![0]!;
+  const tasks = Array.from({ length: 4 }, () => world.task(service));
+  world.allocate();
+  const last = addressOf(tasks[3]!);
+  world.update(tasks[3]!, { Status: { State: "failed" } });
+  world.allocator = new Allocator();
+  world.allocator.resync(world.store);
+  const next = world.task(service);
+  world.allocate();
+  notStrictEqual(addressOf(next), last);
 });

@@ -73,9 +73,13 @@ export function chooseVni(view: View, spec: NetworkSpec): number {
     }
     return vni;
   }
-  // The next one after the highest: of removed networks only the newest one's identifier is used again soon.
+  // What a removed network had may linger on a node that is away.
+  const lingering = new Set((clusterOf(view)?.RemovedNetworks ?? []).map(({ VNI }) => VNI));
+  highest = Math.max(highest, ...lingering);
   if (highest < LAST_VNI) return highest + 1;
-  for (let vni = FIRST_VNI; vni <= LAST_VNI; vni++) if (!used.has(vni)) return vni;
+  for (let vni = FIRST_VNI; vni <= LAST_VNI; vni++) {
+    if (!used.has(vni) && !lingering.has(vni)) return vni;
+  }
   return bad(`network ${spec.Name}: all ${LAST_VNI} VXLAN identifiers are in use`);
 }
 
@@ -148,6 +152,26 @@ function takenBy(view: View): Taken[] {
   return taken;
 }
 
+/** What nodes reach through other routers: the default route has it anyway, so it is no reason to refuse. */
+function routes(view: View): Taken[] {
+  return [...view.all("node")].flatMap((node) =>
+    (node.Description?.Overlay?.Routes ?? []).flatMap((text) => {
+      const range = parseCidr(text);
+      return range ? [{ range, by: nodeName(node) }] : [];
+    })
+  );
+}
+
+/** What of the world outside containers with addresses of `subnet` cannot reach; undefined when nothing. */
+export function hiddenBy(view: View, subnet: string): string | undefined {
+  const range = parseCidr(subnet);
+  const hidden = range && routes(view).find((route) => overlap(range, route.range));
+  return hidden &&
+    `subnet ${subnet} overlaps with ${
+      cidrText(hidden.range)
+    }, which node ${hidden.by} reaches through a router: nodes and containers on the network will not reach those addresses`;
+}
+
 function fromPools(view: View, spec: NetworkSpec): Cidr {
   const cluster = clusterOf(view);
   const pools = cluster?.DefaultAddrPool?.length
@@ -155,6 +179,25 @@ function fromPools(view: View, spec: NetworkSpec): Cidr {
     : CLUSTER_DEFAULTS.addrPool;
   const length = cluster?.SubnetSize || CLUSTER_DEFAULTS.subnetSize;
   const taken = takenBy(view).map(({ range }) => range);
+  const lingering = (cluster?.RemovedNetworks ?? []).flatMap(({ Subnet }) =>
+    parseCidr(Subnet) ?? []
+  );
+  const routed = routes(view).map(({ range }) => range);
+  // A company's 10.0.0.0/8 behind a router must not leave nothing.
+  return firstFree(pools, length, [...taken, ...lingering, ...routed]) ??
+    firstFree(pools, length, [...taken, ...lingering]) ?? firstFree(pools, length, taken) ??
+    bad(
+      `network ${spec.Name}: no subnet of length ${length} is left in the cluster's address pools (${
+        pools.join(", ")
+      }); remove a network or give --subnet`,
+    );
+}
+
+function firstFree(
+  pools: readonly string[],
+  length: number,
+  taken: readonly Cidr[],
+): Cidr | undefined {
   for (const text of pools) {
     const pool = parseCidr(text);
     if (!pool || pool.length > length) continue;
@@ -167,11 +210,7 @@ function fromPools(view: View, spec: NetworkSpec): Cidr {
       first = Math.max(first + size, Math.ceil((hit.last + 1) / size) * size);
     }
   }
-  return bad(
-    `network ${spec.Name}: no subnet of length ${length} is left in the cluster's address pools (${
-      pools.join(", ")
-    }); remove a network or give --subnet`,
-  );
+  return undefined;
 }
 
 /** Checks what `init` was given. @throws FleetError invalid */

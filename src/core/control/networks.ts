@@ -1,16 +1,17 @@
 import { FleetError } from "../../base/errors.ts";
 import { timeText } from "../../model/meta.ts";
 import { checkName } from "../../model/names.ts";
-import { isEncrypted, isOverlay, OPTION, withoutLength } from "../../model/network.ts";
+import { isEncrypted, isOverlay, OPTION, subnetOf, withoutLength } from "../../model/network.ts";
 import type { Network, NetworkSpec } from "../../model/network.ts";
 import { nodeName } from "../../model/node.ts";
 import { ingressPorts } from "../../model/service.ts";
 import { compareStates, isTerminal } from "../../model/task_state.ts";
 import { taskName } from "../../model/task.ts";
 import type { Task } from "../../model/task.ts";
+import { clusterOf } from "../../model/view.ts";
 import type { View } from "../../model/view.ts";
 import { AddressPool } from "../allocator/address_pool.ts";
-import { chooseSubnet, chooseVni } from "../allocator/subnets.ts";
+import { chooseSubnet, chooseVni, hiddenBy } from "../allocator/subnets.ts";
 import type { ControlContext } from "./context.ts";
 import { MIN_ROTATION_MS, rotateNetworkKeys } from "../pki/network_keys.ts";
 import { find, findCluster } from "./lookup.ts";
@@ -28,6 +29,8 @@ const MAX_MTU = 65_485;
 const MAX_ALIASES = 64;
 /** Containers outside services that one node may have on networks of the cluster. */
 const MAX_ATTACHMENTS = 4_096;
+/** Removed networks whose identifier and subnet are not given out again at once. */
+const MAX_REMEMBERED = 32;
 /** Users of a network that a refusal names. */
 const MAX_NAMED = 5;
 
@@ -56,7 +59,7 @@ export function createNetwork(
     IPAMOptions: { Driver: "default", Config: [config] },
     VNI: vni,
   });
-  return { id, warning: "" };
+  return { id, warning: hiddenBy(tx, config.Subnet ?? "") ?? "" };
 }
 
 /**
@@ -167,8 +170,19 @@ export function removeNetwork({ tx }: ControlContext, args: ControlArgs<"network
       `network ${network.Spec.Name} is in use by ${users.slice(0, MAX_NAMED).join(", ")}${more}`,
     );
   }
+  remember(tx, network);
   tx.remove("network", network.ID);
   return null;
+}
+
+/** So that the next networks get others' identifiers and subnets than a node may still have devices of. */
+function remember(tx: ControlContext["tx"], network: Network): void {
+  const cluster = clusterOf(tx);
+  const Subnet = subnetOf(network);
+  if (!cluster || network.VNI === undefined || Subnet === "") return;
+  const RemovedNetworks = [...cluster.RemovedNetworks ?? [], { VNI: network.VNI, Subnet }]
+    .slice(-MAX_REMEMBERED);
+  tx.update("cluster", { ...cluster, RemovedNetworks });
 }
 
 function publishers(view: View): string[] {

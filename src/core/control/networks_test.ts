@@ -60,6 +60,41 @@ Deno.test("networks: what a machine is on already is nobody's subnet, given or c
   throws(() => subnet("y", { Subnet: "10.0.2.128/25" }), /overlaps with 10\.0\.2\.0\/24 .*free/);
 });
 
+Deno.test("networks: what a machine reaches through a router is left out of the choice while there is another", () => {
+  const { tx, context, create } = world({ DefaultAddrPool: ["10.0.0.0/22"], SubnetSize: 24 });
+  const node = (Routes: string[]) => ({
+    ID: "n1",
+    Spec: {},
+    Status: { State: "ready" },
+    Description: { Hostname: "h1", Overlay: { Routes } },
+  } as unknown as Node);
+  tx.create("node", node(["10.0.0.0/23"]));
+  strictEqual(create("a").IPAMOptions?.Config?.[0]?.Subnet, "10.0.2.0/24");
+  const warningOf = (Name: string, Subnet: string) =>
+    createNetwork(context, { spec: { Name, IPAMOptions: { Config: [{ Subnet }] } } }).warning;
+  match(warningOf("b", "10.0.1.0/24"), /overlaps with 10\.0\.0\.0\/23, which node h1 reaches/);
+  strictEqual(warningOf("c", "10.0.3.0/24"), "");
+  strictEqual(create("d").IPAMOptions?.Config?.[0]?.Subnet, "10.0.0.0/24");
+});
+
+Deno.test("networks: what a removed one had is not the next one's", () => {
+  const { tx, context, create } = world({ DefaultAddrPool: ["10.0.0.0/22"], SubnetSize: 24 });
+  const seen: string[] = [];
+  const numbers = new Set<number>();
+  for (let i = 0; i < 5; i++) {
+    const { ID, VNI, IPAMOptions } = create("again");
+    seen.push(IPAMOptions!.Config![0]!.Subnet!);
+    numbers.add(VNI!);
+    removeNetwork(context, { id: ID });
+  }
+  strictEqual(numbers.size, 5);
+  deepStrictEqual(seen.slice(0, 4), ["10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"]);
+  // There is no other left.
+  strictEqual(seen[4], "10.0.0.0/24");
+  const cluster = tx.get("cluster", "c")!;
+  strictEqual(cluster.RemovedNetworks?.length, 5);
+});
+
 Deno.test("networks: range, gateway and reserved addresses have to be inside the subnet", () => {
   const { subnet } = world();
   const Subnet = "10.9.0.0/24";
