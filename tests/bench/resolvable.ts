@@ -1,22 +1,12 @@
-import dgram from "node:dgram";
-import { Buffer } from "node:buffer";
-// @ts-types="../../src/adapters/dns/dns_packet.d.ts"
-import packet from "dns-packet";
 import { killTree, until } from "../../src/adapters/lab_hosts/process.ts";
 import { FleetLab } from "../support/fleet_lab.ts";
+import { sample } from "../support/balance_watch.ts";
+import type { Sample } from "../support/balance_watch.ts";
 import { loadNetworkImage, NETWORK_IMAGE } from "../lab/support/network_image.ts";
 import { median, percentile, printTable } from "./figures.ts";
 
 const HOSTS = ["h1", "h2", "h3"];
 const ROUNDS = 50;
-const ASK_EVERY_MS = 10;
-const LIST_EVERY_MS = 25;
-
-/** What a node gives out for the service, as of a moment. */
-interface Sample {
-  readonly at: number;
-  readonly addresses: readonly string[];
-}
 
 /**
  * From the moment at which an engine calls a new task healthy until every one of three nodes resolves its address and
@@ -43,7 +33,8 @@ export async function run(): Promise<void> {
     const seen: Record<string, Sample> = {};
     for (const host of HOSTS) {
       for (const what of ["names", "rules"] as const) {
-        samplers.push(await sample(lab, host, what, (found) => seen[`${host} ${what}`] = found));
+        const tell = (found: Sample) => seen[`${host} ${what}`] = found;
+        samplers.push(await sample(lab, host, { network: "back", service: "web", what }, tell));
       }
     }
     const times: number[] = [];
@@ -97,84 +88,4 @@ async function lastHealthy(lab: FleetLab): Promise<number> {
     if (first) moments.push(Math.max(Date.parse(first.End), Date.parse(started)));
   }
   return Math.max(...moments);
-}
-
-/** Tells each change of what a node gives out. The process ends when it is killed. */
-async function sample(
-  lab: FleetLab,
-  host: string,
-  what: "names" | "rules",
-  tell: (sample: Sample) => void,
-): Promise<Deno.ChildProcess> {
-  const asker = (await lab.containers("asker")).find((found) => found.host === host)!;
-  const inspect = '{{.State.Pid}} {{(index .NetworkSettings.Networks "back").Gateway}}';
-  const { stdout } = await lab.host(host).docker(["inspect", asker.id, "--format", inspect]);
-  const [container, gateway] = stdout.trim().split(" ");
-  // Inside the host the container's process has the number that its engine tells.
-  const inside = what === "names" ? ["nsenter", "-t", container!, "-n"] : [];
-  const child = new Deno.Command("nsenter", {
-    args: [
-      ...["-t", String(lab.host(host).pid("dockerd")), "-m", "-p", "-n", ...inside],
-      ...[Deno.execPath(), "run", "-A", "--no-check", import.meta.filename!, what, gateway!],
-    ],
-    stdin: "null",
-    stdout: "piped",
-  }).spawn();
-  void (async () => {
-    let rest = "";
-    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop()!;
-      for (const line of lines) tell(JSON.parse(line) as Sample);
-    }
-  })();
-  return child;
-}
-
-/** Prints what changes, with the time at which it was first seen. */
-async function watch(every: number, look: () => Promise<string[]>): Promise<void> {
-  let last = "";
-  for (;;) {
-    const addresses = (await look()).sort();
-    const at = Date.now();
-    if (addresses.join() !== last) console.log(JSON.stringify({ at, addresses }));
-    last = addresses.join();
-    await new Promise((resolve) => setTimeout(resolve, every));
-  }
-}
-
-async function askNames(server: string): Promise<void> {
-  const socket = dgram.createSocket("udp4");
-  let answered: (addresses: string[]) => void = () => {};
-  socket.on("message", (message) => {
-    const { answers = [] } = packet.decode(Buffer.from(message));
-    answered(answers.map(({ data }) => String(data)));
-  });
-  const question = packet.encode({
-    type: "query",
-    id: 1,
-    questions: [{ type: "A", name: "tasks.web" }],
-  });
-  await watch(ASK_EVERY_MS, () =>
-    new Promise((resolve) => {
-      answered = resolve;
-      socket.send(question, 53, server);
-    }));
-}
-
-/** Addresses behind the service's virtual address; the chain has its name as comment. */
-async function listRules(): Promise<void> {
-  await watch(LIST_EVERY_MS, async () => {
-    const { stdout } = await new Deno.Command("nft", { args: ["list", "table", "ip", "fleet"] })
-      .output();
-    const chain = /chain vip-[\d-]+ \{\s*comment "web"[^}]*?(?:dnat to [^\n]*)/.exec(
-      new TextDecoder().decode(stdout),
-    );
-    return chain?.[0].slice(chain[0].indexOf("dnat")).match(/\d+\.\d+\.\d+\.\d+/g) ?? [];
-  });
-}
-
-if (import.meta.main) {
-  const [what, server] = Deno.args;
-  await (what === "names" ? askNames(server!) : listRules());
 }
