@@ -43,7 +43,7 @@ const SERVICE: Entries = {
   inspect: { summary: "Show services in full", load: () => import("./service/inspect.ts") },
   logs: { summary: "Show the logs of a service or task", load: () => import("./service/logs.ts") },
   exec: {
-    summary: "Run a command in the container of a task, on whichever node it is",
+    summary: "Run a command in a container, on whichever node it is",
     load: () => import("./service/exec.ts"),
   },
   scale: {
@@ -144,9 +144,21 @@ const MACHINE: Entries = {
     summary: "Install fleet on a machine and join it",
     load: () => import("./machine/add.ts"),
   },
-  ls: { summary: "List the cluster's machines", load: () => import("./node/ls.ts") },
+  ls: {
+    summary: "List the cluster's machines",
+    aliases: ["list"],
+    load: () => import("./machine/ls.ts"),
+  },
+  ssh: {
+    summary: "Log in to a machine, or run a command on it",
+    load: () => import("./machine/login.ts"),
+  },
   env: { summary: "Point fleet at a machine's agent", load: () => import("./machine/env.ts") },
-  rm: { summary: "Take a machine out of its cluster", load: () => import("./machine/rm.ts") },
+  rm: {
+    summary: "Take a machine out of its cluster",
+    aliases: ["remove"],
+    load: () => import("./machine/rm.ts"),
+  },
 };
 
 const TASK: Entries = {
@@ -171,6 +183,14 @@ const EVERYDAY: Entries = {
   restart: {
     summary: "Replace the tasks of services, the new ones first",
     load: () => import("./everyday/restart.ts"),
+  },
+  exec: {
+    summary: "Run a command in a container, on whichever node it is",
+    load: () => import("./service/exec.ts"),
+  },
+  ssh: {
+    summary: "Log in to a node, or run a command on it",
+    load: () => import("./machine/login.ts"),
   },
   diagnose: {
     summary: "Show why a service is as it is",

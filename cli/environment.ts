@@ -121,6 +121,20 @@ export interface LabOutput {
   readonly stderr: OutputStream;
 }
 
+/** Where and how `ssh` logs in. */
+export interface SshLogin {
+  /** Name or address. */
+  readonly host: string;
+  readonly user?: string;
+  readonly port?: number;
+  /** `user@machine[:port]` that the way goes through. */
+  readonly jump?: string;
+  /** A terminal for the command. */
+  readonly tty?: boolean;
+  /** As typed; none is a login shell. */
+  readonly command: readonly string[];
+}
+
 /** All that the CLI takes from the world besides the agent's socket, so that tests can hand in their own. */
 export interface CliEnvironment {
   readonly stdout: OutputStream;
@@ -150,8 +164,12 @@ export interface CliEnvironment {
     script: string,
     input: Uint8Array,
   ): Promise<{ readonly code: number; readonly stdout: string }>;
+  /** OpenSSH with this process's own terminal and streams; resolves to its exit code. */
+  login(login: SshLogin): Promise<number>;
   /** The file of this very executable; undefined when it runs from source. */
   executable(): string | undefined;
+  /** `install.sh` of this very build. @throws when it is not there */
+  installScript(): Promise<Uint8Array>;
   /** The agent of another machine on a socket here, over SSH to `user@machine[:port]`. */
   sshTunnel(destination: string): Promise<{ readonly socket: string; close(): void }>;
   /** Starts an agent that outlives this process; resolves once it runs, before it answers. */

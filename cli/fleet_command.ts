@@ -7,6 +7,7 @@ import { messageOf } from "../src/base/errors.ts";
  */
 export class FleetCommand extends Command {
   #endsAtArgument = false;
+  #flagsAfterArgument = false;
   /** The words that a flag takes, where it takes only some. */
   readonly words = new Map<string, readonly string[]>();
 
@@ -53,11 +54,37 @@ export class FleetCommand extends Command {
     return this.passThroughOptions();
   }
 
+  /** The same, but this command's flags may stand right behind the first argument, too: `NAME -it -- sh`. */
+  endFlagsAfterFirstArgument(): this {
+    this.#flagsAfterArgument = true;
+    return this.endFlagsAtFirstArgument();
+  }
+
   override parseOptions(argv: string[]): { operands: string[]; unknown: string[] } {
-    const { args, off } = this.#normalise(argv);
+    const { args, off } = this.#normalise(this.#flagsAfterArgument ? this.#flagsFirst(argv) : argv);
     const result = super.parseOptions(args);
     for (const name of off) this.setOptionValueWithSource(name, false, "cli");
     return result;
+  }
+
+  /** `argv` with the flags behind the first argument before it. */
+  #flagsFirst(argv: readonly string[]): string[] {
+    const afterFlags = (start: number) => {
+      let i = start;
+      while (i < argv.length && /^-(?!-?$)/.test(argv[i]!)) {
+        i += this.#find(argv[i]!)?.required ? 2 : 1;
+      }
+      return Math.min(i, argv.length);
+    };
+    const first = afterFlags(0);
+    if (first >= argv.length || argv[first] === "--") return [...argv];
+    const end = afterFlags(first + 1);
+    return [
+      ...argv.slice(0, first),
+      ...argv.slice(first + 1, end),
+      argv[first]!,
+      ...argv.slice(end),
+    ];
   }
 
   /** `argv` in commander's spelling, and the booleans that were set to false. */
@@ -95,7 +122,15 @@ export class FleetCommand extends Command {
   }
 
   #find(name: string): Option | undefined {
-    return this.options.find((option) => option.short === name || option.long === name);
+    const exact = this.options.find(({ short, long }) => short === name || long === name);
+    if (exact || !/^-[a-zA-Z]{2,}$/.test(name)) return exact;
+    // `-itu root`: booleans together, of which the last one may take a value.
+    const letters = [...name.slice(1)].map((letter) =>
+      this.options.find(({ short }) => short === `-${letter}`)
+    );
+    return letters.slice(0, -1).every((option) => option && !option.required)
+      ? letters.at(-1)
+      : undefined;
   }
 }
 

@@ -57,6 +57,7 @@ export async function runProgram(argv: readonly string[], env: CliEnvironment): 
       env,
       client,
       hostGiven: Boolean(given),
+      ...(tunnel ? { via: sshDestination(given ?? "")! } : {}),
       print: (line) => env.stdout.write(`${line}\n`),
       warn: (line) => env.stderr.write(`${line}\n`),
     };

@@ -9,6 +9,8 @@ export interface VerbContext {
   readonly client: ApiClient;
   /** Whether `--host` or FLEET_HOST named the agent: then none is started here. */
   readonly hostGiven: boolean;
+  /** `user@machine[:port]` when the agent is reached over SSH. */
+  readonly via?: string;
   /** Writes one line to standard output. */
   print(line: string): void;
   /** Writes one line to standard error. */

@@ -7,7 +7,7 @@ const REQUIRE =
 
 /**
  * Bundles `main.ts` into `folder`, one file per group of modules that load together: a short command
- * must not read the agent's code. The dashboard's page goes into `ui` beside them. `values` replaces the words that `build_info.ts` has for them.
+ * must not read the agent's code. The dashboard's page goes into `ui` beside them, and `install.sh`. `values` replaces the words that `build_info.ts` has for them.
  */
 export async function bundle(
   folder: string,
@@ -31,5 +31,7 @@ export async function bundle(
     for (const [word, value] of Object.entries(values)) text = text.replaceAll(word, value);
     if (text !== before) await Deno.writeTextFile(path, text);
   }
+  // For machines that are added over SSH.
+  await Deno.copyFile(fromRoot("install.sh"), `${folder}/install.sh`);
   await bundleUi(`${folder}/ui`);
 }

@@ -19,7 +19,7 @@ const STAMP = `${DIST}/fleet.stamp`;
 /** Says for which Deno the official runtime could not be had, so that not every build asks again. */
 const NO_RUNTIME = `${DIST}/cache/no-official-runtime`;
 /** What is in the executable. */
-const SOURCES = ["main.ts", "deno.json", "deno.lock", "src", "cli", "ui", "scripts"];
+const SOURCES = ["main.ts", "deno.json", "deno.lock", "src", "cli", "ui", "scripts", "install.sh"];
 /** Another build may be under way in this checkout. */
 const LOCK_TIMEOUT_MS = 120_000;
 /** Where downloads are filtered the attempt may hang instead of failing. */

@@ -4,6 +4,7 @@ import type { CliEnvironment } from "../environment.ts";
 import { FleetCommand } from "../fleet_command.ts";
 import type { Entry } from "../verb.ts";
 import { kindOf, liveNames } from "./names.ts";
+import type { Chosen } from "./names.ts";
 
 export interface Candidate {
   readonly value: string;
@@ -38,16 +39,17 @@ async function candidatesFor(
   env: CliEnvironment,
 ): Promise<Fitting> {
   let entries: Readonly<Record<string, Entry>> = COMMANDS;
-  let host: string | undefined;
+  const chosen: Chosen = {};
   for (let i = 0; i < before.length; i++) {
     const word = before[i]!;
-    if (word === "-H" || word === "--host") host = before[++i];
+    if (word === "-H" || word === "--host") chosen.host = before[++i] ?? "";
+    else if (word === "-c" || word === "--context") chosen.context = before[++i] ?? "";
     else if (word.startsWith("-")) continue;
     else {
       const entry = entryOf(entries, word);
       if (!entry) return { candidates: [] };
       if (entry.verbs) entries = entry.verbs;
-      else return await insideVerb(entry, before.slice(i + 1), typed, env, host);
+      else return await insideVerb(entry, before.slice(i + 1), typed, env, chosen);
     }
   }
   return { candidates: commandNames(entries) };
@@ -67,12 +69,12 @@ async function insideVerb(
   before: readonly string[],
   typed: string,
   env: CliEnvironment,
-  host: string | undefined,
+  chosen: Chosen,
 ): Promise<Fitting> {
   const command = new FleetCommand("verb");
   (await entry.load!()).verb.define(command);
   const place = placeOf(command, before);
-  if (place.option) return await values(command, place.option, env, host);
+  if (place.option) return await values(command, place.option, env, chosen);
   if (typed.startsWith("-") && !place.afterFlags) return { candidates: flags(command) };
   const argument = command.registeredArguments[place.position] ??
     command.registeredArguments.findLast(({ variadic }) => variadic);
@@ -80,7 +82,7 @@ async function insideVerb(
   const kind = kindOf(argument.name());
   if (!kind) return { candidates: [], files: FILE_WORDS.test(argument.name()) };
   const used = new Set(before);
-  const names = await liveNames(kind, env, host);
+  const names = await liveNames(kind, env, chosen);
   return { candidates: names.filter(({ value }) => !used.has(value)) };
 }
 
@@ -107,13 +109,13 @@ async function values(
   command: FleetCommand,
   option: Option,
   env: CliEnvironment,
-  host: string | undefined,
+  chosen: Chosen,
 ): Promise<Fitting> {
   const words = command.words.get(option.long ?? "");
   if (words) return { candidates: words.map((value) => ({ value, help: "" })) };
   const what = /<([^>]+)>/.exec(option.flags)?.[1] ?? "";
   const kind = kindOf(option.long ?? "") ?? kindOf(what);
-  if (kind) return { candidates: await liveNames(kind, env, host) };
+  if (kind) return { candidates: await liveNames(kind, env, chosen) };
   return { candidates: [], files: FILE_WORDS.test(what) || /-file$/.test(option.long ?? "") };
 }
 

@@ -36,6 +36,25 @@ Deno.test("names are those there are now, and not twice", async () => {
   assert.deepEqual(await values("backup", ""), [":files"]);
 });
 
+Deno.test("names come from the cluster that is in use, or that a flag names", async () => {
+  await using agent = new FakeAgent(({ path }) => NAMES[path]);
+  const contexts = {
+    current: "lab",
+    contexts: { lab: { host: agent.host }, far: { host: "ssh://ann@far" } },
+  };
+  const names = async (...words: string[]) => {
+    const { out } = await runFleet(["__complete", ...words], {
+      variables: { FLEET_CONFIG: "/config" },
+      files: { "/config/contexts.json": JSON.stringify(contexts) },
+    });
+    return out.split("\n").filter(Boolean).map((line) => line.split("\t")[0]);
+  };
+  assert.deepEqual(await names("exec", "w"), ["web", "worker"]);
+  assert.deepEqual(await names("ssh", ""), ["h1"]);
+  assert.deepEqual(await names("-c", "far", "ssh", ""), []);
+  assert.deepEqual(await names("-c", "default", "machine", "rm", ""), []);
+});
+
 Deno.test("without an agent nothing is said and nothing fails", async () => {
   const { code, out, err } = await runFleet(["__complete", "service", "rm", ""], {
     host: "unix:///nowhere/fleet.sock",

@@ -1,9 +1,17 @@
-import { connect, DEFAULT_HOST } from "../client.ts";
+import { clientTls } from "../client_tls.ts";
+import { connect, DEFAULT_HOST, sshDestination } from "../client.ts";
+import { chosenContext } from "../context/store.ts";
 import type { CliEnvironment } from "../environment.ts";
 import type { Candidate } from "./complete.ts";
 
 /** Somebody waits at a keyboard. */
 const TIMEOUT_MS = 1_500;
+
+/** The flags that say which agent is asked. */
+export interface Chosen {
+  host?: string;
+  context?: string;
+}
 
 type Row = Readonly<Record<string, unknown>>;
 interface Kind {
@@ -49,10 +57,16 @@ export function kindOf(word: string): string | undefined {
 export async function liveNames(
   kind: string,
   env: CliEnvironment,
-  host: string | undefined,
+  chosen: Chosen,
 ): Promise<Candidate[]> {
   const { path, names, about } = KINDS[kind]!;
-  const client = connect(host || env.variable("FLEET_HOST") || DEFAULT_HOST);
+  const context = await chosenContext(env, chosen).catch(() => undefined);
+  const host = context?.host || DEFAULT_HOST;
+  // Nobody who presses a key wants to be asked for a password.
+  if (sshDestination(host) !== undefined) return [];
+  const tls = await clientTls(host, env, context?.certPath).catch(() => undefined);
+  if (/^(tcp|https):/.test(host) && !tls) return [];
+  const client = connect(host, tls);
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const rows = await client.get<Row[]>(path, { signal });

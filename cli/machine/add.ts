@@ -1,9 +1,12 @@
 import { FleetError } from "../../src/base/errors.ts";
 import type { ApiSwarm } from "../api_types.ts";
+import { ApiError } from "../client.ts";
+import { getNode, putNode } from "../node/shared.ts";
 import { choice } from "../spec/values.ts";
 import { managerAddress } from "../swarm/join_command.ts";
-import type { Verb } from "../verb.ts";
-import { checkDestination, onMachine, SUDO, word } from "./ssh.ts";
+import { hostname } from "../upgrade/nodes.ts";
+import type { Verb, VerbContext } from "../verb.ts";
+import { checkDestination, onMachine, SSH_LABEL, SUDO, word } from "./ssh.ts";
 
 interface Flags {
   readonly role?: "worker" | "manager";
@@ -12,12 +15,9 @@ interface Flags {
   readonly noInstall?: boolean;
 }
 
-/** Read from the input, and put in place by one rename. */
-const COPY = `${SUDO}set -e
-new=$(mktemp); cat >"$new"
-$sudo mkdir -p /usr/local/bin
-$sudo install -m 755 "$new" /usr/local/bin/.fleet.new; rm -f "$new"
-$sudo mv -f /usr/local/bin/.fleet.new /usr/local/bin/fleet`;
+/** The managers know a node once it has its certificate. */
+const KNOWN_TIMEOUT_MS = 15_000;
+const POLL_MS = 200;
 
 export const verb: Verb<Flags> = {
   define(command) {
@@ -26,40 +26,26 @@ export const verb: Verb<Flags> = {
       .value("--advertise-addr <address>", "Address of the machine that other nodes use")
       .value(
         "--from <url>",
-        "Release server to install from, as a service (default FLEET_RELEASES)",
+        "Release server to install from (default FLEET_RELEASES, else this very executable)",
       )
       .flag("--no-install", "fleet is there already: only join")
       .addHelpText(
         "after",
-        "\nInstalls fleet there as a service from the release server; without one it copies this executable\n" +
-          "and starts its agent. Then the machine joins. It takes root there, or sudo without a password.",
+        "\nInstalls fleet there as a service, with Docker where it is missing; then the machine joins. It\n" +
+          `takes root there, or sudo without a password. The node's label ${SSH_LABEL} keeps the way to it.`,
       )
       .examples(
         "fleet machine add root@192.168.10.7",
-        "fleet machine add --role manager ann@node4",
+        "fleet machine add --role manager ann@node4:2222",
       );
   },
-  async run({ client, env, print, warn }, [machine = ""], flags) {
+  async run(context, [machine = ""], flags) {
+    const { client, env, print, warn } = context;
     checkDestination(machine);
     const role = flags.role ?? "worker";
     const { JoinTokens } = await client.get<ApiSwarm>("/swarm");
     const { address } = await managerAddress(client);
-    const releases = flags.from ?? env.variable("FLEET_RELEASES");
-    if (!flags.noInstall && releases) {
-      warn(`Installing fleet on ${machine} from ${releases} …`);
-      const url = word(`${releases.replace(/\/$/, "")}/install.sh`);
-      await onMachine(env, machine, `${SUDO}curl -fsSL ${url} | $sudo sh -s -- --yes >&2`);
-    } else if (!flags.noInstall) {
-      const own = env.executable();
-      if (own === undefined) {
-        throw new FleetError(
-          "unavailable",
-          "this fleet runs from source: give --from or --no-install",
-        );
-      }
-      warn(`Copying fleet to ${machine} …`);
-      await onMachine(env, machine, COPY, await env.readFile(own));
-    }
+    if (!flags.noInstall) await install(context, machine, flags.from);
     warn(`Joining it as a ${role} …`);
     const token = role === "manager" ? JoinTokens.Manager : JoinTokens.Worker;
     const advertise = flags.advertiseAddr ? `--advertise-addr ${word(flags.advertiseAddr)} ` : "";
@@ -67,9 +53,77 @@ export const verb: Verb<Flags> = {
     const said = await onMachine(
       env,
       machine,
-      `${SUDO}$sudo fleet join --token-file - ${advertise}${word(address)}`,
+      `${SUDO}$sudo fleet join --token-file - ${advertise}${word(address)} && ` +
+        "$sudo fleet info --format 'node={{.Swarm.NodeID}}'",
       new TextEncoder().encode(`${token}\n`),
     );
-    print(said.trim());
+    const id = /^node=(\w+)$/m.exec(said)?.[1];
+    print(said.replace(/^node=.*$/m, "").trim());
+    if (id) print(`${await remember(context, id, machine)} is ${machine}`);
   },
 };
+
+async function install(
+  { env, warn }: VerbContext,
+  machine: string,
+  from: string | undefined,
+): Promise<void> {
+  const releases = (from ?? env.variable("FLEET_RELEASES"))?.replace(/\/$/, "");
+  if (releases) {
+    warn(`Installing fleet on ${machine} from ${releases} …`);
+    const script = `curl -fsSL ${word(`${releases}/install.sh`)}`;
+    await onMachine(
+      env,
+      machine,
+      `${SUDO}set -e; script=$(${script}); printf '%s\\n' "$script" | $sudo env FLEET_RELEASES=${
+        word(releases)
+      } sh -s -- --yes >&2`,
+    );
+    return;
+  }
+  const own = env.executable();
+  if (own === undefined) {
+    throw new FleetError("unavailable", "this fleet runs from source: give --from or --no-install");
+  }
+  warn(`Installing this fleet on ${machine} …`);
+  const executable = await env.readFile(own);
+  const digest = await crypto.subtle.digest("SHA-256", executable as Uint8Array<ArrayBuffer>);
+  const sum = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join(
+    "",
+  );
+  const script = new TextDecoder().decode(await env.installScript());
+  await onMachine(
+    env,
+    machine,
+    `${SUDO}set -e
+folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
+cat >"$folder/fleet"
+echo '${sum}  fleet' >"$folder/fleet.sha256"
+cat >"$folder/install.sh" <<'END OF install.sh'
+${script.trimEnd()}
+END OF install.sh
+$sudo sh "$folder/install.sh" --yes --from "$folder/fleet" >&2`,
+    executable,
+  );
+}
+
+/** Writes down at the node how ssh reaches it; its name. */
+async function remember(
+  { client, env }: VerbContext,
+  id: string,
+  machine: string,
+): Promise<string> {
+  const deadline = env.now() + KNOWN_TIMEOUT_MS;
+  while (true) {
+    try {
+      const node = await getNode(client, id);
+      const Labels = { ...node.Spec.Labels, [SSH_LABEL]: machine };
+      await putNode(client, node, { ...node.Spec, Labels });
+      return hostname(node);
+    } catch (error) {
+      // Not known yet, or changed meanwhile by its own first words.
+      if (!(error instanceof ApiError) || env.now() > deadline) throw error;
+    }
+    await env.sleep(POLL_MS);
+  }
+}

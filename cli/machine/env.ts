@@ -1,15 +1,13 @@
 import type { Verb } from "../verb.ts";
-import { checkDestination } from "./ssh.ts";
+import { findMachine } from "./find.ts";
 
 export const verb: Verb = {
   define(command) {
-    command.argument("<machine>", "user@machine[:port], as ssh takes it")
+    command.argument("<node>", "A node's name, or user@machine[:port] as ssh takes it")
       .addHelpText("after", "\nPrints what points fleet at the machine's agent, over SSH.")
-      .examples('eval "$(fleet machine env root@192.168.10.7)"');
+      .examples('eval "$(fleet machine env root@192.168.10.7)"', 'eval "$(fleet machine env h2)"');
   },
-  run({ print }, [machine = ""]) {
-    checkDestination(machine);
-    print(`export FLEET_HOST=ssh://${machine}`);
-    return Promise.resolve();
+  async run({ client, print }, [machine = ""]) {
+    print(`export FLEET_HOST=ssh://${(await findMachine(client, machine)).destination}`);
   },
 };

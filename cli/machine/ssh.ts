@@ -1,12 +1,28 @@
 import { FleetError } from "../../src/base/errors.ts";
-import type { CliEnvironment } from "../environment.ts";
+import type { ApiNode } from "../api_types.ts";
+import type { CliEnvironment, SshLogin } from "../environment.ts";
 
-const DESTINATION = /^(?:[\w.-]+@)?[\w.-]+(?::\d+)?$/;
+const DESTINATION = /^(?:([\w.-]+)@)?([\w.-]+)(?::(\d+))?$/;
+/** A node's label that says how ssh reaches it: `user@machine[:port]`; `machine add` writes it. */
+export const SSH_LABEL = "fleet.ssh";
 
 /** @throws FleetError invalid */
 export function checkDestination(text: string): void {
-  if (DESTINATION.test(text) && !text.startsWith("-")) return;
-  throw new FleetError("invalid", `"${text}" is no machine: write it as user@machine[:port]`);
+  parseDestination(text);
+}
+
+/** The parts of `user@machine[:port]`. @throws FleetError invalid */
+export function parseDestination(text: string): Pick<SshLogin, "host" | "user" | "port"> {
+  const [, user, host, port] = DESTINATION.exec(text) ?? [];
+  if (!host || text.startsWith("-") || host.startsWith("-")) {
+    throw new FleetError("invalid", `"${text}" is no machine: write it as user@machine[:port]`);
+  }
+  return { host, ...(user ? { user } : {}), ...(port ? { port: Number(port) } : {}) };
+}
+
+/** How ssh reaches a node, if anybody has said so. */
+export function sshOf(node: ApiNode): string | undefined {
+  return node.Spec.Labels?.[SSH_LABEL] || undefined;
 }
 
 /** Runs a shell script on another machine, over OpenSSH; its output. @throws FleetError unavailable */
@@ -17,7 +33,8 @@ export async function onMachine(
   input: Uint8Array = new Uint8Array(0),
 ): Promise<string> {
   checkDestination(destination);
-  const { code, stdout } = await env.ssh(destination, script, input);
+  // The login shell may be any; the script is for sh.
+  const { code, stdout } = await env.ssh(destination, `sh -c ${word(script)}`, input);
   if (code === 0) return stdout;
   throw new FleetError(
     "unavailable",

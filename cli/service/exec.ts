@@ -28,7 +28,7 @@ const EXIT_WAIT_MS = 100;
 
 export const verb: Verb<Flags> = {
   define(command) {
-    command.usage("[options] SERVICE|TASK [--] COMMAND [ARG...]").endFlagsAtFirstArgument()
+    command.usage("[options] SERVICE|TASK [--] COMMAND [ARG...]").endFlagsAfterFirstArgument()
       .argument("<service>", "web, slot web.2, node web.HOSTNAME, or a task's id or name")
       .argument("[command...]", "Command and its arguments")
       .flag("-i, --interactive", "Pass standard input on")
@@ -36,7 +36,7 @@ export const verb: Verb<Flags> = {
       .list("-e, --env <variable>", "Set a variable (NAME=value)")
       .value("-u, --user <user>", "Run as this user or UID (format: <name|uid>[:<group|gid>])")
       .value("-w, --workdir <folder>", "Folder in the container to run in")
-      .examples("fleet service exec web.2 -- cat /etc/hosts", "fleet service exec -it web sh");
+      .examples("fleet exec web.2 -- cat /etc/hosts", "fleet exec -it web sh");
   },
   /** Resolves to the command's own exit code. */
   async run({ client, env }, [reference = "", ...words], flags) {

@@ -184,6 +184,25 @@ Deno.test("service exec passes standard input on, and its terminal's size", asyn
   assert.deepEqual(resize?.query, { h: "24", w: "99" });
 });
 
+Deno.test("exec takes its flags behind the name, too, and leaves the command's alone", async () => {
+  const cases: [string[], string[], Record<string, unknown>][] = [
+    [["web2", "-e", "A=b", "--", "ls", "-l"], ["ls", "-l"], { Env: ["A=b"] }],
+    [["-w", "/srv", "web2", "-u", "www", "ls", "-u"], ["ls", "-u"], {
+      User: "www",
+      WorkingDir: "/srv",
+    }],
+    [["web2", "-iu", "www", "--", "--", "x"], ["--", "x"], { User: "www", AttachStdin: true }],
+    [["web2", "env", "-i"], ["env", "-i"], { AttachStdin: false }],
+  ];
+  for (const [args, Cmd, more] of cases) {
+    await using agent = new ExecAgent("frames");
+    const { code, err } = await runFleet(["exec", ...args], { host: agent.host, stdin: "x" });
+    assert.deepEqual({ args, code, err }, { args, code: 42, err: "err\n" });
+    const body = agent.agent.writes[0]!.body as Record<string, unknown>;
+    assert.deepEqual({ ...body, Cmd, ...more }, body);
+  }
+});
+
 Deno.test("service exec finds tasks by slot, hostname, node, name and id", async () => {
   const task = TASKS[1]!;
   const references = [

@@ -5,6 +5,7 @@ import type {
   LabCommands,
   LabOutput,
   OutputStream,
+  SshLogin,
 } from "../environment.ts";
 import { runCli } from "../main.ts";
 
@@ -14,6 +15,11 @@ export interface FakeEnvironmentOptions {
   readonly stdin?: string;
   readonly isTTY?: boolean;
   readonly columns?: number;
+  /** What scripts on other machines print, and their exit code. */
+  readonly ssh?: string;
+  readonly sshCode?: number;
+  /** The file of this executable. */
+  readonly executable?: string;
   /** Called when an agent is to be started in the background. */
   readonly startAgent?: (options: AgentOptions) => void;
 }
@@ -124,11 +130,23 @@ export class FakeEnvironment implements CliEnvironment {
 
   ssh(destination: string, script: string, input: Uint8Array) {
     this.sshCalls.push({ destination, script, input: new TextDecoder().decode(input) });
-    return Promise.resolve({ code: 0, stdout: "done\n" });
+    const { ssh = "done\n", sshCode = 0 } = this.options;
+    return Promise.resolve({ code: sshCode, stdout: ssh });
+  }
+
+  readonly logins: SshLogin[] = [];
+
+  login(login: SshLogin): Promise<number> {
+    this.logins.push(login);
+    return Promise.resolve(7);
   }
 
   executable(): string | undefined {
-    return undefined;
+    return this.options.executable;
+  }
+
+  installScript(): Promise<Uint8Array> {
+    return Promise.resolve(new TextEncoder().encode("echo 'installs'\n"));
   }
 
   readonly tunnels: string[] = [];

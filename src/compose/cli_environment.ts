@@ -26,10 +26,12 @@ export function cliEnvironment(build: BuildInfo): CliEnvironment {
     onResize,
     runHelper,
     ssh: async (...given) => (await import("./ssh_tunnel.ts")).runBySsh(...given),
+    login: async (login) => (await import("./ssh_tunnel.ts")).logIn(login),
     executable: () => {
       const { command, args } = ownCommand();
       return args.length === 0 ? command : undefined;
     },
+    installScript,
     sshTunnel: async (destination) =>
       (await import("./ssh_tunnel.ts")).sshTunnel(
         destination,
@@ -194,6 +196,14 @@ export function ownCommand(): { command: string; args: string[] } {
   if (Deno.build.standalone) return { command: Deno.execPath(), args: [] };
   const main = new URL("../../main.ts", import.meta.url).pathname;
   return { command: Deno.execPath(), args: ["run", "-A", "--quiet", main] };
+}
+
+/** Beside the program in a built executable, at the root of the sources otherwise. */
+async function installScript(): Promise<Uint8Array> {
+  const built = await Deno.readFile(new URL("./install.sh", import.meta.url)).catch(() =>
+    undefined
+  );
+  return built ?? await Deno.readFile(new URL("../../install.sh", import.meta.url));
 }
 
 async function startAgentInBackground(options: AgentOptions): Promise<BackgroundAgent> {

@@ -1,4 +1,6 @@
+import type { SshLogin } from "../../cli/environment.ts";
 import { FleetError } from "../base/errors.ts";
+import { onInterrupt } from "./cli_environment.ts";
 
 /** Logging in may need a hardware key and its owner. */
 const CONNECT_TIMEOUT_MS = 30_000;
@@ -62,6 +64,31 @@ export async function runBySsh(
   await writer.close().catch(() => {});
   const { code, stdout } = await output;
   return { code, stdout: new TextDecoder().decode(stdout) };
+}
+
+/** Logs in with this process's terminal; the exit code is the command's, or 255 from ssh itself. */
+export async function logIn(login: SshLogin): Promise<number> {
+  const { host, user, port, jump, tty, command } = login;
+  const args = [
+    ...(tty ? ["-t"] : []),
+    ...(jump ? ["-J", jump] : []),
+    ...(user ? ["-l", user] : []),
+    ...(port === undefined ? [] : ["-p", `${port}`]),
+    ...["--", host, ...command],
+  ];
+  // Ctrl-C is for ssh, which hears it as well.
+  const ignore = onInterrupt(() => {});
+  try {
+    const { code } = await new Deno.Command("ssh", {
+      args,
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+    }).spawn().status;
+    return code;
+  } finally {
+    ignore();
+  }
 }
 
 /** `user@machine:port` as arguments of ssh. */

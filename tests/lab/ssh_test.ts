@@ -116,12 +116,12 @@ Deno.test("over SSH", async (t) => {
       const env = { PATH: path, FLEET_HOST: agent.host };
       const added = await fleet(["machine", "add", "--no-install", machine], env);
       assert.equal(added.code, 0, added.stderr);
-      assert.equal(added.stdout, "done\n");
+      assert.equal(added.stdout, "done\ndone\n");
       const removed = await fleet(["machine", "rm", "--yes", machine], env);
       assert.equal(removed.code, 0, removed.stderr);
       assert.equal(
         await Deno.readTextFile(`${folder}/called`),
-        "join --token-file - 10.0.0.1:2377\nleave --force\n",
+        "join --token-file - 10.0.0.1:2377\ninfo --format node={{.Swarm.NodeID}}\nleave --force\n",
       );
       assert.equal(await Deno.readTextFile(`${folder}/input`), `${TOKEN}\n`);
     });

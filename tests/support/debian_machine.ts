@@ -6,6 +6,11 @@ import { fromRoot } from "../../scripts/run.ts";
 const BASE = fromRoot("dist/cache/debian-bookworm");
 const DEBOOTSTRAP_TIMEOUT_MS = 300_000;
 const COMMAND_TIMEOUT_MS = 180_000;
+const ENVIRONMENT = {
+  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  HOME: "/root",
+  LC_ALL: "C",
+};
 
 /**
  * A machine with nothing but Debian's base system: a chroot over a debootstrap tree, whose changes go
@@ -23,7 +28,38 @@ export class DebianMachine {
 
   /** Runs a shell script in the machine; never throws. */
   async run(script: string, env: Readonly<Record<string, string>> = {}): Promise<Output> {
+    return await capture(this.#argv(), {
+      env: { ...ENVIRONMENT, SCRIPT: script, ...env },
+      clearEnv: true,
+      timeoutMs: COMMAND_TIMEOUT_MS,
+    });
+  }
+
+  /**
+   * Runs a shell script in the machine until the returned process is killed, in another network and beside an engine
+   * that is reached by its socket.
+   */
+  start(
+    script: string,
+    place: { readonly namespace: string; readonly name: string; readonly engineSocket: string },
+  ): Deno.ChildProcess {
+    const [command, ...args] = this.#argv(place);
+    return new Deno.Command(command!, {
+      args,
+      env: { ...ENVIRONMENT, SCRIPT: script },
+      clearEnv: true,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+  }
+
+  #argv(place?: { namespace: string; name: string; engineSocket: string }): string[] {
     const { folder } = this;
+    const there = place && `mount -t sysfs sysfs ${folder}/root/sys
+      touch ${folder}/root/run/docker.sock
+      mount --bind ${place.engineSocket} ${folder}/root/run/docker.sock
+      printf '%s' ${place.name} >/proc/sys/kernel/hostname`;
     // In a mount and pid namespace of its own: nothing is left when it ends, whatever it did.
     const enter = `set -e
       mount --make-rprivate /
@@ -31,22 +67,13 @@ export class DebianMachine {
       mount -t proc proc ${folder}/root/proc
       mount -t tmpfs tmpfs ${folder}/root/run
       mount --rbind /dev ${folder}/root/dev
-      cat /etc/resolv.conf > ${folder}/root/etc/resolv.conf
+      ${there ?? `cat /etc/resolv.conf > ${folder}/root/etc/resolv.conf`}
       exec chroot ${folder}/root /bin/sh -c "$SCRIPT"`;
-    return await capture(
-      ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", enter],
-      {
-        env: {
-          PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-          HOME: "/root",
-          LC_ALL: "C",
-          SCRIPT: script,
-          ...env,
-        },
-        clearEnv: true,
-        timeoutMs: COMMAND_TIMEOUT_MS,
-      },
-    );
+    return [
+      ...(place ? ["nsenter", `--net=/run/netns/${place.namespace}`] : []),
+      ...["unshare", "--mount", "--pid", ...(place ? ["--uts"] : []), "--fork", "--kill-child"],
+      ...["/bin/sh", "-c", enter],
+    ];
   }
 
   /** A path inside the machine, as seen from outside: only what the machine changed. */
