@@ -480,6 +480,24 @@ integrations() {
   "$BIN" man --output "$MAN_PAGES" >/dev/null 2>&1 || warn "the manual pages could not be written"
 }
 
+# One that fleet init or fleet join started by itself: it would keep the service from starting, and outlive it.
+stop_agent() {
+  pid=$(cat "$STATE/lock" 2>/dev/null) || return 0
+  is_agent "$pid" || return 0
+  run kill "$pid"
+  tries=0
+  while [ -z "$dry_run" ] && is_agent "$pid"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt "$START_SECONDS" ] || fail "the agent with pid $pid does not stop"
+    sleep 1
+  done
+}
+
+is_agent() {
+  case $1 in '' | *[!0-9]*) return 1 ;; esac
+  tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | grep -qx agent
+}
+
 service() {
   [ -f "$DEFAULTS" ] || defaults_file | put "$DEFAULTS" 0644
   release_key
@@ -488,11 +506,13 @@ service() {
       systemd_unit | put "$UNIT" 0644
       run systemctl daemon-reload
       [ -z "$start" ] || run_quietly systemctl enable fleet
+      [ -z "$start" ] || systemctl is-active --quiet fleet || stop_agent
       [ -z "$start" ] || run systemctl restart fleet
       ;;
     openrc)
       openrc_script | put "$OPENRC" 0755
       [ -z "$start" ] || run_quietly rc-update add fleet default
+      [ -z "$start" ] || rc-service fleet status >/dev/null 2>&1 || stop_agent
       [ -z "$start" ] || run rc-service fleet restart
       ;;
     none)
@@ -527,6 +547,7 @@ remove() {
       fi
       ;;
   esac
+  stop_agent
   run rm -f "$UNIT" "$OPENRC" "$BIN" "$BIN.previous" "$BIN.trial" "$BIN.rolled-back" "$KEYFILE"
   [ -n "$dry_run" ] || rmdir "$(dirname "$KEYFILE")" 2>/dev/null || true
   run rm -f "$BASH_COMPLETIONS/fleet" "$FISH_COMPLETIONS/fleet.fish" "$ZSH_COMPLETIONS/_fleet"

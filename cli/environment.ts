@@ -154,6 +154,8 @@ export interface CliEnvironment {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Calls `handler` on Ctrl-C (SIGINT) and SIGTERM until the returned function is called. */
   onInterrupt(handler: () => void): () => void;
+  /** Ends this process at once, in the midst of a wait. */
+  exit(code: number): void;
   /** Calls `handler` when the terminal's size has changed until the returned function is called. */
   onResize(handler: () => void): () => void;
   /** Runs a credential helper or the like: its standard output, or undefined when it failed. */

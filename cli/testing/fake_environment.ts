@@ -122,6 +122,12 @@ export class FakeEnvironment implements CliEnvironment {
     this.#interrupt?.();
   }
 
+  readonly exits: number[] = [];
+
+  exit(code: number): void {
+    this.exits.push(code);
+  }
+
   runHelper(): Promise<string | undefined> {
     return Promise.resolve(undefined);
   }

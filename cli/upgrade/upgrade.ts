@@ -1,12 +1,15 @@
 import { NS_PER_MS } from "../../src/base/duration.ts";
-import { FleetError } from "../../src/base/errors.ts";
+import { FleetError, messageOf } from "../../src/base/errors.ts";
 import type { ApiNode } from "../api_types.ts";
+import { ApiError, ConnectError } from "../client.ts";
 import type { Query } from "../client.ts";
 import { confirm } from "../confirm.ts";
-import { NotConvergedError } from "../exit_codes.ts";
+import type { CliEnvironment } from "../environment.ts";
+import { EXIT, NotConvergedError } from "../exit_codes.ts";
 import { parseNonNegativeDuration } from "../spec/values.ts";
 import type { Verb, VerbContext } from "../verb.ts";
 import { askNode, hostname, upgradeOrder } from "./nodes.ts";
+import type { About, Ask } from "./nodes.ts";
 import { upgraded } from "./wait.ts";
 
 interface Flags {
@@ -21,7 +24,7 @@ interface Flags {
 }
 
 const DEFAULT_TIMEOUT_MS = 180_000;
-const QUORUM_POLL_MS = 500;
+const POLL_MS = 500;
 
 export const verb: Verb<Flags> = {
   define(command) {
@@ -76,7 +79,7 @@ async function upgradeHere({ client, env, print }: VerbContext, flags: Flags, qu
 }
 
 async function upgradeAll(context: VerbContext, flags: Flags, query: Query) {
-  const { client, env, print } = context;
+  const { client, env, print, warn } = context;
   const nodes = upgradeOrder(await client.get<ApiNode[]>("/nodes"));
   const { To: target } = await askNode(client, undefined).upgrade({ ...query, check: true });
   const width = Math.max(...nodes.map((node) => hostname(node).length));
@@ -85,19 +88,16 @@ async function upgradeAll(context: VerbContext, flags: Flags, query: Query) {
   for (const node of nodes) {
     const role = node.ManagerStatus?.Leader ? "leader" : node.ManagerStatus ? "manager" : "worker";
     const about = node.Status.State === "ready"
-      ? await askNode(client, node.ID).about()
+      ? await answers(env, askNode(client, node.ID))
       : undefined;
     if (!about) away.push(hostname(node));
-    else if (about.Version !== target) todo.push(node);
-    print(
-      `${hostname(node).padEnd(width)}  ${role.padEnd(7)}  ${
-        !about
-          ? node.Status.State
-          : about.Version === target
-          ? `${about.Version}, up to date`
-          : `${about.Version} -> ${target || "the file"}`
-      }`,
-    );
+    else if (about.Version !== target || about.Trial) todo.push(node);
+    const state = !about
+      ? node.Status.State === "ready" ? "does not answer" : node.Status.State
+      : about.Version !== target
+      ? `${about.Version} -> ${target || "the file"}`
+      : `${about.Version}, ${about.Trial ? "on trial" : "up to date"}`;
+    print(`${hostname(node).padEnd(width)}  ${role.padEnd(7)}  ${state}`);
   }
   if (todo.length === 0) return print("\nEvery node that is there is up to date.");
   if (away.length > 0) {
@@ -109,22 +109,71 @@ async function upgradeAll(context: VerbContext, flags: Flags, query: Query) {
   await confirm(env, "\nUpgrade them in this order? Containers go on running.", flags.yes);
   for (const [i, node] of todo.entries()) {
     const name = hostname(node);
-    await quorumWithout(context, node, timeoutOf(flags));
-    const ask = askNode(client, node.ID);
-    const { From, To } = await ask.upgrade(query);
+    const timeoutMs = timeoutOf(flags);
+    const rest = todo.slice(i + 1).map(hostname);
+    const untouched = rest.length > 0 ? ` Not touched: ${rest.join(", ")}.` : "";
+    const again = "Run this again, on any manager: it goes on where it was.";
+    const ignore = env.onInterrupt(() => {
+      warn(`\nInterrupted: ${name} finishes by itself.${untouched} ${again}`);
+      env.exit(EXIT.failed);
+    });
     try {
-      await upgraded(env, ask, { name, to: To, timeoutMs: timeoutOf(flags) });
+      await quorumWithout(context, node, timeoutMs);
+      const { from, to } = await begin(askNode(client, node.ID), query, target);
+      await upgraded(env, askNode(client, node.ID), { name, to, timeoutMs });
+      print(from === to ? `${name}: ${to}` : `${name}: ${from} -> ${to}`);
     } catch (error) {
-      if (!(error instanceof NotConvergedError)) throw error;
-      const rest = todo.slice(i + 1).map(hostname);
-      throw new NotConvergedError(
-        error.message +
-          (rest.length > 0 ? `. Not touched: ${rest.join(", ")}; both versions work together` : ""),
-      );
+      const said = `${messageOf(error)}.${untouched} `;
+      if (error instanceof NotConvergedError) {
+        throw new NotConvergedError(`${said}Both versions work together.`);
+      }
+      throw new FleetError("unavailable", `${name}: ${said}${again}`, { cause: error });
+    } finally {
+      ignore();
     }
-    print(`${name}: ${From} -> ${To}`);
   }
   print(`\nAll ${todo.length === nodes.length ? "" : "that were there "}done.`);
+}
+
+/** A node that restarts, perhaps by an upgrade before this one, answers within this time. */
+const ANSWER_MS = 20_000;
+
+/** What a node says of itself; undefined when it does not in time. */
+async function answers(env: CliEnvironment, ask: Ask): Promise<About | undefined> {
+  const deadline = env.now() + ANSWER_MS;
+  while (true) {
+    const about = await ask.about().catch(noAnswer);
+    if (about || env.now() > deadline) return about;
+    await env.sleep(POLL_MS);
+  }
+}
+
+/**
+ * Has a node begin, unless it has: whoever asked it before may be gone, or the answer was lost on its way.
+ * @throws the refusal
+ */
+async function begin(ask: Ask, query: Query, target: string) {
+  const started = async () => {
+    const about = await ask.about().catch(noAnswer);
+    return target !== "" && about?.Version === target ? { from: target, to: target } : undefined;
+  };
+  const before = await started();
+  if (before) return before;
+  try {
+    const { From, To } = await ask.upgrade(query);
+    return { from: From, to: To };
+  } catch (error) {
+    const busy = error instanceof ApiError && error.status === 409 && target !== "";
+    const after = busy ? { from: target, to: target } : await started();
+    if (after) return after;
+    throw error;
+  }
+}
+
+/** Nobody answers while a node, or the leader between it and us, restarts. */
+function noAnswer(error: unknown): undefined {
+  if (error instanceof ApiError || error instanceof ConnectError) return undefined;
+  throw error;
 }
 
 const timeoutOf = ({ timeout }: Flags): number =>
@@ -149,7 +198,7 @@ async function quorumWithout(
     if (unavoidable || others > managers.length / 2) {
       return;
     }
-    await env.sleep(QUORUM_POLL_MS);
+    await env.sleep(POLL_MS);
   }
   throw new FleetError(
     "unavailable",

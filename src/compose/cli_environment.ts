@@ -23,6 +23,7 @@ export function cliEnvironment(build: BuildInfo): CliEnvironment {
     now: () => Date.now(),
     sleep,
     onInterrupt,
+    exit: (code) => Deno.exit(code),
     onResize,
     runHelper,
     ssh: async (...given) => (await import("./ssh_tunnel.ts")).runBySsh(...given),

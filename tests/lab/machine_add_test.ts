@@ -4,7 +4,8 @@ import { capture, must, until } from "../../src/adapters/lab_hosts/process.ts";
 import { DebianMachine } from "../support/debian_machine.ts";
 import { BINARY, withFleetLab } from "../support/fleet_lab.ts";
 
-const NAME = "far";
+/** As its engine calls itself. */
+const NAME = "h2";
 
 /** Debian's base system with an SSH server, and a user who may do everything. */
 async function withMachine(run: (machine: DebianMachine, key: string) => Promise<void>) {
@@ -80,14 +81,14 @@ Deno.test("machine add, ls, env, ssh, exec and rm over OpenSSH", async (t) => {
           const info = await Deno.stat(machine.path("/usr/local/bin/fleet"));
           assert.deepEqual([info.mode! & 0o777, info.uid], [0o755, 0]);
           assert.match(await Deno.readTextFile(machine.path("/etc/group")), /^fleet:/m);
-          await until("ready", async () => /^far Ready$/m.test(await nodes()), 60_000, 200);
+          await until("ready", async () => /^h2 Ready$/m.test(await nodes()), 60_000, 200);
         });
 
         await t.step("ls and env know the way to it", async () => {
           const format = "{{.Name}} {{.SSH}} {{.Role}}";
           assert.equal(
             await must("machine", "ls", "--format", format),
-            `${NAME} ${destination} worker\nh1  leader\n`,
+            `h1  leader\n${NAME} ${destination} worker\n`,
           );
           assert.equal(
             await must("machine", "env", NAME),
@@ -138,7 +139,7 @@ Deno.test("machine add, ls, env, ssh, exec and rm over OpenSSH", async (t) => {
           const said = await must("machine", "rm", "--yes", "--uninstall", NAME);
           assert.match(
             said,
-            /Node left the swarm\.\nfleet is removed from it\.\nfar is forgotten\.\n/,
+            /Node left the swarm\.\nfleet is removed from it\.\nh2 is forgotten\.\n/,
           );
           assert.equal(await nodes(), "h1 Ready");
           const left = await capture(

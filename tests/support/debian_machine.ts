@@ -59,7 +59,9 @@ export class DebianMachine {
     const there = place && `mount -t sysfs sysfs ${folder}/root/sys
       touch ${folder}/root/run/docker.sock
       mount --bind ${place.engineSocket} ${folder}/root/run/docker.sock
-      printf '%s' ${place.name} >/proc/sys/kernel/hostname`;
+      printf '%s' ${place.name} >/proc/sys/kernel/hostname
+      echo 127.0.0.1 localhost ${place.name} >${folder}/root/etc/hosts
+      echo nameserver 127.0.0.1 >${folder}/root/etc/resolv.conf`;
     // In a mount and pid namespace of its own: nothing is left when it ends, whatever it did.
     const enter = `set -e
       mount --make-rprivate /
