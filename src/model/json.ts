@@ -77,6 +77,47 @@ function withoutNulls(raw: unknown, depth: number): unknown {
   return out;
 }
 
+/** What of valibot's schemas tells which fields there are. */
+interface Named {
+  readonly entries?: Readonly<Record<string, Named>>;
+  readonly wrapped?: Named;
+  readonly item?: Named;
+  readonly value?: Named;
+  readonly pipe?: readonly Named[];
+}
+
+/**
+ * `raw` with its fields' names as the schema writes them: Go takes them in any case, and Docker's own description
+ * has `HealthCheck` where its client sends `Healthcheck`. A name that is right wins. Names in maps stay.
+ */
+export function withNamesOf(schema: v.GenericSchema, raw: unknown): unknown {
+  return renamed(schema as unknown as Named, raw, 0);
+}
+
+function renamed(schema: Named | undefined, raw: unknown, depth: number): unknown {
+  if (!schema || typeof raw !== "object" || raw === null || depth > MAX_DEPTH) return raw;
+  const inner = schema.wrapped ?? schema.pipe?.[0];
+  if (inner) return renamed(inner, raw, depth);
+  if (Array.isArray(raw)) return raw.map((member) => renamed(schema.item, member, depth + 1));
+  const { entries } = schema;
+  const out: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(raw)) {
+    if (key === "__proto__") continue;
+    const name = !entries || Object.hasOwn(entries, key) ? key : nameLike(entries, key);
+    if (name !== key && (Object.hasOwn(raw, name))) continue;
+    const member = entries
+      ? Object.hasOwn(entries, name) ? entries[name] : undefined
+      : schema.value;
+    out[name] = renamed(member, value, depth + 1);
+  }
+  return out;
+}
+
+function nameLike(entries: Readonly<Record<string, Named>>, key: string): string {
+  const folded = key.toLowerCase();
+  return Object.keys(entries).find((name) => name.toLowerCase() === folded) ?? key;
+}
+
 /** `value` in the schema's field order with sorted maps: equal values give equal bytes. */
 export function canonical<S extends v.GenericSchema>(schema: S, value: unknown): Infer<S> {
   return v.parse(schema, value) as Infer<S>;

@@ -105,7 +105,10 @@ function differencesOf(
   const wrong: string[] = [];
   const vni = Number(network.Options?.[VNI_OPTION]);
   const meshed = services.some(({ Endpoint }) => (Endpoint?.Ports ?? []).length > 0);
-  const vips = vipsOf(network.Id, services).map(({ vip }) => `${vip}/32`);
+  // The addresses that the API shows on the mesh's network are nobody's in a kernel.
+  const vips = network.Name === "ingress"
+    ? []
+    : vipsOf(network.Id, services).map(({ vip }) => `${vip}/32`);
   const all = [...seen].flatMap(([, found]) => found.get(network.Name)?.endpoints ?? []);
   const addresses = all.map(({ address }) => address);
   if (new Set(addresses).size !== addresses.length) {
@@ -182,10 +185,10 @@ async function balancerDifferences(
   }
   const expected = new Map<string, string>();
   for (const { Id, Name } of networks) {
-    if (!seen.get(host)?.has(Name)) continue;
+    if (!seen.get(host)?.has(Name) || Name === "ingress") continue;
     for (const { service, vip } of vipsOf(Id, services)) {
       const targets = endpointsOf(seen, Name, service).map(({ address }) => address);
-      if (targets.length === 0 || Name === "ingress" && !actual.has(chainOf(vip))) continue;
+      if (targets.length === 0) continue;
       expected.set(chainOf(vip), targets.sort().join(" "));
     }
   }

@@ -1,5 +1,7 @@
 import { withoutLength } from "../../model/network.ts";
 import type { IPAMOptions, Network } from "../../model/network.ts";
+import { ingressPorts } from "../../model/service.ts";
+import type { Service } from "../../model/service.ts";
 import { taskName } from "../../model/task.ts";
 import { isTerminal } from "../../model/task_state.ts";
 import type { View } from "../../model/view.ts";
@@ -74,10 +76,12 @@ export function networkDetails(
   };
 }
 
-function servicesOn(view: View, { ID }: Network): Record<string, unknown> {
+function servicesOn(view: View, { ID, Spec }: Network): Record<string, unknown> {
   const found: Record<string, unknown> = {};
   for (const service of view.all("service")) {
-    if (!service.Spec.TaskTemplate?.Networks?.some(({ Target }) => Target === ID)) continue;
+    const named = service.Spec.TaskTemplate?.Networks?.some(({ Target }) => Target === ID);
+    const meshed = Spec.Ingress && ingressPorts(service.Spec).length > 0;
+    if (!named && !meshed) continue;
     const vip = service.Endpoint?.VirtualIPs?.find(({ NetworkID }) => NetworkID === ID)?.Addr;
     const Tasks = [...view.tasksOfService(service.ID)].flatMap((task) => {
       const address = task.NetworksAttachments?.find(({ NetworkID }) => NetworkID === ID)
@@ -93,10 +97,18 @@ function servicesOn(view: View, { ID }: Network): Record<string, unknown> {
     });
     found[service.Spec.Name ?? service.ID] = {
       VIP: withoutLength(vip ?? ""),
-      Ports: [],
+      Ports: meshed ? portsOf(service) : [],
       LocalLBIndex: 0,
       Tasks,
     };
   }
   return found;
+}
+
+/** Ports in the words of Docker's network inspect. */
+function portsOf({ Endpoint }: Service): string[] {
+  return (Endpoint?.Ports ?? []).filter(({ PublishMode }) =>
+    (PublishMode ?? "ingress") === "ingress"
+  )
+    .map(({ TargetPort, PublishedPort }) => `Target: ${TargetPort}, Publish: ${PublishedPort}`);
 }

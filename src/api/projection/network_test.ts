@@ -60,3 +60,20 @@ Deno.test("a network's details: the nodes that have a part of it, and with verbo
     },
   });
 });
+
+Deno.test("who is on the network of the mesh: whoever publishes ports, with the ports", () => {
+  const tx = new Transaction(new MemoryStore(), 0);
+  tx.create("network", { ID: "mesh", Spec: { Name: "ingress", Ingress: true } });
+  tx.create("service", {
+    ID: "s",
+    Spec: { Name: "web", EndpointSpec: { Ports: [{ TargetPort: 80, PublishedPort: 8080 }] } },
+    Endpoint: {
+      Ports: [{ TargetPort: 80, PublishedPort: 8080 }],
+      VirtualIPs: [{ NetworkID: "mesh", Addr: "10.0.0.5/24" }],
+    },
+  });
+  tx.create("service", { ID: "other", Spec: { Name: "other" } });
+  deepStrictEqual(networkDetails(tx, tx.get("network", "mesh")!, true)["Services"], {
+    web: { VIP: "10.0.0.5", Ports: ["Target: 80, Publish: 8080"], LocalLBIndex: 0, Tasks: [] },
+  });
+});

@@ -1,4 +1,4 @@
-import type { Task } from "../../model/task.ts";
+import type { NetworkAttachment, Task } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
 import { networkJson } from "./network.ts";
 import { taskSpecJson } from "./service.ts";
@@ -7,6 +7,13 @@ import { taskSpecJson } from "./service.ts";
 function specJson({ Spec }: Task): Record<string, unknown> {
   const { Runtime, ...spec } = taskSpecJson(Spec);
   return Runtime === "container" ? spec : { ...spec, Runtime };
+}
+
+/** As Swarm lists them; containers themselves have the mesh's network last, since the first is their way out. */
+function meshFirst(view: View, attachments: readonly NetworkAttachment[]) {
+  const isMesh = ({ NetworkID }: NetworkAttachment) =>
+    Number(view.get("network", NetworkID)?.Spec.Ingress ?? false);
+  return attachments.toSorted((a, b) => isMesh(b) - isMesh(a));
 }
 
 /** A task as Docker's API shows it. */
@@ -39,13 +46,15 @@ export function taskJson(view: View, task: Task): Record<string, unknown> {
     DesiredState: task.DesiredState,
     ...(task.NetworksAttachments
       ? {
-        NetworksAttachments: task.NetworksAttachments.map(({ NetworkID, Addresses }) => {
-          const network = view.get("network", NetworkID);
-          return {
-            Network: network ? networkJson(network) : { ID: NetworkID },
-            ...(Addresses ? { Addresses } : {}),
-          };
-        }),
+        NetworksAttachments: meshFirst(view, task.NetworksAttachments).map(
+          ({ NetworkID, Addresses }) => {
+            const network = view.get("network", NetworkID);
+            return {
+              Network: network ? networkJson(network) : { ID: NetworkID },
+              ...(Addresses ? { Addresses } : {}),
+            };
+          },
+        ),
       }
       : {}),
     ...(task.GenericResources ? { GenericResources: task.GenericResources } : {}),

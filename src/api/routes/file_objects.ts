@@ -1,4 +1,5 @@
 import type { Hono } from "hono";
+import { base64Fault } from "../../base/base64.ts";
 import { FleetError } from "../../base/errors.ts";
 import { labels, list, obj, opt, str } from "../../model/json.ts";
 import { ConfigSpec } from "../../model/config.ts";
@@ -31,6 +32,18 @@ function shown(kind: Kind, object: Objects[Kind]): Record<string, unknown> {
 const RotateBody = obj({ Data: str, Labels: opt(labels), Except: opt(list(str)) });
 const CompareBody = obj({ Data: str });
 
+/**
+ * Docker's words for data that is not base64: Swarmpit sends texts as they are, and encodes them when it reads these.
+ * @throws FleetError invalid
+ */
+function withPlainData<T extends { readonly Data?: string | undefined }>(spec: T): T {
+  const fault = base64Fault(spec.Data ?? "");
+  if (fault !== undefined) {
+    throw new FleetError("invalid", `illegal base64 data at input byte ${fault}`);
+  }
+  return spec.Data === undefined ? spec : { ...spec, Data: spec.Data.replace(/[\r\n]/g, "") };
+}
+
 /** `/secrets` and `/configs`: the same routes over two tables. */
 export function fileObjectRoutes(app: Hono, backend: Backend, kind: Kind): void {
   const base = `/${kind}s`;
@@ -47,7 +60,7 @@ export function fileObjectRoutes(app: Hono, backend: Backend, kind: Kind): void 
       ).map((object) => shown(kind, object));
     }));
   app.post(`${base}/create`, async (c) => {
-    const spec = await bodyOf(c, SCHEMA[kind], `${kind} spec`);
+    const spec = withPlainData(await bodyOf(c, SCHEMA[kind], `${kind} spec`));
     const { id } = await backend.call(`${kind}.create`, { spec }, c.req.raw.signal);
     return c.json({ ID: id }, 201);
   });
@@ -57,7 +70,7 @@ export function fileObjectRoutes(app: Hono, backend: Backend, kind: Kind): void 
   );
   app.post(`${base}/:id/update`, async (c) => {
     const version = versionOf(c, kind);
-    const spec = await bodyOf(c, SCHEMA[kind], `${kind} spec`);
+    const spec = withPlainData(await bodyOf(c, SCHEMA[kind], `${kind} spec`));
     const { value: object } = await backend.read((view) => lookUp(view, kind, c.req.param("id")));
     await backend.call(`${kind}.update`, { id: object.ID, version, spec }, c.req.raw.signal);
     return c.body(null, 200);

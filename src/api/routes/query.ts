@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { FleetError } from "../../base/errors.ts";
-import { decode } from "../../model/json.ts";
+import { decode, withNamesOf } from "../../model/json.ts";
 import type { Infer } from "../../model/json.ts";
 import type { GenericSchema } from "valibot";
 import { targetOf } from "../engine_fetch.ts";
@@ -63,7 +63,7 @@ export async function bodyOf<S extends GenericSchema>(
   if (Array.isArray(value)) {
     throw new FleetError("invalid", `${what}: expected an object, got a list`);
   }
-  return decode(schema, value, what);
+  return decode(schema, withNamesOf(schema, value), what);
 }
 
 /**

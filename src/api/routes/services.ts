@@ -95,7 +95,8 @@ export function serviceRoutes(app: Hono, backend: Backend, engine: EngineFetch):
       ...(rollback === "previous" ? { rollback } : {}),
     }, c.req.raw.signal);
     warnings.push(...updated.warnings);
-    return c.json(warnings.length > 0 ? { Warnings: warnings } : {});
+    // As in Docker, whose answer to a creation leaves the field out.
+    return c.json({ Warnings: warnings.length > 0 ? warnings : null });
   });
 
   app.delete("/services/:id", async (c) => {

@@ -120,11 +120,14 @@ class Pass {
   readonly #nowMs: number;
   readonly #taken: (() => void)[] = [];
   readonly #waiting = new Set<string>();
+  /** Id of the network of the routing mesh. */
+  readonly #mesh: string | undefined;
 
   constructor(view: View, pools: ReadonlyMap<string, AddressPool>, nowMs: number) {
     this.#view = view;
     this.#pools = pools;
     this.#nowMs = nowMs;
+    this.#mesh = [...view.all("network")].find(({ Spec }) => Spec.Ingress)?.ID;
   }
 
   undo(): void {
@@ -140,8 +143,10 @@ class Pass {
       for (const networkId of wanted) {
         if (kept.some(({ NetworkID }) => NetworkID === networkId)) continue;
         const address = this.#take(networkId, vipOwner(service));
-        if (address === undefined) this.#waiting.add(service.ID);
-        else vips.push({ NetworkID: networkId, Addr: this.#withLength(networkId, address) });
+        // Nothing is sent to an address on the mesh's network: a service does without one there.
+        if (address === undefined) {
+          if (networkId !== this.#mesh) this.#waiting.add(service.ID);
+        } else vips.push({ NetworkID: networkId, Addr: this.#withLength(networkId, address) });
       }
       if (vips.length === had.length && kept.length === had.length) continue;
       const { VirtualIPs: _, ...endpoint } = service.Endpoint ?? {};
@@ -226,7 +231,10 @@ class Pass {
   #attach(task: Task): readonly NetworkAttachment[] | string {
     if (task.ServiceID !== undefined && this.#waiting.has(task.ServiceID)) {
       const service = this.#view.get("service", task.ServiceID);
-      const id = service && this.#vipNetworks(service).find((network) => this.#isFull(network));
+      const id = service &&
+        this.#vipNetworks(service).find((network) =>
+          network !== this.#mesh && this.#isFull(network)
+        );
       return this.#fullSentence(id ?? "", "the service's virtual address");
     }
     const attachments: NetworkAttachment[] = [];
@@ -256,6 +264,10 @@ class Pass {
   #vipNetworks(service: Service): string[] {
     if (service.PendingDelete || service.Spec.EndpointSpec?.Mode === "dnsrr") return [];
     const targets = (service.Spec.TaskTemplate?.Networks ?? []).map(({ Target }) => Target ?? "");
+    // First, as in Swarm: clients find by it that a service publishes ports, and on which network.
+    if (this.#mesh !== undefined && ingressPorts(service.Spec).length > 0) {
+      targets.unshift(this.#mesh);
+    }
     return [...new Set(targets)].filter((id) => this.#pools.has(id));
   }
 

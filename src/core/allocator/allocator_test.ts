@@ -2,6 +2,7 @@ import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:as
 import fc from "fast-check";
 import { MemoryStore } from "../store/memory_store.ts";
 import { Transaction } from "../store/transaction.ts";
+import type { PortConfig } from "../../model/service_spec.ts";
 import type { Task } from "../../model/task.ts";
 import type { Change } from "../../model/view.ts";
 import { Allocator } from "./allocator.ts";
@@ -111,6 +112,47 @@ Deno.test("allocator: a service gets a virtual address, its task one of its own,
   world.update(task, { Status: { ...allocated.Status, State: "failed" } });
   world.allocate();
   deepStrictEqual(world.store.get("network", "net")?.Gateways, {});
+});
+
+Deno.test("allocator: a published port comes with an address on the mesh's network, and goes with it", () => {
+  const world = new World();
+  const mesh = (ID: string, Subnet: string) =>
+    world.write((tx) =>
+      tx.create("network", {
+        ID,
+        Spec: { Name: "ingress", Labels: {}, Ingress: true, Driver: { Name: "overlay" } },
+        IPAMOptions: { Config: [{ Subnet, Gateway: Subnet.replace("0/", "1/").split("/")[0]! }] },
+        VNI: 4097,
+      })
+    );
+  const ports = (id: string, Ports: readonly PortConfig[]) =>
+    world.write((tx) => {
+      const service = tx.get("service", id)!;
+      tx.update("service", { ...service, Spec: { ...service.Spec, EndpointSpec: { Ports } } });
+    });
+  const vips = (id: string) => {
+    world.allocate();
+    deepStrictEqual(world.allocator.audit(world.store), []);
+    return world.store.get("service", id)?.Endpoint?.VirtualIPs;
+  };
+  const own = { NetworkID: "net", Addr: "10.0.0.2/28" };
+  const service = world.service();
+  ports(service, [{ TargetPort: 80, PublishedPort: 8080 }]);
+  deepStrictEqual(vips(service), [own], "nowhere to have one");
+  mesh("mesh", "10.1.0.0/29");
+  deepStrictEqual(vips(service), [own, { NetworkID: "mesh", Addr: "10.1.0.2/29" }]);
+  ports(service, [{ TargetPort: 80, PublishedPort: 8080, PublishMode: "host" }]);
+  deepStrictEqual(vips(service), [own]);
+  const others = Array.from({ length: 7 }, () => {
+    const id = world.service();
+    ports(id, [{ TargetPort: 80 }]);
+    return id;
+  });
+  strictEqual(vips(others[0]!)?.[0]?.NetworkID, "mesh", "the mesh's comes first");
+  const last = others.at(-1)!;
+  const task = world.task(last);
+  deepStrictEqual(vips(last)?.map(({ NetworkID }) => NetworkID), ["net"], "the mesh's is full");
+  strictEqual(world.store.get("task", task)?.Status.State, "pending", "and holds nothing up");
 });
 
 Deno.test("allocator: when no address is left, the task says which network is full", () => {

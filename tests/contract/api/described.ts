@@ -1,0 +1,50 @@
+import { parse } from "yaml";
+import { shapesOf } from "./shapes.ts";
+import type { Shape, Shapes } from "./shapes.ts";
+
+const IN_TREE = new URL("docker.json", import.meta.url);
+/** Docker's own description stands beside the repository where it is there at all. */
+const DESCRIPTION = new URL("../../../../shared/reference/docker-engine-api.yaml", import.meta.url);
+
+/** The structure of Docker's API as it is kept here. */
+export function apiShapes(): Shapes {
+  return JSON.parse(Deno.readTextFileSync(IN_TREE)) as Shapes;
+}
+
+/** The same from Docker's description itself; undefined where there is none. */
+export function describedShapes(): Shapes | undefined {
+  try {
+    return shapesOf(parse(Deno.readTextFileSync(DESCRIPTION)));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Keeps what the description says, to be read over like code. */
+export async function keepShapes(shapes: Shapes): Promise<void> {
+  await Deno.writeTextFile(IN_TREE, JSON.stringify(shapes));
+  const format = new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", IN_TREE.pathname] });
+  const { success } = await format.output();
+  if (!success) throw new Error(`cannot format ${IN_TREE.pathname}`);
+}
+
+/** What an answer of that status to that request has to look like; undefined for statuses that are not described. */
+export function answerShape(
+  shapes: Shapes,
+  endpoint: string,
+  status: number,
+): Shape | null | undefined {
+  return shapes.endpoints[endpoint]?.answers[String(status)];
+}
+
+/**
+ * What fleet's answers have beyond Docker's description, or otherwise than it says: each with its reason. A fault
+ * that begins so, whatever the path before, is none.
+ */
+export const INTENDED: readonly (readonly [pattern: RegExp, reason: string])[] = [];
+
+/** Faults that are not intended. */
+export function unintended(faults: readonly string[]): string[] {
+  return [...new Set(faults.filter((fault) => !INTENDED.some(([pattern]) => pattern.test(fault))))];
+}
