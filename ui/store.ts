@@ -204,14 +204,15 @@ export class Store {
   #reindex(touched: readonly TaskRow[]): void {
     const ids = new Set(touched.map(({ id }) => id));
     const renew = (index: Map<string, readonly TaskRow[]>, key: "node" | "service") => {
+      const places = new Map<string, TaskRow[]>();
+      for (const id of ids) {
+        const task = this.tables.task.get(id);
+        if (task) add(places, task[key], task);
+      }
       for (const value of new Set(touched.map((task) => task[key]))) {
-        const kept = (index.get(value) ?? []).filter(({ id }) => !ids.has(id));
-        for (const id of ids) {
-          const task = this.tables.task.get(id);
-          if (task?.[key] === value) kept.push(task);
-        }
-        if (kept.length === 0) index.delete(value);
-        else index.set(value, kept.sort(byPlace));
+        const list = withTasks(index.get(value) ?? [], places.get(value) ?? [], ids);
+        if (list.length === 0) index.delete(value);
+        else index.set(value, list);
       }
     };
     renew(this.tasksByNode as Map<string, readonly TaskRow[]>, "node");
@@ -250,10 +251,35 @@ function add(index: Map<string, TaskRow[]>, key: string, task: TaskRow): void {
   else index.set(key, [task]);
 }
 
+/**
+ * `list` without those of `touched`, and with the `newer` of them, in its order. Most changes leave every task in its
+ * place: then nothing is sorted.
+ */
+function withTasks(
+  list: readonly TaskRow[],
+  newer: readonly TaskRow[],
+  touched: ReadonlySet<string>,
+): readonly TaskRow[] {
+  const byId = new Map(newer.map((task) => [task.id, task]));
+  let inPlace = 0;
+  const next: TaskRow[] = [];
+  for (const task of list) {
+    const now = byId.get(task.id);
+    if (now && byPlace(task, now) === 0) {
+      inPlace++;
+      next.push(now);
+    } else if (!touched.has(task.id)) next.push(task);
+  }
+  if (inPlace === newer.length) return next;
+  const here = new Set(next.map(({ id }) => id));
+  next.push(...newer.filter(({ id }) => !here.has(id)));
+  return next.sort(byPlace);
+}
+
 /** By service, slot, and the newest of a slot first. */
 function byPlace(a: TaskRow, b: TaskRow): number {
   return (a.serviceName < b.serviceName ? -1 : a.serviceName > b.serviceName ? 1 : 0) ||
-    a.slot - b.slot || b.created - a.created || (a.id < b.id ? -1 : 1);
+    a.slot - b.slot || b.created - a.created || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
 const collator = new Intl.Collator("en", { numeric: true });

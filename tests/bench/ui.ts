@@ -99,6 +99,16 @@ export async function measureUi(tasks = TASKS, measureMs = MEASURE_MS): Promise<
   }
 }
 
+/** One event of the browser's trace; times in microseconds. */
+interface TraceEvent {
+  readonly name: string;
+  readonly ph: string;
+  readonly pid: number;
+  readonly tid: number;
+  readonly ts: number;
+  readonly dur?: number;
+}
+
 /** Changes tasks all the while, and takes from the browser's own trace what each frame's work took. */
 async function measureFrames(page: Page, cluster: FakeCluster, ms: number) {
   const ids = [...cluster.store.all("task")].map(({ ID }) => ID);
@@ -111,31 +121,45 @@ async function measureFrames(page: Page, cluster: FakeCluster, ms: number) {
     }
   }, CHANGE_EVERY_MS);
   try {
-    // The work between a frame's callback and the paint: a message runs right after it.
-    const frames = await page.evaluate(async (ms) => {
-      const found: number[] = [];
-      const channel = new MessageChannel();
-      let begun = 0;
-      channel.port1.onmessage = () => found.push(performance.now() - begun);
-      const end = performance.now() + ms;
-      await new Promise<void>((resolve) => {
-        const frame = () => {
-          begun = performance.now();
-          channel.port2.postMessage(0);
-          if (begun < end) requestAnimationFrame(frame);
-          else resolve();
-        };
-        requestAnimationFrame(frame);
-      });
-      return found;
-    }, ms);
+    const browser = page.context().browser()!;
+    await browser.startTracing(page, { categories: ["toplevel", "devtools.timeline"] });
+    await page.evaluate((ms) => new Promise((resolve) => setTimeout(resolve, ms)), ms);
+    const trace = JSON.parse(new TextDecoder().decode(await browser.stopTracing()));
     const session = await page.context().newCDPSession(page);
     await session.send("HeapProfiler.collectGarbage");
     const { usedSize } = await session.send("Runtime.getHeapUsage");
-    return { frames, heapBytes: usedSize };
+    return {
+      frames: frameWork((trace as { traceEvents: TraceEvent[] }).traceEvents),
+      heapBytes: usedSize,
+    };
   } finally {
     clearInterval(timer);
   }
+}
+
+/**
+ * Milliseconds that the page's main thread worked for each frame that it drew: taking the changes in, script, style,
+ * layout and paint. A task counts for the frame that it draws or that comes next.
+ */
+function frameWork(events: readonly TraceEvent[]): number[] {
+  const whole = events.filter(({ ph }) => ph === "X");
+  const drawn = Map.groupBy(
+    whole.filter(({ name }) => name === "Layerize"),
+    ({ pid, tid }) => `${pid} ${tid}`,
+  );
+  const ends = [...drawn.values()].sort((a, b) => b.length - a.length)[0] ?? [];
+  const [first] = ends.sort((a, b) => a.ts - b.ts);
+  if (!first) return [];
+  const frames = ends.map(() => 0);
+  for (const { name, pid, tid, ts, dur = 0 } of whole) {
+    if (name !== "ThreadControllerImpl::RunTask" || pid !== first.pid || tid !== first.tid) {
+      continue;
+    }
+    const frame = ends.findIndex((end) => end.ts >= ts);
+    if (frame >= 0) frames[frame]! += dur / 1000;
+  }
+  // The first one's began before the trace did.
+  return frames.slice(1);
 }
 
 function quantile(values: readonly number[], q: number): number {
