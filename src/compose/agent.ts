@@ -94,6 +94,7 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
     ...parts,
     localState: () => node.localState(),
     overlaySupport: () => local.support,
+    networks: () => local.networks?.state(),
   });
   const node = createNode({ ...parts, answers, logger, local }, (error) => {
     logger.log("error", messageOf(error));

@@ -4,11 +4,12 @@ import { FleetError, messageOf } from "../base/errors.ts";
 import type { Engine } from "../adapters/docker/engine.ts";
 import { inspect } from "../adapters/crypto/certificates.ts";
 import { engineJson } from "../adapters/docker/engine.ts";
-import { disk, kernelFeatures, mtuOf } from "../adapters/health/machine.ts";
+import { disk, kernelFeatures, kernelVersion, mtuOf } from "../adapters/health/machine.ts";
 import { echo, probe, reach } from "../adapters/health/paths.ts";
 import type { Upgrader } from "../adapters/upgrade/upgrader.ts";
 import type { LocalState } from "../api/backend.ts";
 import type { OverlaySupport } from "../model/node.ts";
+import type { NetworkState } from "../roles/agent/network_sync.ts";
 import type { NodeAnswers } from "../roles/agent/questions.ts";
 import type { TaskAnswer } from "../roles/task_answer.ts";
 
@@ -22,6 +23,7 @@ interface Parts {
   readonly localState: () => LocalState;
   /** Of the agent while it runs. */
   readonly overlaySupport: () => OverlayCheck | undefined;
+  readonly networks: () => NetworkState | undefined;
 }
 
 /** What this node says of itself to managers and on its own socket: what `doctor` and `upgrade` ask. */
@@ -36,7 +38,7 @@ export function nodeAnswers(parts: Parts): NodeAnswers {
 }
 
 async function answerOf(
-  { options, build, engine, upgrader, localState, overlaySupport }: Parts,
+  { options, build, engine, upgrader, localState, overlaySupport, networks }: Parts,
   what: string,
   query: URLSearchParams,
   signal: AbortSignal,
@@ -58,6 +60,8 @@ async function answerOf(
         Engine: await engineHealth(engine, signal),
         Overlay: await overlayProblem(overlaySupport(), signal),
         Kernel: kernelFeatures(),
+        KernelVersion: kernelVersion(),
+        Networks: networksOf(networks()),
         Disks: [disk(options.dataDir)],
         Mtu: nodeAddr === "" ? 0 : mtuOf(nodeAddr),
         CertificateUntilMs: certificateEnd(`${options.dataDir}/node.crt`),
@@ -94,17 +98,35 @@ async function answerOf(
 async function engineHealth(engine: Engine, signal: AbortSignal) {
   try {
     const info = await engineJson<
-      { ServerVersion: string; DockerRootDir: string; Swarm?: { LocalNodeState?: string } }
+      {
+        ServerVersion: string;
+        DockerRootDir: string;
+        OperatingSystem?: string;
+        Driver?: string;
+        CgroupDriver?: string;
+        CgroupVersion?: string;
+        Swarm?: { LocalNodeState?: string };
+      }
     >(engine, "GET", "/info", { signal });
     const swarm = info.Swarm?.LocalNodeState ?? "inactive";
     return {
       Version: info.ServerVersion,
+      OperatingSystem: info.OperatingSystem ?? "",
+      StorageDriver: info.Driver ?? "",
+      Cgroups: [info.CgroupDriver, info.CgroupVersion && `v${info.CgroupVersion}`].filter(Boolean)
+        .join(" "),
       Problem: swarm === "inactive" ? "" : `the engine's own swarm mode is ${swarm}`,
       Disk: diskOr(info.DockerRootDir),
     };
   } catch (error) {
     return { Version: "", Problem: messageOf(error), Disk: undefined };
   }
+}
+
+function networksOf(state: NetworkState | undefined) {
+  if (!state) return undefined;
+  const { mesh = "", drift, audits, networks } = state;
+  return { Mesh: mesh, Drift: drift, Audits: audits, Count: networks };
 }
 
 function diskOr(path: string) {

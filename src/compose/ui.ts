@@ -1,4 +1,4 @@
-import { isLoopback, serveHttp } from "../adapters/host/http_server.ts";
+import { isLoopback, reachableUrl, serveHttp } from "../adapters/host/http_server.ts";
 import { realClock, realRandom } from "../adapters/host/real_clock.ts";
 import { createUi } from "../api/ui/app.ts";
 import { UiSessions } from "../api/ui/sessions.ts";
@@ -55,7 +55,10 @@ export async function serveUi(options: ServeUiOptions): Promise<RunningUi> {
     url: server.url,
     links: {
       // What follows the # never leaves the browser, so it is in no log and no Referer.
-      create: (role, user) => `${server.url}/#link=${sessions.createLink(role, user)}`,
+      create: (role, user) => {
+        const url = reachableUrl(server.url, backend.localState().nodeAddr);
+        return `${url}/#link=${sessions.createLink(role, user)}`;
+      },
     },
     close: async () => {
       ui.close();

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { issue, makeCa } from "../../src/adapters/rpc/test_support.ts";
 import type { TlsCredentials } from "../../src/adapters/rpc/types.ts";
 import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
+import { launchBrowser, newPage } from "../browser/support/browser.ts";
 import { BINARY, withFleetLab } from "../support/fleet_lab.ts";
 
 Deno.test("the API on TCP", async (t) => {
@@ -57,6 +58,8 @@ Deno.test("the API on TCP", async (t) => {
         await host.startAgent([BINARY], [
           ...["--tcp-addr", `${host.address}:2376`, "--tlscacert", `${server}/ca.pem`],
           ...["--tlscert", `${server}/cert.pem`, "--tlskey", `${server}/key.pem`],
+          ...["--ui-addr", "0.0.0.0:2380"],
+          ...["--ui-cert", `${server}/cert.pem`, "--ui-key", `${server}/key.pem`],
         ]);
         await until("it leads", async () => (await lab.try("h1", "node", "ls")).code === 0);
       });
@@ -85,6 +88,39 @@ Deno.test("the API on TCP", async (t) => {
       await t.step("so does fleet's", async () => {
         assert.match(await must(fleet({ FLEET_CERT_PATH: user }, "node", "ls")), /h1\s+Ready/);
         assert.match((await fleet({}, "node", "ls")).stderr, /set FLEET_CERT_PATH/);
+      });
+
+      await t.step("the dashboard over TLS: who has a certificate gets a link", async () => {
+        const link = async () => (await must(fleet({ FLEET_CERT_PATH: user }, "ui", "-q"))).trim();
+        const url = await link();
+        // Served on every address: the link names one that others can reach.
+        assert.ok(url.startsWith(`https://${host.address}:2380/#link=`), url);
+        const plain = await fetch(`http://${host.address}:2380/session`).catch(() => undefined);
+        assert.notEqual(plain?.status, 200);
+        const browser = await launchBrowser();
+        try {
+          const context = await browser.newContext({ ignoreHTTPSErrors: true });
+          const { page, complaints } = await newPage(context, host.address);
+          page.setDefaultTimeout(60_000);
+          await page.goto(url);
+          await page.waitForSelector("[data-link=live]");
+          const [cookie] = await context.cookies();
+          assert.equal(cookie?.name, "__Host-fleet-session");
+          assert.ok(cookie.secure && cookie.httpOnly && cookie.sameSite === "Strict");
+          const [task] = await lab.running("s1");
+          await page.goto(`https://${host.address}:2380/#/terminal/${task!.ID}`);
+          await page.waitForSelector("[data-terminal=connected]");
+          await page.keyboard.type("echo $((6*7))-typed\n");
+          await page.waitForSelector(".xterm:has-text('42-typed')");
+          assert.deepEqual(complaints, []);
+        } finally {
+          await browser.close();
+        }
+        const audit = ["audit", "--format", "{{.Actor}} {{.Action}}"];
+        assert.match(
+          await lab.fleet("h1", ...audit),
+          /^dashboard \(operator of certificate ann\) terminal\.open$/m,
+        );
       });
 
       await t.step("everybody else is refused", async () => {

@@ -6,7 +6,8 @@ import { must, until } from "../../src/adapters/lab_hosts/process.ts";
 import { fromRoot } from "../../scripts/run.ts";
 import { launchBrowser, newPage } from "../browser/support/browser.ts";
 import { violations } from "../browser/support/accessibility.ts";
-import { type FleetLab, withFleetLab } from "../support/fleet_lab.ts";
+import { BINARY, type FleetLab, withFleetLab } from "../support/fleet_lab.ts";
+import { expressions, metricsOf, scraped } from "../support/prometheus_names.ts";
 
 const UI = "http://127.0.0.1:2380";
 const METRICS = "127.0.0.1:9323";
@@ -164,6 +165,41 @@ Deno.test("the dashboard and the metrics of a cluster that runs", async (t) => {
         await page.click("dialog button.danger");
         await page.waitForSelector(".update:has-text('rollback completed')", { timeout: 60_000 });
       });
+
+      await t.step(
+        "a node's page says what it is, and a service's who answers its port",
+        async () => {
+          for (const host of [h1, h2]) {
+            const id = (await lab.fleet("h1", "node", "inspect", host.name, "--format", "{{.ID}}"))
+              .trim();
+            await open(page, `#/node/${id}`);
+            const fact = async (name: string, words: RegExp) => {
+              const said = page.locator(`dt:text-is("${name}") + dd`);
+              await until(
+                `${host.name}: ${name}`,
+                async () => words.test((await said.textContent()) ?? ""),
+                TIMEOUT_MS,
+              );
+            };
+            const kernel = (await host.exec(["uname", "-r"])).stdout.trim();
+            await fact("Kernel", new RegExp(`^${RegExp.escape(kernel)}$`));
+            await fact("Docker Engine", /^\d+\.\d+.*, .*cgroups/);
+            await fact("Platform", /^linux\/\S+, \S/);
+            await fact("Routing mesh", /^(nftables|ipvs)$/);
+            await fact(
+              "Drift",
+              /^\d+ differences in the kernel found and repaired in [1-9]\d* looks$/,
+            );
+            await fact("Certificate", /^\d+ days left$/);
+            await fact("Disk", /free$/);
+            await page.waitForSelector("text=Drain…");
+          }
+          await open(page, `#/service/${web}`);
+          await page.waitForSelector(`text=answered by: h1 (${h1.address}), h2 (${h2.address})`);
+          await open(page, "#/networks");
+          await page.waitForSelector("tr:has-text('ingress') >> text=/^\\d+ of \\d+$/");
+        },
+      );
 
       await t.step("a terminal opens on another node, and one types", async () => {
         const remote = (await lab.running("web")).find(({ NodeID }) => NodeID !== task.NodeID) ??
@@ -323,6 +359,11 @@ Deno.test("the dashboard and the metrics of a cluster that runs", async (t) => {
             Number((await ask('fleet_scheduler_refusals_total{reason="resources"}'))[0]!.value[1]) >
               0,
           );
+          for (const { from, expr } of await expressions()) {
+            const at = `http://127.0.0.1:9090/api/v1/query?query=${encodeURIComponent(expr)}`;
+            const { status } = await getIn(h1, at) as { status: string };
+            assert.equal(status, "success", `${from}: ${expr}`);
+          }
           const rules = await getIn(h1, "http://127.0.0.1:9090/api/v1/rules") as {
             data: { groups: { rules: { health: string; lastError?: string }[] }[] };
           };
@@ -332,6 +373,29 @@ Deno.test("the dashboard and the metrics of a cluster that runs", async (t) => {
         });
         const text = await getIn(h1, `http://${METRICS}/metrics`) as string;
         await must(["promtool", "check", "metrics"], { stdin: text });
+        const there = scraped(text);
+        for (const { from, expr } of await expressions()) {
+          for (const name of metricsOf(expr)) assert.ok(there.has(name), `${from}: no ${name}`);
+        }
+        assert.match(text, /^fleet_mesh_backend\{backend="(nftables|ipvs)"\} 1$/m);
+        assert.match(text, /^fleet_mesh_virtual_servers\{kind="port"\} 1$/m);
+        assert.match(text, /^fleet_mesh_real_servers\{kind="port",weight="1"\} 5$/m);
+      });
+
+      await t.step("a port that is taken is named, and the agent does not start", async () => {
+        for (
+          const [flag, address] of [["--ui-addr", "127.0.0.1:2380"], ["--metrics-addr", METRICS]]
+        ) {
+          const folder = await Deno.makeTempDir({ prefix: "fleet-second-" });
+          const { code, stdout, stderr } = await h1.exec([
+            ...[BINARY, "agent", "--data-dir", `${folder}/data`, "--socket", `${folder}/s.sock`],
+            ...["--docker-host", `unix://${h1.layout.engineSocket}`, flag!, address!],
+          ], { timeoutMs: 60_000 });
+          await Deno.remove(folder, { recursive: true });
+          assert.notEqual(code, 0);
+          const sentence = `${flag} ${address}: another program has this port; choose another one`;
+          assert.ok((stdout + stderr).includes(sentence), stdout + stderr);
+        }
       });
 
       await t.step("a node that dies is seen within 2 s", async () => {

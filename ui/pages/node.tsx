@@ -1,7 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 import { getJson, isOperator, send } from "../api.ts";
 import { ago, bytes, cpus } from "../format.ts";
-import { useLoaded, useStore } from "../hooks.ts";
+import type { Loaded } from "../hooks.ts";
+import { useStore } from "../hooks.ts";
+import type { NodeRow } from "../../src/api/ui/rows.ts";
 import { Bar, Dialog, Dot, Empty, Facts, Labels } from "../parts/basics.tsx";
 import { TaskTable } from "../parts/task_table.tsx";
 import { daysLeft, reserved } from "./nodes.tsx";
@@ -10,6 +12,25 @@ interface FullNode {
   readonly Version: { readonly Index: number };
   readonly Spec: Readonly<Record<string, unknown>>;
 }
+
+/** What a node says of itself when it is asked. */
+interface Health {
+  readonly Version: string;
+  readonly KernelVersion: string;
+  readonly Engine: {
+    readonly OperatingSystem?: string;
+    readonly StorageDriver?: string;
+    readonly Cgroups?: string;
+    readonly Problem: string;
+  };
+  readonly Disks: readonly {
+    readonly path: string;
+    readonly free: number;
+    readonly total: number;
+  }[];
+  readonly Networks?: { readonly Drift: number; readonly Audits: number };
+}
+const HEALTH_PERIOD_MS = 10_000;
 
 /** What the tasks of a node really use, as the engine measures it. */
 interface Usage {
@@ -24,16 +45,8 @@ export function Node({ id }: { id: string }) {
   const store = useStore();
   const node = store.tables.node.get(id);
   const [availability, setAvailability] = useState<string>();
-  const usage = useUsage(id);
-  // Only the agent that serves this page is asked for it; others tell it to Prometheus.
-  const info = useLoaded(
-    id,
-    (signal) =>
-      getJson<{ NodeID: string; Networks?: { Drift: number } }>("/api/fleet/info", signal),
-  );
-  const drift = info.kind === "there" && info.value.NodeID === id
-    ? info.value.Networks?.Drift
-    : undefined;
+  const usage = usePolled<Usage>(`/live/usage/${id}`, USAGE_PERIOD_MS);
+  const health = usePolled<Health>(`/api/fleet/nodes/${id}/health`, HEALTH_PERIOD_MS);
   if (!node) {
     return (
       <Empty title="No such node">
@@ -86,25 +99,29 @@ export function Node({ id }: { id: string }) {
             label={`${bytes(used.memory)} of ${bytes(node.memory)}`}
           />
           <h3>Used by tasks</h3>
-          {usage
+          {usage.kind === "there"
             ? (
               <>
                 <Bar
-                  value={usage.cpus}
+                  value={usage.value.cpus}
                   of={node.cpus}
-                  label={`${cpus(usage.cpus)} of ${cpus(node.cpus)}`}
+                  label={`${cpus(usage.value.cpus)} of ${cpus(node.cpus)}`}
                 />
                 <Bar
-                  value={usage.memory}
+                  value={usage.value.memory}
                   of={node.memory}
-                  label={`${bytes(usage.memory)} of ${bytes(node.memory)}`}
+                  label={`${bytes(usage.value.memory)} of ${bytes(node.memory)}`}
                 />
-                {usage.asked < usage.tasks && (
-                  <p class="soft">of {usage.asked} of its {usage.tasks} tasks</p>
+                {usage.value.asked < usage.value.tasks && (
+                  <p class="soft">of {usage.value.asked} of its {usage.value.tasks} tasks</p>
                 )}
               </>
             )
-            : <p class="soft">being measured…</p>}
+            : (
+              <p class="soft">
+                {usage.kind === "failed" ? "the node does not answer" : "being measured…"}
+              </p>
+            )}
         </section>
         <section class="card">
           <h2>Facts</h2>
@@ -127,15 +144,12 @@ export function Node({ id }: { id: string }) {
                 }`
                 : node.role,
               "Address": <code>{node.addr}</code>,
-              "Platform": node.os,
-              "Docker Engine": node.engine,
+              ...machineFacts(node, health),
               "Overlay networks":
                 [node.overlayProblem, ...node.problems].filter(Boolean).join("; ") ||
                 "ready",
               "Routing mesh": node.mesh || "none yet",
-              ...(drift === undefined ? {} : {
-                "Drift": `${drift} differences in the kernel found and repaired`,
-              }),
+              "Drift": driftOf(health),
               "Certificate": days === undefined
                 ? "not known"
                 : days < 0
@@ -177,22 +191,56 @@ export function Node({ id }: { id: string }) {
   );
 }
 
-function useUsage(id: string): Usage | undefined {
-  const [usage, setUsage] = useState<Usage>();
+/** What the node itself has to be asked for; until it has answered, a dash, so that nothing moves. */
+function machineFacts(node: NodeRow, health: Loaded<Health>) {
+  const said = health.kind === "there" ? health.value : undefined;
+  const [disk] = said?.Disks ?? [];
+  const or = (text: string | undefined) =>
+    text || (health.kind === "failed" ? "the node does not answer" : "–");
+  const engine = [
+    said?.Engine.StorageDriver,
+    said?.Engine.Cgroups && `cgroups ${said.Engine.Cgroups}`,
+  ];
+  return {
+    "Platform": [node.os, said?.Engine.OperatingSystem].filter(Boolean).join(", "),
+    "Kernel": or(said?.KernelVersion),
+    "Docker Engine": said?.Engine.Problem ||
+      [node.engine, ...engine].filter(Boolean).join(", "),
+    "fleet": or(said?.Version),
+    "Disk": or(disk && `${bytes(disk.free)} of ${bytes(disk.total)} free`),
+  };
+}
+
+function driftOf(health: Loaded<Health>): string {
+  if (health.kind === "failed") return "the node does not answer";
+  if (health.kind === "loading") return "–";
+  const { Drift = 0, Audits = 0 } = health.value.Networks ?? {};
+  return `${Drift} differences in the kernel found and repaired in ${Audits} looks`;
+}
+
+/** What is at `path`, asked for again and again while the page is open. */
+function usePolled<T>(path: string, periodMs: number): Loaded<T> {
+  const [state, setState] = useState<Loaded<T>>({ kind: "loading" });
   useEffect(() => {
     const controller = new AbortController();
     let timer: ReturnType<typeof setTimeout>;
     const look = () =>
-      getJson<Usage>(`/live/usage/${id}`, controller.signal)
-        .then(setUsage, () => {})
+      getJson<T>(path, controller.signal)
+        .then(
+          (value) => setState({ kind: "there", value }),
+          (error) =>
+            controller.signal.aborted ||
+            setState({ kind: "failed", message: String(error.message) }),
+        )
         .finally(() => {
-          if (!controller.signal.aborted) timer = setTimeout(look, USAGE_PERIOD_MS);
+          if (!controller.signal.aborted) timer = setTimeout(look, periodMs);
         });
+    setState({ kind: "loading" });
     void look();
     return () => {
       controller.abort();
       clearTimeout(timer);
     };
-  }, [id]);
-  return usage;
+  }, [path]);
+  return state;
 }

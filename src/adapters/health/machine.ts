@@ -40,6 +40,11 @@ export function kernelFeatures(): Readonly<Record<string, boolean>> {
   };
 }
 
+/** As `uname -r` prints it. */
+export function kernelVersion(): string {
+  return read("/proc/sys/kernel/osrelease");
+}
+
 function read(path: string): string {
   try {
     return Deno.readTextFileSync(path).trim();

@@ -1,5 +1,6 @@
 import { FleetError, messageOf } from "../../base/errors.ts";
 import { formatHostPort, parseHostPort } from "../../base/addresses.ts";
+import type { HostPort } from "../../base/addresses.ts";
 
 export interface HttpServerOptions {
   /** The flag that asked for it, for messages. */
@@ -20,10 +21,7 @@ export interface HttpServer {
 /** @throws FleetError invalid (address), conflict (taken), forbidden, not-found (no such address here) */
 export function serveHttp(options: HttpServerOptions): HttpServer {
   const { flag, address, tls, fetch, onError } = options;
-  const { host, port } = parseHostPort(address, 0);
-  if (host === "" || port === 0) {
-    throw new FleetError("invalid", `${flag} ${address}: write it as HOST:PORT`);
-  }
+  const { host, port } = addressOf(flag, address);
   const controller = new AbortController();
   let server: Deno.HttpServer;
   try {
@@ -49,6 +47,27 @@ export function serveHttp(options: HttpServerOptions): HttpServer {
       return server.finished.catch(() => {});
     },
   };
+}
+
+function addressOf(flag: string, address: string): HostPort {
+  try {
+    const found = parseHostPort(address, 0);
+    if (found.host !== "" && found.port !== 0) return found;
+  } catch {
+    // The sentence is the same.
+  }
+  throw new FleetError(
+    "invalid",
+    `${flag} ${address}: write it as HOST:PORT, such as 127.0.0.1:2380`,
+  );
+}
+
+/** What others open: a server on all addresses is reached by one of this machine's. */
+export function reachableUrl(url: string, ownAddress: string): string {
+  const { protocol, hostname, port } = new URL(url);
+  const everywhere = hostname === "0.0.0.0" || hostname === "[::]";
+  if (!everywhere || ownAddress === "") return url;
+  return `${protocol}//${formatHostPort({ host: ownAddress, port: Number(port) })}`;
 }
 
 /** Whether only programs of this machine can connect to it. */

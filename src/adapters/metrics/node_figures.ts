@@ -9,8 +9,18 @@ export interface AgentFacts {
     readonly drift: number;
     readonly audits: number;
     readonly problems: Readonly<Record<string, string>>;
+    /** Who balances; absent before the first look. */
+    readonly mesh?: string;
+    readonly balancing: Readonly<Record<"services" | "ports", Balanced>>;
   };
   readonly dns: Readonly<Record<string, number>>;
+}
+
+interface Balanced {
+  readonly servers: number;
+  readonly serving: number;
+  readonly draining: number;
+  readonly empty: number;
 }
 
 /** Figures of this node's agent: its networks and its name server. The function returned reads them. */
@@ -41,8 +51,10 @@ export function registerAgentFigures(
     help: "Questions to the name server of this node's containers, by what became of them.",
     labelNames: ["result"],
   });
+  const mesh = meshFigures(registry);
   return () => {
     const found = facts();
+    mesh(found?.networks);
     networks.set(found?.networks.networks ?? 0);
     problems.set(Object.keys(found?.networks.problems ?? {}).length);
     if (!found) return;
@@ -50,6 +62,36 @@ export function registerAgentFigures(
     audits(found.networks.audits);
     for (const [result, count] of Object.entries(found.dns)) {
       if (result !== "queries") dns(count, { result });
+    }
+  };
+}
+
+/** Who balances in the kernel, and what: by weight, as the kernel has it. */
+function meshFigures(registry: Registry): (networks: AgentFacts["networks"] | undefined) => void {
+  const gauge = (name: string, help: string, labelNames: string[]) =>
+    new Gauge({ name: PREFIX + name, help, labelNames, registers: [registry] });
+  const backend = gauge("mesh_backend", "1 for who balances on this node.", ["backend"]);
+  const servers = gauge(
+    "mesh_virtual_servers",
+    "Addresses of services and published ports that this node balances.",
+    ["kind"],
+  );
+  const empty = gauge("mesh_virtual_servers_empty", "Those behind which no task serves.", ["kind"]);
+  const reals = gauge(
+    "mesh_real_servers",
+    "Tasks behind them, by weight: 1 serves, 0 keeps the connections it has.",
+    ["kind", "weight"],
+  );
+  return (networks) => {
+    for (const each of [backend, servers, empty, reals]) each.reset();
+    if (!networks) return;
+    if (networks.mesh) backend.set({ backend: networks.mesh }, 1);
+    for (const [plural, kind] of [["services", "service"], ["ports", "port"]] as const) {
+      const counted = networks.balancing[plural];
+      servers.set({ kind }, counted.servers);
+      empty.set({ kind }, counted.empty);
+      reals.set({ kind, weight: "1" }, counted.serving);
+      reals.set({ kind, weight: "0" }, counted.draining);
     }
   };
 }

@@ -77,7 +77,7 @@ export function createUi(options: UiOptions): {
   });
 
   app.post("/session", async (c) => {
-    if (!isSameOrigin(c.req.raw.headers)) throw crossSite();
+    if (!isSameOrigin(c.req.raw)) throw crossSite();
     const { link } = await c.req.json().catch(() => ({})) as { link?: unknown };
     if (typeof link !== "string") throw new FleetError("invalid", "a link is needed");
     const session = sessions.openLink(link);
@@ -91,7 +91,7 @@ export function createUi(options: UiOptions): {
       throw new FleetError("unauthorized", "you are not logged in: get a link with fleet ui");
     }
     if (c.req.method !== "GET") {
-      if (!isSameOrigin(c.req.raw.headers) || c.req.header("x-fleet-csrf") !== session.csrf) {
+      if (!isSameOrigin(c.req.raw) || c.req.header("x-fleet-csrf") !== session.csrf) {
         throw crossSite();
       }
     }
@@ -138,7 +138,7 @@ export function createUi(options: UiOptions): {
   });
   app.get("/live/terminal/:task", (c) => {
     const session = c.get("session");
-    if (!isSameOrigin(c.req.raw.headers)) throw crossSite();
+    if (!isSameOrigin(c.req.raw)) throw crossSite();
     const own = asActor(backend, userOf(session));
     return openTerminal(c, { backend: own, session, upgrade: options.upgrade });
   });

@@ -114,6 +114,19 @@ Deno.test("a post of another site's page changes nothing", async () => {
   close();
 });
 
+Deno.test("over HTTP/2, without a Host header, one's own page is known by the address", async () => {
+  const { fetch, sessions, close } = setUp();
+  const open = (origin: string) =>
+    fetch("/session", {
+      method: "POST",
+      headers: { origin, "sec-fetch-site": "same-origin" },
+      body: JSON.stringify({ link: sessions.createLink("operator", "root") }),
+    });
+  assert.equal((await open("https://evil.example")).status, 403);
+  assert.equal((await open(`https://${HOST}`)).status, 200);
+  close();
+});
+
 Deno.test("a session sees and does what its role allows, and no secret's value", async () => {
   const { fetch, logIn, asked, close } = setUp();
   const watcher = await logIn("read-only");

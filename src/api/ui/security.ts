@@ -55,12 +55,13 @@ export function securityHeaders(nonce: string): Record<string, string> {
 }
 
 /** Whether a request comes from this server's own page, as far as the browser says. */
-export function isSameOrigin(headers: Headers): boolean {
+export function isSameOrigin({ headers, url }: Request): boolean {
   const origin = headers.get("origin");
-  const host = headers.get("host");
+  // HTTP/2, which browsers speak over TLS, has no Host header: its authority is in the address.
+  const host = headers.get("host") ?? new URL(url).host;
   const site = headers.get("sec-fetch-site");
   if (site !== null && site !== "same-origin") return false;
-  if (origin === null || host === null) return false;
+  if (origin === null) return false;
   try {
     return new URL(origin).host === host;
   } catch {
@@ -75,6 +76,7 @@ const READ = [
   /^\/nodes(\/[^/]+)?$/,
   /^\/networks\/[^/]+$/,
   /^\/fleet\/(info|audit)$/,
+  /^\/fleet\/nodes\/[^/]+\/health$/,
   /^\/info$/,
   /^\/events$/,
 ];

@@ -4,6 +4,8 @@ import type { Logger } from "../../base/log.ts";
 import { desiredState } from "../../core/network/desired.ts";
 import type { MeshKind } from "../../core/network/balancer.ts";
 import type { DesiredNetwork, DesiredState } from "../../core/network/desired.ts";
+import { countBalancing, NOTHING_BALANCED } from "../../core/network/balancing.ts";
+import type { Balancing } from "../../core/network/balancing.ts";
 import { nameTable } from "../../core/network/name_table.ts";
 import type { NameTable } from "../../core/network/names.ts";
 import { ipvsLine, isOwnMark, planIpvs } from "../../core/network/ipvs.ts";
@@ -70,6 +72,7 @@ export interface NetworkState {
   readonly audits: number;
   /** Network name to what is wrong with it here. */
   readonly problems: Readonly<Record<string, string>>;
+  readonly balancing: Balancing;
 }
 
 /** The kernel is compared with what it should hold this often. */
@@ -99,6 +102,7 @@ export class NetworkSync {
   /** Why the last pass did not come to its end. */
   #trouble: string | undefined;
   #drift = 0;
+  #balancing = NOTHING_BALANCED;
   #audits = 0;
   #changed = false;
   /** What the kernel balances by. */
@@ -137,6 +141,7 @@ export class NetworkSync {
       networks: this.#picture.networks.size,
       drift: this.#drift,
       audits: this.#audits,
+      balancing: this.#balancing,
       problems: Object.fromEntries(
         [
           ...[...this.#problems].map(([id, problem]) => [nameOf(id), problem]),
@@ -308,6 +313,7 @@ export class NetworkSync {
         this.#rules.observe(found);
         this.#observed = found;
         this.#inForce = picture;
+        this.#balancing = NOTHING_BALANCED;
         return true;
       }
     }
@@ -339,6 +345,7 @@ export class NetworkSync {
     }
     const inForce = await this.#rules.apply(desired, observed, { fresh, renew }, signal);
     this.#inForce = picture;
+    this.#balancing = countBalancing(desired);
     this.#tellDone();
     await this.#rules.after(desired, audit, signal);
     await this.#openMesh(desired, audit || plan.operations.length > 0, problems, signal);

@@ -23,9 +23,10 @@ export async function launchBrowser(namespace?: string): Promise<Browser> {
   return browser;
 }
 
-/** A page that collects what it must not have: script errors, violations of its policy, foreign requests. */
+/** A page of `server` that collects what it must not have: script errors, violations of its policy, foreign requests. */
 export async function newPage(
   context: BrowserContext,
+  server = "127.0.0.1",
 ): Promise<{ page: Page; complaints: string[] }> {
   const complaints: string[] = [];
   const page = await context.newPage();
@@ -38,7 +39,7 @@ export async function newPage(
   });
   page.on("request", (request) => {
     const { hostname, protocol } = new URL(request.url());
-    if (protocol.startsWith("http") && hostname !== "127.0.0.1") {
+    if (protocol.startsWith("http") && hostname !== server) {
       complaints.push(`foreign request: ${request.url()}`);
     }
   });
