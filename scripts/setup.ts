@@ -46,6 +46,7 @@ const NEEDED: readonly Need[] = [
   need("fish", "fish"),
   need("ethtool", "ethtool"),
   need("cfssl", "golang-cfssl"),
+  need("nginx", "nginx-light"),
 ];
 /** Only the virtual machines of `deno task vm` are made with these. */
 const VM_NEEDED: readonly Need[] = [
@@ -61,7 +62,6 @@ const BENCH_NEEDED: readonly Need[] = [
   need("dnsmasq", "dnsmasq-base"),
   need("dnsperf", "dnsperf"),
   need("wrk", "wrk"),
-  need("nginx", "nginx-light"),
   need("iperf3", "iperf3"),
 ];
 

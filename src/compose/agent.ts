@@ -38,6 +38,7 @@ import { datagramSender, ServiceManager } from "../adapters/host/service_manager
 import { serveUnixSocket } from "../adapters/host/unix_server.ts";
 import { IpvsHost } from "../adapters/network/ipvs_host.ts";
 import { OverlayHost } from "../adapters/network/overlay_host.ts";
+import { PortRelay } from "../adapters/network/port_relay.ts";
 import { connectAnonymously, rpcDialer } from "../adapters/rpc/client.ts";
 import { RaftEndpoint } from "../adapters/rpc/raft_transport.ts";
 import { Routes } from "../adapters/rpc/routes.ts";
@@ -359,12 +360,14 @@ function overlayNetworks(
   });
   const ipvs = new IpvsHost({ backend: options.meshBackend, logger });
   const machine = new OverlayHost(engine, ipvs);
+  const relay = new PortRelay({ logger });
   const sync = new NetworkSync({
     nodeId: host.nodeId,
     dataPathAddr: host.dataPathAddr,
     apiPort: host.apiPort,
     host: machine,
     names,
+    relay,
     paths: new OffloadProbe({ host: machine, clock: realClock, logger }),
     clock: realClock,
     logger,
@@ -380,7 +383,10 @@ function overlayNetworks(
         ...(Object.keys(problems).length > 0 ? { Problems: Object.values(problems) } : {}),
       };
     },
-    close: () => names.close(),
+    close: async () => {
+      await relay.close();
+      await names.close();
+    },
   };
 }
 

@@ -12,11 +12,11 @@ export const SOURCE_LABEL = "fleet.source";
  * `node-local`: a node answers by tasks of its own only, which see the client's own address.
  * `preserve`: any node answers by whichever task, which sees the client's own address; what it answers
  * goes back by the node that was asked.
+ * `proxy`: any node answers, by whichever task, which is told of the client by a header of the PROXY
+ * protocol, version 2, before the client's own words; for TCP, and tasks that know the protocol.
  */
-export const PORT_SOURCES = ["masquerade", "node-local", "preserve"] as const;
+export const PORT_SOURCES = ["masquerade", "node-local", "preserve", "proxy"] as const;
 export type PortSource = typeof PORT_SOURCES[number];
-/** Asked for, but not there yet; named so that the refusal can say more. */
-const LATER: ReadonlySet<string> = new Set(["proxy"]);
 
 /** How a published port shows its clients. */
 export function sourceOf({ Labels = {} }: ServiceSpec, published: number): PortSource {
@@ -27,16 +27,12 @@ export function sourceOf({ Labels = {} }: ServiceSpec, published: number): PortS
 /** @throws FleetError invalid for a word that is no source */
 export function checkSource(where: string, word: string): void {
   if ((PORT_SOURCES as readonly string[]).includes(word)) return;
-  throw new FleetError(
-    "invalid",
-    LATER.has(word)
-      ? `${where}: source ${word} is not there yet; preserve and node-local keep the client's address`
-      : `${where}: "${word}" is none of ${PORT_SOURCES.join(", ")}`,
-  );
+  throw new FleetError("invalid", `${where}: "${word}" is none of ${PORT_SOURCES.join(", ")}`);
 }
 
 /** Checks the labels of a spec. @throws FleetError invalid */
-export function checkSources({ Labels = {}, TaskTemplate, Networks = [] }: ServiceSpec): void {
+export function checkSources(spec: ServiceSpec): void {
+  const { Labels = {}, TaskTemplate, Networks = [], EndpointSpec } = spec;
   const others = [...TaskTemplate?.Networks ?? [], ...Networks];
   for (const [label, word] of Object.entries(Labels)) {
     if (label !== SOURCE_LABEL && !label.startsWith(`${SOURCE_LABEL}.`)) continue;
@@ -48,5 +44,15 @@ export function checkSources({ Labels = {}, TaskTemplate, Networks = [] }: Servi
         `${label}: source preserve is for services on no network of their own; use node-local`,
       );
     }
+  }
+  for (
+    const { Protocol = "tcp", PublishedPort, PublishMode = "ingress" } of EndpointSpec?.Ports ?? []
+  ) {
+    if (Protocol === "tcp" || !PublishedPort || PublishMode !== "ingress") continue;
+    if (sourceOf(spec, PublishedPort) !== "proxy") continue;
+    throw new FleetError(
+      "invalid",
+      `port ${PublishedPort}/${Protocol}: source proxy is for TCP; label ${SOURCE_LABEL}.${PublishedPort} can give this port another one`,
+    );
   }
 }

@@ -8,11 +8,21 @@ Deno.test("a port's own label goes before the service's, and Swarm's way is the 
   assert.equal(sourceOf({}, 9090), "masquerade");
 });
 
-Deno.test("a source that is none, or not there yet, is refused with what there is", () => {
+Deno.test("a source that is none is refused with what there is", () => {
   const spec = (word: string) => ({ Labels: { "fleet.source.80": word, "fleet.sources": "x" } });
   checkSources(spec("node-local"));
   assert.throws(() => checkSources(spec("dsr")), /none of masquerade, node-local, preserve/);
-  assert.throws(() => checkSources(spec("proxy")), /not there yet; preserve/);
+});
+
+Deno.test("the PROXY protocol is for TCP", () => {
+  const Labels = { "fleet.source": "proxy" };
+  const spec = (Protocol: string) => ({
+    Labels,
+    EndpointSpec: { Ports: [{ Protocol, TargetPort: 53, PublishedPort: 53 }] },
+  });
+  checkSources(spec("tcp"));
+  assert.throws(() => checkSources(spec("udp")), /port 53\/udp: source proxy is for TCP/);
+  checkSources({ ...spec("udp"), Labels: { ...Labels, "fleet.source.53": "masquerade" } });
 });
 
 Deno.test("preserve is for services on no network of their own", () => {

@@ -157,8 +157,8 @@ export interface PublishedPort {
   readonly protocol: "tcp" | "udp" | "sctp";
   readonly published: number;
   readonly target: number;
-  /** Tasks see the client's own address; see `port_source.ts`. Masqueraded when absent. */
-  readonly source?: "node-local" | "preserve";
+  /** How tasks learn the client's own address; see `port_source.ts`. Masqueraded when absent. */
+  readonly source?: "node-local" | "preserve" | "proxy";
 }
 
 /** Status updates that travel together. */

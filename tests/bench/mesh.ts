@@ -10,8 +10,8 @@ import { median, printTable, timed } from "./figures.ts";
 const SECONDS = 4;
 const ROUNDS = 3;
 const IMAGE = "nginx:bench";
-const CONFIG = (port: number) =>
-  `user root; daemon off; worker_processes 1; error_log /dev/null; pid /tmp/pid; events { worker_connections 1024; } http { access_log off; server { listen ${port}; location / { return 200 "ok\\n"; } } }`;
+const CONFIG = (listen: string) =>
+  `user root; daemon off; worker_processes 1; error_log /dev/null; pid /tmp/pid; events { worker_connections 1024; } http { access_log off; server { listen ${listen}; location / { return 200 "ok\\n"; } } }`;
 const PACK = `set -e
 root=$(mktemp -d)
 mkdir -p "$root/bin" "$root/etc/nginx" "$root/tmp" "$root/dev" "$root/var/log/nginx" "$root/var/lib/nginx"
@@ -44,7 +44,9 @@ async function requests(): Promise<void> {
     await must(["sh", "-c", PACK, "sh", file]);
     for (const host of lab.lab.hosts) await host.docker(["import", file, IMAGE]);
     await Deno.remove(file);
-    const server = (port: number) => [IMAGE, "sh", "-c", `echo '${CONFIG(port)}' >/c; nginx -c /c`];
+    const server = (listen: string | number) => [
+      ...[IMAGE, "sh", "-c", `echo '${CONFIG(`${listen}`)}' >/c; nginx -c /c`],
+    ];
     const h1 = lab.host("h1");
     await h1.docker(["run", "-d", "--network", "host", ...server(8091)]);
     await h1.docker(["run", "-d", "-p", "8090:80", ...server(80)]);
@@ -54,11 +56,19 @@ async function requests(): Promise<void> {
       ...["--constraint", "node.hostname==h1", "--publish", "8080:80", ...server(80)],
     );
     await lab.converged("web", 1);
+    await lab.fleet(
+      "h1",
+      ...["service", "create", "--detach", "--no-resolve-image", "--name", "told"],
+      ...["--constraint", "node.hostname==h1", "--publish"],
+      ...["published=8081,target=80,source=proxy", ...server("80 proxy_protocol")],
+    );
+    await lab.converged("told", 1);
     const ways: [string, string][] = [
       ["the server alone, on the host's network", `${h1.address}:8091`],
       ["port published by the engine", `${h1.address}:8090`],
       ["mesh, the node asked runs the task", `${h1.address}:8080`],
       ["mesh, another node runs the task", `${lab.host("h2").address}:8080`],
+      ["source=proxy, by the agent; the node asked runs the task", `${h1.address}:8081`],
     ];
     for (const [, target] of ways) {
       await until(

@@ -11,6 +11,13 @@ const SERVE = "hostname >/www/index.html; exec httpd -f -p 80 -h /www";
 const WHO =
   `busybox mkdir -p /www/cgi-bin; printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n$REMOTE_ADDR"\n' >/www/cgi-bin/who; busybox chmod +x /www/cgi-bin/who; exec httpd -f -p 80 -h /www`;
 
+/** Says who asks by the PROXY header, which it demands, and which address the connection came from. */
+const NGINX = "user root; daemon off; worker_processes 1; error_log /dev/null; pid /tmp/pid; " +
+  "events {} http { access_log off; server { listen 80 proxy_protocol; location / " +
+  '{ return 200 "$proxy_protocol_addr $proxy_protocol_server_addr $proxy_protocol_server_port\\n"; } } }';
+const PROXIED =
+  `busybox mkdir -p /var/lib/nginx /var/log/nginx; echo root:x:0:0::/:/bin/sh >/etc/passwd; echo root:x:0: >/etc/group; echo '${NGINX}' >/tmp/conf; exec nginx -c /tmp/conf`;
+
 /** Runs a shell script on a host, outside any container. */
 async function on(lab: FleetLab, host: string, script: string): Promise<string> {
   const { code, stdout, stderr } = await lab.host(host).exec(["sh", "-c", script]);
@@ -23,7 +30,7 @@ const distinct = (text: string) => new Set(text.split("\n").filter(Boolean));
 Deno.test("published ports answer on every node", async (t) => {
   await withFleetLab("mesh", 3, async (lab) => {
     await lab.form();
-    await loadNetworkImage(lab.lab.hosts);
+    await loadNetworkImage(lab.lab.hosts, ["nginx"]);
     const addresses = ["127.0.0.1", ...lab.lab.hosts.map(({ address }) => address)];
 
     await t.step("from every node to every address, whoever runs the task", async () => {
@@ -233,6 +240,69 @@ networks:
       }
       await lab.fleet("h1", "service", "rm", "kept");
     });
+
+    // Addresses of their own beside those that every link has.
+    const six = new Map(lab.lab.hosts.map(({ name }, i) => [name, `fd00:f1ee::${i + 1}`]));
+    await t.step("every node answers over IPv6 as well, whoever runs the task", async () => {
+      for (const [name, address] of six) {
+        await on(lab, name, `ip -6 addr add ${address}/64 dev eth0 nodad`);
+      }
+      for (const { name } of lab.lab.hosts) {
+        for (const address of ["::1", ...six.values()]) {
+          const url = `http://[${address}]:8080/`;
+          await until(`both tasks answer ${name} at ${url}`, async () => {
+            const asked = await lab.host(name).exec([
+              ...["sh", "-c", `for i in 1 2 3 4; do curl -sS -g -m 5 '${url}'; done`],
+            ]);
+            return asked.code === 0 && distinct(asked.stdout).size === 2;
+          }, 60_000);
+        }
+      }
+    });
+
+    await t.step(
+      "source=proxy: a real server is told of the client, over IPv4 and IPv6",
+      async () => {
+        await lab.fleet(
+          "h1",
+          ...["service", "create", "--name", "told", "--constraint", "node.hostname==h2"],
+          ...["--publish", "published=8084,target=80,source=proxy", "--no-resolve-image"],
+          ...[NETWORK_IMAGE, "sh", "-c", PROXIED],
+        );
+        for (const { name, address } of lab.lab.hosts) {
+          const ways = [
+            [lab.host("h1").address, address],
+            ["127.0.0.1", "127.0.0.1"],
+            [six.get("h1")!, six.get(name)!],
+          ];
+          for (const [client, asked] of ways) {
+            const host = asked === "127.0.0.1" ? name : "h1";
+            // A node that asks itself does so from the address that it asks.
+            const seen = host === name && asked !== "127.0.0.1" ? asked : client;
+            const url = `http://${asked!.includes(":") ? `[${asked}]` : asked}:8084/`;
+            await until(`${host} at ${url} is seen as ${seen}`, async () => {
+              const { stdout } = await lab.host(host).exec(["curl", "-s", "-g", "-m", "5", url]);
+              return stdout === `${seen} ${asked} 8084\n`;
+            }, 60_000);
+          }
+        }
+        const [port] = (JSON.parse(await lab.fleet("h1", "service", "inspect", "told")) as {
+          Endpoint: { Ports: { Source?: string }[] };
+        }[])[0]!.Endpoint.Ports;
+        assert.equal(port?.Source, "proxy");
+        await lab.fleet("h1", "service", "rm", "told");
+        await until("the port is closed again", async () => {
+          const asked = await lab.host("h1").exec([
+            "curl",
+            "-s",
+            "-m",
+            "5",
+            "http://127.0.0.1:8084/",
+          ]);
+          return asked.code === 7;
+        }, 60_000);
+      },
+    );
 
     await t.step(
       "a port that a program listens at stays its own, and doctor names it",

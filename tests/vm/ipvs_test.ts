@@ -1,115 +1,91 @@
 /** Published ports by IPVS, on Debian's kernel with a real engine. */
 import assert from "node:assert/strict";
-import { must } from "../../src/adapters/lab_hosts/process.ts";
-import { BINARY } from "../support/fleet_lab.ts";
+import { parseIpvs, portMark } from "../../src/core/network/ipvs.ts";
 import type { VirtualMachine } from "./support/virtual_machine.ts";
-import { withVms } from "./support/vm_lab.ts";
+import {
+  addressesOf,
+  api,
+  CLIENT,
+  dependentSteps,
+  IMAGE,
+  INFO,
+  PATIENCE_MS,
+  startAgent,
+  withVmCluster,
+} from "./support/vm_cluster.ts";
 import type { VmLab } from "./support/vm_lab.ts";
+import { waiting } from "./support/waiting.ts";
 
-const IMAGE = "box:1";
-/** Each is the start of a program on an emulated machine; a hundred only where FLEET_LONG is set. */
-const CHANGES = Deno.env.get("FLEET_LONG") ? 100 : 10;
-/** An emulated machine beside others at work takes minutes for what takes a second elsewhere. */
-const PATIENCE_MS = 300_000;
-const INFO = "curl -s --unix-socket /run/fleet/fleet.sock http://fleet/fleet/info";
+const CHANGES = 100;
+const MOST_REPLICAS = 4;
 const SERVE = "/busybox sh -c '/busybox hostname >/index.html; exec /busybox httpd -f -p 80 -h /'";
+const patient = { timeoutMs: PATIENCE_MS };
 
-/** Answers to `count` requests from outside, each by a connection of its own. */
+/** Answers to `count` requests from outside, each by a connection of its own, four at a time. */
 async function ask({ network }: VmLab, target: string, count: number): Promise<string[]> {
-  const script = `for i in $(seq ${count}); do curl -sS -m 5 http://${target}/index.html; done`;
-  return (await network.must(script, { timeoutMs: 120_000 })).trim().split("\n");
+  const one = `curl -sS -m 20 http://${target}/index.html`;
+  const text = await network.must(`seq ${count} | xargs -P 4 -I _ ${one}`, patient);
+  return text.trim().split("\n");
 }
 
-/** Real servers of all services of IPVS that have weight, as addresses, sorted. */
-async function balanced(machine: VirtualMachine): Promise<string[]> {
-  const saved = await machine.must("ipvsadm -Sn");
-  return [...saved.matchAll(/^-a -f \d+ -r ([\d.]+):80 -m -w 1$/gm)].map(([, a]) => a!).sort();
+/** Addresses with weight behind each published port, as `8080: 10.0.0.2 10.0.0.5`, one line each. */
+async function balanced(machine: VirtualMachine): Promise<string> {
+  const first = portMark({ protocol: "tcp", published: 0 });
+  return parseIpvs(await machine.must("ipvsadm -Sn", patient))
+    .filter(({ mark }) => mark >= first && mark < first + 0x1_0000)
+    .map(({ mark, reals }) =>
+      `${mark - first}: ${reals.filter(({ weight }) => weight > 0).map((r) => r.address).join(" ")}`
+    ).join("\n");
 }
 
-/** Addresses on `ingress` of the service's tasks that run and shall go on, sorted. */
-async function intended(manager: VirtualMachine, service: string): Promise<string[]> {
-  const text = await manager.must(
-    `curl -s --unix-socket /run/fleet/fleet.sock 'http://fleet/v1.41/tasks?filters=%7B%22service%22%3A%5B%22${service}%22%5D%7D'`,
-  );
-  const tasks = JSON.parse(text) as {
-    DesiredState: string;
-    Status: { State: string };
-    NetworksAttachments?: { Network?: { Spec?: { Name?: string } }; Addresses?: string[] }[];
-  }[];
-  return tasks.filter(({ DesiredState, Status }) =>
-    DesiredState === "running" && Status.State === "running"
-  ).flatMap(({ NetworksAttachments = [] }) =>
-    NetworksAttachments.flatMap(({ Addresses = [] }) => Addresses.map((a) => a.split("/")[0]!))
-  ).sort();
+/** The same, as the managers' store has it. */
+async function intended(manager: VirtualMachine, service: string): Promise<string> {
+  const { Endpoint } = JSON.parse(
+    await manager.must(api(`/v1.41/services/${service}`), patient),
+  ) as {
+    Endpoint: { Ports?: { PublishedPort: number }[] };
+  };
+  const addresses = await addressesOf(manager, service, "ingress");
+  return (Endpoint.Ports ?? []).map(({ PublishedPort }) => PublishedPort).sort((a, b) => a - b)
+    .map((port) => `${port}: ${addresses.join(" ")}`).join("\n");
 }
 
-async function converged(lab: VmLab, service: string): Promise<void> {
-  const [manager] = lab.machines;
-  const deadline = performance.now() + PATIENCE_MS;
-  let last = "";
-  while (performance.now() < deadline) {
-    const wanted = (await intended(manager!, service)).join();
-    const had = (await Promise.all(lab.machines.map(balanced))).map((list) => list.join());
-    last = `wanted ${wanted}, have ${had.join(" and ")}`;
-    if (had.every((list) => list === wanted)) return;
-  }
-  throw new Error(`IPVS differs from what is intended: ${last}`);
+/** Waits until IPVS of both machines holds just the tasks that shall be there. */
+async function converged(lab: VmLab, service: string, replicas: number): Promise<void> {
+  await waiting(`IPVS of both machines holds the ${replicas} tasks of ${service}`, async () => {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const wanted = await intended(lab.machines[0]!, service);
+      const had = await Promise.all(lab.machines.map(balanced));
+      const enough = wanted.split("\n").every((line) => line.split(" ").length === replicas + 1);
+      if (enough && had.every((state) => state === wanted)) return;
+      if (performance.now() > deadline) {
+        throw new Error(`wanted\n${wanted}\nhave\n${had.join("\nand\n")}`);
+      }
+    }
+  });
 }
+
+const reals = (count: number) => `[ "$(ipvsadm -Sn | grep -c -- '-m -w 1')" = ${count} ]`;
 
 Deno.test("published ports by IPVS on real kernels", async (t) => {
-  const folder = await Deno.makeTempDir({ prefix: "fleet-ipvs-" });
-  await using stack = new AsyncDisposableStack();
-  stack.defer(() => Deno.remove(folder, { recursive: true }));
-  await Deno.copyFile(BINARY, `${folder}/fleet`);
-  await must([
-    "sh",
-    "-c",
-    `chmod +x ${folder}/fleet; tar -C "$(dirname "$(command -v busybox)")" -cf ${folder}/image.tar busybox`,
-  ]);
-  await withVms({ count: 2, share: folder, memoryMb: 1200 }, async (lab) => {
-    let failed = false;
-    const step = async (name: string, run: () => Promise<void>) => {
-      // Each builds on the one before, and would wait long for what will not be.
-      if (failed) return;
-      failed = !await t.step(name, run);
-    };
-    const [vm1, vm2] = lab.machines as [VirtualMachine, VirtualMachine];
-    const startAgent = (machine: VirtualMachine, flags = "") =>
-      machine.must(
-        `systemd-run -q --unit fleet-agent --setenv HOME=/root /usr/local/bin/fleet agent ${flags}`,
-      );
-    await Promise.all(lab.machines.map(async (machine) => {
-      await machine.must("cp /mnt/host/fleet /usr/local/bin/fleet");
-      await machine.until("docker version", PATIENCE_MS);
-      await startAgent(machine);
-      await machine.must(`docker import /mnt/host/image.tar ${IMAGE}`);
-      // The socket is asked, not the command line: starting a program takes seconds here.
-      await machine.until(
-        "curl -sf --unix-socket /run/fleet/fleet.sock http://fleet/fleet/ping",
-        PATIENCE_MS,
-      );
-    }));
-    await vm1.must(`fleet init --advertise-addr ${vm1.address}`, { timeoutMs: PATIENCE_MS });
-    const token = (await vm1.must("fleet join-token -q worker")).trim();
-    await vm2.must(`fleet join --token ${token} ${vm1.address}:2377`, { timeoutMs: PATIENCE_MS });
-
+  const step = dependentSteps(t);
+  await withVmCluster(async (lab, vm1, vm2) => {
     await step("IPVS is chosen by itself, and every node answers for tasks of one", async () => {
       await vm1.must(
-        `fleet service create --detach --name web --replicas 3 --constraint node.hostname==vm2 --publish 8080:80 ${IMAGE} ${SERVE}`,
-        { timeoutMs: PATIENCE_MS },
+        `${CLIENT} service create --detach --no-resolve-image --name web --replicas 3 --restart-delay 10m --constraint node.hostname==vm2 --publish 8080:80 ${IMAGE} ${SERVE}`,
+        patient,
       );
-      for (const machine of [vm1, vm2]) {
-        await machine.until(`${INFO} | grep -q '"Mesh":"ipvs"'`, PATIENCE_MS);
-        await machine.until("ipvsadm -Sn | grep -q -- '-w 1'", PATIENCE_MS);
-      }
-      await converged(lab, "web");
+      await converged(lab, "web", 3);
+      for (const machine of [vm1, vm2]) assert.match(await machine.must(INFO), /"Mesh":"ipvs"/);
       for (const { address } of [vm1, vm2]) {
         assert.equal(new Set(await ask(lab, `${address}:8080`, 6)).size, 3, address);
       }
       for (const client of [vm1, vm2]) {
         for (const address of ["127.0.0.1", vm1.address, vm2.address]) {
           const said = await client.must(
-            `for i in 1 2 3; do curl -sS -m 5 http://${address}:8080/index.html; done`,
+            `for i in 1 2 3; do curl -sS -m 20 http://${address}:8080/index.html; done`,
+            patient,
           );
           assert.equal(new Set(said.trim().split("\n")).size, 3, `${client.name} at ${address}`);
         }
@@ -123,75 +99,96 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
       }
       const expected = 1_000 / 3;
       const chi = [...counts.values()].reduce((sum, n) => sum + (n - expected) ** 2 / expected, 0);
+      console.log(`    chi-square ${chi.toFixed(3)}: ${[...counts.values()].join(", ")}`);
       assert.equal(counts.size, 3);
       // The 5 % quantile of chi-square with two degrees of freedom.
       assert(chi < 5.99, `chi-square ${chi}: ${[...counts.values()]}`);
+    });
+
+    await step("a killed task is out at once", async () => {
+      const began = performance.now();
+      await vm2.must(
+        "docker kill $(docker ps -q --filter label=com.docker.swarm.service.name=web | head -1)",
+        patient,
+      );
+      await vm1.until(reals(2), PATIENCE_MS);
+      console.log(`    out after ${Math.round(performance.now() - began)} ms, the kill included`);
+      for (const answer of await ask(lab, `${vm1.address}:8080`, 6)) assert.match(answer, /^\w+$/);
+      // Instead of the one that waits to be started again.
+      await vm1.must(`${CLIENT} service scale --detach web=2`, patient);
+      await converged(lab, "web", 2);
     });
 
     await step(
       "what others have in IPVS stays; what they took from fleet's comes back",
       async () => {
         await vm1.must("ipvsadm -C; ipvsadm -A -t 192.0.2.1:80 -s wlc; ipvsadm -A -f 7 -s rr");
-        await vm1.until("ipvsadm -Sn | grep -c -- '-m -w 1' | grep -qx 3", PATIENCE_MS);
+        await waiting("IPVS is filled again", () => vm1.until(reals(2), PATIENCE_MS));
         const saved = await vm1.must("ipvsadm -Sn");
         assert.match(saved, /^-A -t 192\.0\.2\.1:80 -s wlc$/m);
         assert.match(saved, /^-A -f 7 -s rr$/m);
-        assert.match(await vm1.must("journalctl -u fleet-agent"), /had been changed; repaired/);
+        await vm1.until(
+          "journalctl -u fleet-agent | grep -q 'had been changed; repaired'",
+          PATIENCE_MS,
+        );
         assert.equal((await ask(lab, `${vm1.address}:8080`, 3)).length, 3);
       },
     );
 
-    await step("changes at random end as intended on every node", async () => {
-      let last = 3;
-      for (let i = 0; i < CHANGES; i++) {
-        last = 1 + Math.floor(Math.random() * 6);
-        await vm1.must(`fleet service scale --detach web=${last} >/dev/null`);
-      }
-      await vm1.until(
-        `[ "$(fleet service ls --format '{{.Replicas}}')" = ${last}/${last} ]`,
-        120_000,
-      );
-      await converged(lab, "web");
+    await step("a kernel module that is removed while it runs comes back", async () => {
+      await vm1.must("ipvsadm -C; rmmod ip_vs_rr ip_vs_wlc ip_vs; ! grep -q ^ip_vs /proc/modules");
+      await waiting("IPVS is loaded and filled again", () => vm1.until(reals(2), PATIENCE_MS));
+      assert.equal(await vm1.must("cat /proc/sys/net/ipv4/vs/conntrack"), "1\n");
+      assert.equal((await ask(lab, `${vm1.address}:8080`, 3)).length, 3);
     });
 
-    await step("a killed task is out at once", async () => {
-      await vm1.must("fleet service update --detach --restart-delay 20s web");
-      await vm1.must("fleet service scale web=3", { timeoutMs: PATIENCE_MS });
-      await converged(lab, "web");
-      const before = await balanced(vm1);
-      const began = performance.now();
-      await vm2.must(
-        "docker kill $(docker ps -q --filter label=com.docker.swarm.service.name=web | head -1)",
+    await step(`${CHANGES} changes at random end as intended on every node`, async () => {
+      const [changes, last] = randomChanges();
+      console.log(`    ${changes.length} changes, ${last} replicas at last`);
+      await vm1.must(
+        changes.map((change) => `${CLIENT} service ${change} >/dev/null || exit 1`).join("\n"),
+        { timeoutMs: 4 * PATIENCE_MS },
       );
-      await vm1.until("ipvsadm -Sn | grep -c -- '-m -w 1' | grep -qx 2", PATIENCE_MS);
-      console.log(`out after ${Math.round(performance.now() - began)} ms`);
-      assert.equal(before.length, 3);
-      for (const answer of await ask(lab, `${vm1.address}:8080`, 6)) assert.match(answer, /^\w+$/);
+      await converged(lab, "web", last);
     });
 
     await step("the service's removal leaves nothing", async () => {
-      await vm1.must("fleet service rm web");
-      await vm1.until("[ -z \"$(ipvsadm -Sn | grep -- '-a')\" ]", PATIENCE_MS);
+      await vm1.must(`${CLIENT} service rm web`, patient);
+      for (const machine of lab.machines) await machine.until(reals(0), PATIENCE_MS);
       assert.notEqual((await lab.network.run(`curl -s -m 2 http://${vm1.address}:8080/`)).code, 0);
     });
 
-    await step(
-      "told to use nftables, it takes its services out of IPVS and goes on",
-      async () => {
-        await vm1.must(
-          `fleet service create --name web --replicas 2 --publish 8080:80 ${IMAGE} ${SERVE}`,
-          {
-            timeoutMs: PATIENCE_MS,
-          },
-        );
-        await converged(lab, "web");
-        await vm1.must("systemctl stop fleet-agent; systemctl reset-failed fleet-agent; true");
-        await startAgent(vm1, "--mesh-backend nftables");
-        await vm1.until(`${INFO} | grep -q '"Mesh":"nftables"'`, PATIENCE_MS);
-        await vm1.until("! ipvsadm -Sn | grep -q -- '-m -w'");
-        assert.equal(new Set(await ask(lab, `${vm1.address}:8080`, 8)).size, 2);
-        assert.match(await vm2.must(INFO), /"Mesh":"ipvs"/);
-      },
-    );
+    await step("told to use nftables, it takes its services out of IPVS and goes on", async () => {
+      await vm1.must(
+        `${CLIENT} service create --detach --no-resolve-image --name web --replicas 2 --publish 8080:80 ${IMAGE} ${SERVE}`,
+        patient,
+      );
+      await converged(lab, "web", 2);
+      await vm1.must(
+        "systemctl stop fleet-agent; systemctl reset-failed fleet-agent; true",
+        patient,
+      );
+      await startAgent(vm1, "--mesh-backend nftables");
+      await vm1.until(`${INFO} | grep -q '"Mesh":"nftables"'`, PATIENCE_MS);
+      await vm1.until(reals(0), PATIENCE_MS);
+      assert.equal(new Set(await ask(lab, `${vm1.address}:8080`, 8)).size, 2);
+      assert.match(await vm2.must(INFO, patient), /"Mesh":"ipvs"/);
+    });
   });
 });
+
+/** Arguments of `docker service` that change `web`, and how many replicas it has after all of them. */
+function randomChanges(): [changes: readonly string[], replicas: number] {
+  let replicas = 2;
+  // A port of the container that nobody listens at: only IPVS is looked at.
+  let second = false;
+  const changes = Array.from({ length: CHANGES }, () => {
+    if (Math.random() < 0.5) {
+      second = !second;
+      return `update --detach --publish-${second ? "add 8081:79" : "rm 79"} web`;
+    }
+    replicas = 1 + Math.floor(Math.random() * MOST_REPLICAS);
+    return `scale --detach web=${replicas}`;
+  });
+  return [changes, replicas];
+}

@@ -11,6 +11,7 @@ import { desiredEsp, planEsp } from "../../src/core/network/esp.ts";
 import { ipvsLine, ipvsServices, parseIpvs, planIpvs } from "../../src/core/network/ipvs.ts";
 import { nftRuleset } from "../../src/core/network/nft_ruleset.ts";
 import type { EndpointAssignment, NetworkAssignment } from "../../src/model/session.ts";
+import { captureDuring } from "./support/cable_capture.ts";
 import type { VirtualMachine } from "./support/virtual_machine.ts";
 import { withVms } from "./support/vm_lab.ts";
 import type { VmLab } from "./support/vm_lab.ts";
@@ -200,31 +201,8 @@ async function encryption(t: Deno.TestContext, lab: VmLab): Promise<void> {
     await machine.must(`nft -f - <<'END'\n${nftRuleset(desired)}\nEND`);
     await machine.must(link(index, desired.networks[0]!.mtu));
   }
-  const capture = "/tmp/fleet-esp-$$";
-  const sniffed = async (during: () => Promise<void>) => {
-    const file = (await lab.network.must(`mktemp ${capture}.XXXXXX`)).trim();
-    const end = lab.network.run(
-      `timeout 120 tcpdump -q -U -s 0 -i cable -w ${file} host 10.88.0.2 & echo $! >${file}.pid; wait $!`,
-      { timeoutMs: 130_000 },
-    );
-    try {
-      await lab.network.must(`until [ "$(stat -c %s ${file})" -ge 24 ]; do sleep 0.05; done`);
-      await during();
-      await lab.network.run(`kill $(cat ${file}.pid)`);
-      await end;
-      const count = async (filter: string) =>
-        Number(await lab.network.must(`tcpdump -nr ${file} ${filter} 2>/dev/null | wc -l`));
-      const text = await lab.network.run(`grep -c MARKEDTEXT ${file}`);
-      return {
-        esp: await count("esp"),
-        clear: await count("udp port 4790"),
-        text: Number(text.stdout),
-      };
-    } finally {
-      await lab.network.run(`kill $(cat ${file}.pid) 2>/dev/null; rm -f ${file} ${file}.pid`);
-      await end;
-    }
-  };
+  const sniffed = (run: () => Promise<void>) =>
+    captureDuring(lab.network, { host: vm2.address, port: 4790, text: "MARKEDTEXT" }, run);
 
   await t.step("encrypted: only ESP is on the cable, and none of the text", async () => {
     await vm2.must(

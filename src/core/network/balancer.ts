@@ -32,8 +32,11 @@ export interface PublishedServer {
   readonly protocol: "tcp" | "udp" | "sctp";
   readonly published: number;
   readonly target: number;
-  /** Clients keep their address; with `node-local` tasks of other nodes are not asked. */
-  readonly source?: "node-local" | "preserve";
+  /**
+   * Clients keep their address; with `node-local` tasks of other nodes are not asked. With `proxy` it is
+   * told by a header, and the kernel has no part in it (`relayed_ports.ts`).
+   */
+  readonly source?: "node-local" | "preserve" | "proxy";
   readonly reals: readonly RealServer[];
 }
 

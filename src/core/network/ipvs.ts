@@ -49,7 +49,9 @@ export function isOwnMark(mark: number): boolean {
 }
 
 /** The mark of what is sent to a published port. */
-export function portMark({ protocol, published }: PublishedServer): number {
+export function portMark(
+  { protocol, published }: Pick<PublishedServer, "protocol" | "published">,
+): number {
   return PORT_MARKS + PROTOCOLS[protocol] * 0x1_0000 + published;
 }
 

@@ -2,6 +2,8 @@ import type { Clock } from "../../base/clock.ts";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { desiredState } from "../../core/network/desired.ts";
+import { isKernels, relayedPorts } from "../../core/network/relayed_ports.ts";
+import type { RelayedPort } from "../../core/network/relayed_ports.ts";
 import type { MeshKind } from "../../core/network/balancer.ts";
 import type { DesiredNetwork, DesiredState } from "../../core/network/desired.ts";
 import { countBalancing, NOTHING_BALANCED } from "../../core/network/balancing.ts";
@@ -18,6 +20,7 @@ import type { Assignments, PublishedPort } from "../../model/session.ts";
 import { MeshRules, NOT_LISTED } from "./mesh_rules.ts";
 import type { RulesHost } from "./mesh_rules.ts";
 import { TakenPorts } from "./taken_ports.ts";
+import type { TakenLook } from "./taken_ports.ts";
 import type { ProbedNetwork } from "./offload_probe.ts";
 
 /** The machine's part; `src/adapters/network` implements it. */
@@ -47,6 +50,12 @@ export interface NameServer {
   ): Promise<readonly { readonly address: string; readonly reason: string }[]>;
 }
 
+/** Answers at published ports where the kernel does not; `src/adapters/network` implements it. */
+export interface PortRelay {
+  /** Answers at these, and no others; why it cannot, by `tcp/port`. */
+  serve(ports: readonly RelayedPort[]): ReadonlyMap<string, string>;
+}
+
 export interface NetworkSyncOptions {
   readonly nodeId: string;
   readonly dataPathAddr: string;
@@ -54,6 +63,7 @@ export interface NetworkSyncOptions {
   readonly apiPort: number;
   readonly host: NetworkHost;
   readonly names: NameServer;
+  readonly relay: PortRelay;
   /** Looks whether packets reach the other nodes whole; never throws. `offload_probe.ts` is the real one. */
   readonly paths?: {
     look(networks: readonly ProbedNetwork[], signal: AbortSignal): Promise<void>;
@@ -146,6 +156,7 @@ export class NetworkSync {
         [
           ...[...this.#problems].map(([id, problem]) => [nameOf(id), problem]),
           ...this.#portProblems,
+          ...this.#relayProblems,
           ...(this.#trouble === undefined ? [] : [["this node", this.#trouble] as const]),
         ],
       ),
@@ -325,7 +336,7 @@ export class NetworkSync {
       apiPort: this.#options.apiPort,
     });
     const taken = await this.#taken.look(whole.published, audit);
-    const desired = { ...whole, published: taken.free };
+    const desired = { ...whole, published: taken.free.filter(isKernels) };
     const observed = audit || known === undefined ? await host.observe(signal) : known;
     const plan = planOperations(desired, observed);
     const rulesetLost = audit && known !== undefined && known.ruleset !== NOT_LISTED &&
@@ -344,6 +355,7 @@ export class NetworkSync {
       problems.set(operation.network, `network ${name}: ${reason}`);
     }
     const inForce = await this.#rules.apply(desired, observed, { fresh, renew }, signal);
+    this.#relayProblems = this.#relay(taken);
     this.#inForce = picture;
     this.#balancing = countBalancing(desired);
     this.#tellDone();
@@ -361,6 +373,22 @@ export class NetworkSync {
     this.#observed = { ...assume(desired, observed), ...inForce };
     this.#look(desired, picture, signal);
     return failures.length === 0 && problems.size === 0;
+  }
+
+  /** What is wrong with the agent's own part of ports; their tasks are no better off elsewhere. */
+  #relay({ free, problems }: TakenLook): ReadonlyMap<string, string> {
+    const ports = relayedPorts(free);
+    const found = new Map<string, string>();
+    for (const [key, reason] of this.#options.relay.serve(ports)) {
+      const port = ports.find(({ published }) => key === `tcp/${published}`);
+      if (!port || problems.has(key)) continue;
+      const how = port.header ? "with the PROXY protocol" : "over IPv6";
+      found.set(
+        key,
+        `port ${port.published}/tcp of service ${port.service} is not answered ${how} on this node: ${reason}`,
+      );
+    }
+    return found;
   }
 
   #looking: Promise<void> | undefined;
@@ -383,6 +411,7 @@ export class NetworkSync {
   readonly #taken = new TakenPorts((ports) => this.#options.host.portUsers(ports));
   /** `protocol/port` to the sentence that says who has it. */
   #portProblems: ReadonlyMap<string, string> = new Map();
+  #relayProblems: ReadonlyMap<string, string> = new Map();
   /** What was encrypted last, as text; a restarted agent does not know it. */
   #encryption = "unknown";
   #mtuKnown: number | undefined;

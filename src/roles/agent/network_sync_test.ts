@@ -83,6 +83,7 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
     apiPort: 2377,
     host,
     names,
+    relay: { serve: () => new Map() },
     clock,
     logger,
   });

@@ -2,6 +2,14 @@ import type { PublishedServer } from "../../core/network/balancer.ts";
 
 type Port = { readonly protocol: "tcp" | "udp" | "sctp"; readonly port: number };
 
+/** What the mesh may do. */
+export interface TakenLook {
+  /** Ports that it may answer at. */
+  readonly free: readonly PublishedServer[];
+  /** A sentence for each that somebody else listens at, by `protocol/port`. */
+  readonly problems: ReadonlyMap<string, string>;
+}
+
 /**
  * Published ports that a program of this machine listens at. The mesh leaves those to it: whoever
  * publishes port 22 shall not lock everybody out. A port that the mesh has answered at is kept, whatever
@@ -23,14 +31,10 @@ export class TakenPorts {
     return this.#looked.has(`${protocol}/${published}`);
   }
 
-  /** The ports that the mesh may answer at, and a sentence for each that somebody else listens at. */
   async look(
     published: readonly PublishedServer[],
     audit: boolean,
-  ): Promise<{
-    readonly free: readonly PublishedServer[];
-    readonly problems: ReadonlyMap<string, string>;
-  }> {
+  ): Promise<TakenLook> {
     const asked = published.map(keyOf).join();
     if (asked !== this.#known || (audit && published.length > 0)) {
       this.#found = published.length === 0 ? new Map() : await this.#users(

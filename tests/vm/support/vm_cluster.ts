@@ -1,0 +1,119 @@
+import { must } from "../../../src/adapters/lab_hosts/process.ts";
+import { BINARY } from "../../support/fleet_lab.ts";
+import type { VirtualMachine } from "./virtual_machine.ts";
+import { withVms } from "./vm_lab.ts";
+import type { VmLab } from "./vm_lab.ts";
+import { waiting } from "./waiting.ts";
+
+/** An emulated machine beside others at work takes minutes for what takes a second elsewhere. */
+export const PATIENCE_MS = 300_000;
+/** A static busybox, at /busybox. */
+export const IMAGE = "box:1";
+
+/** Asks the agent's socket, not the command line: starting a program takes seconds here. */
+export const api = (path: string) =>
+  `curl -sf --unix-socket /run/fleet/fleet.sock 'http://fleet${path}'`;
+export const INFO = api("/fleet/info");
+/** The stock client, which starts quicker than fleet's. */
+export const CLIENT = "docker -H unix:///run/fleet/fleet.sock";
+
+export function startAgent(machine: VirtualMachine, flags = ""): Promise<string> {
+  return machine.must(
+    `systemd-run -q --unit fleet-agent --setenv HOME=/root /usr/local/bin/fleet agent ${flags}`,
+  );
+}
+
+/** Two machines with an engine each, and the compiled executable; no cluster yet. */
+export async function withEngines(
+  use: (lab: VmLab, vm1: VirtualMachine, vm2: VirtualMachine) => Promise<void>,
+): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const folder = await Deno.makeTempDir({ prefix: "fleet-vms-" });
+  stack.defer(() => Deno.remove(folder, { recursive: true }));
+  await Deno.copyFile(BINARY, `${folder}/fleet`);
+  await must([
+    "sh",
+    "-c",
+    `chmod +x ${folder}/fleet; tar -C "$(dirname "$(command -v busybox)")" -cf ${folder}/image.tar busybox`,
+  ]);
+  await withVms({ count: 2, share: folder, memoryMb: 1200 }, async (lab) => {
+    const [vm1, vm2] = lab.machines as [VirtualMachine, VirtualMachine];
+    await Promise.all([vm1, vm2].map(async (machine) => {
+      await machine.must("cp /mnt/host/fleet /usr/local/bin/fleet");
+      await waiting(
+        `${machine.name}: the engine answers`,
+        () => machine.until("docker version", PATIENCE_MS),
+      );
+      await machine.must(`docker import /mnt/host/image.tar ${IMAGE}`, { timeoutMs: PATIENCE_MS });
+    }));
+    await use(lab, vm1, vm2);
+  });
+}
+
+/** Starts the agents; the first machine is the manager. */
+export async function formCluster(vm1: VirtualMachine, vm2: VirtualMachine): Promise<void> {
+  await Promise.all([vm1, vm2].map(async (machine) => {
+    await startAgent(machine);
+    await waiting(
+      `${machine.name}: the agent answers`,
+      () => machine.until(api("/fleet/ping"), PATIENCE_MS),
+    );
+  }));
+  await waiting(
+    "vm1: fleet init",
+    () => vm1.must(`fleet init --advertise-addr ${vm1.address}`, { timeoutMs: PATIENCE_MS }),
+  );
+  const token = (await vm1.must("fleet join-token -q worker", { timeoutMs: PATIENCE_MS })).trim();
+  await waiting(
+    "vm2: fleet join",
+    () => vm2.must(`fleet join --token ${token} ${vm1.address}:2377`, { timeoutMs: PATIENCE_MS }),
+  );
+}
+
+/** Two machines that are one cluster. */
+export async function withVmCluster(
+  use: (lab: VmLab, vm1: VirtualMachine, vm2: VirtualMachine) => Promise<void>,
+): Promise<void> {
+  await withEngines(async (lab, vm1, vm2) => {
+    await formCluster(vm1, vm2);
+    await use(lab, vm1, vm2);
+  });
+}
+
+/** Steps that build on one another: after one that failed the others are left out. */
+export function dependentSteps(
+  t: Deno.TestContext,
+): (name: string, run: () => Promise<void>) => Promise<void> {
+  let failed = false;
+  return async (name, run) => {
+    if (failed) return;
+    failed = !await t.step(name, () => waiting(name, run));
+  };
+}
+
+interface TaskJson {
+  readonly DesiredState: string;
+  readonly Status: { readonly State: string };
+  readonly NetworksAttachments?: readonly {
+    readonly Network?: { readonly Spec?: { readonly Name?: string } };
+    readonly Addresses?: readonly string[];
+  }[];
+}
+
+/** Addresses on a network of the service's tasks that run and shall go on, sorted. */
+export async function addressesOf(
+  manager: VirtualMachine,
+  service: string,
+  network: string,
+): Promise<string[]> {
+  const filters = encodeURIComponent(JSON.stringify({ service: [service] }));
+  const tasks = JSON.parse(
+    await manager.must(api(`/v1.41/tasks?filters=${filters}`)),
+  ) as TaskJson[];
+  return tasks.filter(({ DesiredState, Status }) =>
+    DesiredState === "running" && Status.State === "running"
+  ).flatMap(({ NetworksAttachments = [] }) =>
+    NetworksAttachments.filter(({ Network }) => Network?.Spec?.Name === network)
+      .flatMap(({ Addresses = [] }) => Addresses.map((address) => address.split("/")[0]!))
+  ).sort();
+}
