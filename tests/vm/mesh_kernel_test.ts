@@ -49,6 +49,7 @@ function state(phase: (address: string) => "serving" | "draining" | "gone"): Des
       ports: [
         { protocol: "tcp", published: 8080, target: 80 },
         { protocol: "udp", published: 9000, target: 9000 },
+        { protocol: "sctp", published: 9100, target: 9101 },
       ],
     }]]),
   }, { nodeId: "n1", dataPathAddr: "10.88.0.1", dataPathMtu: 1500, apiPort: 2377 });
@@ -56,7 +57,7 @@ function state(phase: (address: string) => "serving" | "draining" | "gone"): Des
 
 /** Tasks `t2` to `t4` that tell their names over HTTP, slowly at /cgi-bin/slow, and UDP; a client `t20`. */
 const TASKS_SCRIPT = `set -e
-modprobe -a ip_vs ip_vs_rr
+modprobe -a ip_vs ip_vs_rr sctp
 for setting in conntrack expire_nodest_conn expire_quiescent_template conn_reuse_mode; do
   echo 1 >/proc/sys/net/ipv4/vs/$setting
 done
@@ -78,12 +79,17 @@ for n in 2 3 4 20; do
   printf '#!/bin/sh\\nsleep 3\\nprintf "Content-Type: text/plain\\\\r\\\\n\\\\r\\\\nt'$n'\\\\n"\\n' >/srv/t$n/cgi-bin/slow
   chmod +x /srv/t$n/cgi-bin/slow
   ip netns exec t$n busybox httpd -p 80 -h /srv/t$n
+  ip netns exec t$n setsid perl -e 'socket(S,2,1,132); bind(S,pack("S n x12",2,9101)); listen(S,9); while(accept(C,S)){send(C,"t'$n'",0); recv(C,$b,9,0); close C}' >/dev/null 2>&1 &
   ip netns exec t$n setsid perl -e 'socket(S,2,2,17); bind(S,pack("S n x12",2,9000)); while(defined($p=recv(S,$b,99,0))){send(S,"t'$n'",0,$p)}' >/dev/null 2>&1 &
 done`;
 
 /** Sends one datagram and prints the answer. */
 const UDP_CLIENT =
   `perl -e 'alarm 5; socket(S,2,2,17); send(S,"x",0,pack("S n C4 x8",2,9000,10,88,0,1)); recv(S,$b,99,0); print "$b\\n"'`;
+
+/** Makes an association, prints what it is told first, and says that it has it. The lab's kernel may not. */
+const SCTP_CLIENT =
+  `perl -e 'alarm 10; socket(S,2,1,132) or die; connect(S,pack("S n C4 x8",2,9100,10,88,0,1)) or die "$!"; recv(S,$b,9,0); print "$b\\n"; send(S,"x",0)'`;
 
 async function enforce(machine: VirtualMachine, mesh: MeshKind, desired: DesiredState) {
   const had = parseIpvs(await machine.must("ipvsadm -Sn"));
@@ -120,6 +126,8 @@ async function contract(t: Deno.TestContext, lab: VmLab, mesh: MeshKind): Promis
       times(6, UDP_CLIENT),
     );
     assert.deepEqual(counted(udp), ["t2", "t3", "t4"], "UDP");
+    const sctp = await lab.machines[1]!.must(`modprobe sctp; ${times(6, SCTP_CLIENT)}`);
+    assert.deepEqual(counted(sctp), ["t2", "t3", "t4"], "SCTP");
   });
 
   await t.step(`${mesh}: a task that drains keeps its connections and gets no more`, async () => {

@@ -1,4 +1,4 @@
-import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import type { PublishedServer, VirtualServer } from "./balancer.ts";
 import type { DesiredState } from "./desired.ts";
@@ -12,6 +12,7 @@ import {
   vipMarks,
 } from "./ipvs.ts";
 import type { IpvsOperation, IpvsService } from "./ipvs.ts";
+import { nftRuleset } from "./nft_ruleset.ts";
 
 const vip = (address: string, ...reals: [string, number][]): VirtualServer => ({
   key: address,
@@ -133,4 +134,29 @@ Deno.test("marks are fleet's own, one for each port, protocol and virtual addres
   strictEqual(vipMarks([vip("10.0.0.5")]).get("10.0.0.5"), marks.get("10.0.0.5"));
   const [service] = ipvsServices(state([], [vip("10.0.0.5", ["10.0.0.9", 1])]));
   strictEqual(service?.reals[0]?.port, 0);
+});
+
+Deno.test("what goes on to a task loses its mark: the frames that VXLAN makes of it would inherit it", () => {
+  const network = {
+    id: "net",
+    name: "ingress",
+    vni: 4096,
+    port: 4789,
+    bridge: "fl-4096",
+    vxlan: "flx-4096",
+    subnet: "10.0.0.0/24",
+    gateway: "10.0.0.2",
+    mtu: 1450,
+    internal: false,
+    ingress: true,
+    local: "192.168.1.1",
+    peers: [],
+    remotes: [],
+    vips: [],
+  };
+  const rules = nftRuleset({ ...state([port(80, ["10.0.0.3", 1])]), networks: [network] }, "ipvs");
+  const chain = /chain unmark \{([^}]*\}[^}]*)\}/.exec(rules)?.[1] ?? "";
+  // After sources are translated, which goes by the mark.
+  match(chain, /hook postrouting priority 110/);
+  match(chain, /oifname \{ "fl-4096" \} meta mark & 0xfe000000 == 0x70000000 meta mark set 0/);
 });

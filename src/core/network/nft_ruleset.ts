@@ -21,6 +21,7 @@ export function nftRuleset(state: DesiredState, mesh: MeshKind = "nftables"): st
     ...publishedChains(state.published),
     ...(mesh === "nftables" ? natChains(state) : [...markChains(state), ...localhostChains(state)]),
     ...postroutingChain(state, mesh),
+    ...(mesh === "ipvs" ? unmarkChain(state) : []),
     ...filterChains(state),
     "}",
   );
@@ -162,6 +163,22 @@ function postroutingChain(
         ]
         : []),
     ]),
+    "  }",
+  ];
+}
+
+/**
+ * Takes the mark from what goes on to a task: the frames that VXLAN and ESP make of a packet inherit it, and
+ * IPVS would balance those, too.
+ */
+function unmarkChain({ networks }: DesiredState): string[] {
+  const bridges = networks.map(({ bridge }) => `"${bridge}"`).join(", ");
+  const own = `meta mark & ${hex(OWN_MARKS.mask)} == ${hex(OWN_MARKS.value)}`;
+  return [
+    "  chain unmark {",
+    // After all translation of sources.
+    "    type filter hook postrouting priority 110; policy accept;",
+    `    oifname { ${bridges} } ${own} meta mark set 0`,
     "  }",
   ];
 }
