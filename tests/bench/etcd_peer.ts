@@ -4,7 +4,8 @@ const PORTS = [23790, 23791, 23792];
 
 /** Three members of Debian's etcd on loopback, as the peer to measure beside. */
 export class EtcdPeer {
-  readonly url = `http://127.0.0.1:${PORTS[0]}`;
+  /** The leader's, so that no write is passed on. */
+  url = `http://127.0.0.1:${PORTS[0]}`;
   readonly #folder: string;
   readonly #members: Deno.ChildProcess[];
 
@@ -13,9 +14,11 @@ export class EtcdPeer {
     this.#members = members;
   }
 
-  static async start(): Promise<EtcdPeer> {
+  /** `tls` is for what the members say to one another, as fleet's always is; clients speak HTTP. */
+  static async start({ tls }: { readonly tls: boolean }): Promise<EtcdPeer> {
     const folder = await Deno.makeTempDir();
-    const peers = PORTS.map((port, i) => `m${i}=http://127.0.0.1:${port + 100}`).join(",");
+    const peerUrl = (port: number) => `http${tls ? "s" : ""}://127.0.0.1:${port + 100}`;
+    const peers = PORTS.map((port, i) => `m${i}=${peerUrl(port)}`).join(",");
     const members = PORTS.map((port, i) =>
       new Deno.Command("etcd", {
         args: [
@@ -26,12 +29,9 @@ export class EtcdPeer {
             "--advertise-client-urls",
             `http://127.0.0.1:${port}`,
           ],
-          ...[
-            "--listen-peer-urls",
-            `http://127.0.0.1:${port + 100}`,
-            "--initial-advertise-peer-urls",
-            `http://127.0.0.1:${port + 100}`,
-          ],
+          ...["--listen-peer-urls", peerUrl(port)],
+          ...["--initial-advertise-peer-urls", peerUrl(port)],
+          ...(tls ? ["--peer-auto-tls"] : []),
           ...["--initial-cluster", peers, "--initial-cluster-state", "new"],
         ],
         stdin: "null",
@@ -41,12 +41,9 @@ export class EtcdPeer {
     );
     const peer = new EtcdPeer(folder, members);
     await until("etcd", async () => {
-      try {
-        const response = await fetch(`${peer.url}/health`);
-        return (await response.text()).includes("true");
-      } catch {
-        return false;
-      }
+      const leader = await leaderUrl().catch(() => undefined);
+      if (leader) peer.url = leader;
+      return leader !== undefined;
     });
     return peer;
   }
@@ -56,4 +53,14 @@ export class EtcdPeer {
     await Promise.all(this.#members.map((member) => member.status));
     await Deno.remove(this.#folder, { recursive: true });
   }
+}
+
+async function leaderUrl(): Promise<string | undefined> {
+  for (const port of PORTS) {
+    const url = `http://127.0.0.1:${port}`;
+    const response = await fetch(`${url}/v3/maintenance/status`, { method: "POST", body: "{}" });
+    const { header, leader } = await response.json();
+    if (leader && leader === header.member_id) return url;
+  }
+  return undefined;
 }
