@@ -1,10 +1,12 @@
 import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { FleetLab } from "../support/fleet_lab.ts";
 import { median, printTable } from "./figures.ts";
-import { formSwarm, leaveSwarm } from "./swarm_peer.ts";
+import { formSwarm, leaveSwarm, swarmRunning } from "./swarm_peer.ts";
 
 const ROUNDS = 5;
 const REPLICAS = 6;
+/** Attempts to get tasks onto h3. */
+const MAX_SPREADS = 5;
 const IMAGE = ["busybox:latest", "sleep", "100000"];
 
 /** A worker's agent and engine killed, until all its tasks run elsewhere: fleet, then Docker Swarm. */
@@ -89,22 +91,7 @@ export async function run(): Promise<void> {
       ...IMAGE,
     ]);
     for (let round = 0; round < ROUNDS; round++) {
-      await first.docker([
-        "service",
-        "update",
-        "-d",
-        "--force",
-        "--update-parallelism",
-        "0",
-        "web",
-      ]);
-      await until(
-        "on h3",
-        async () =>
-          (await lab.host("h3").docker(["ps", "-q"])).stdout.trim() !== "" &&
-          await elsewhere("com.docker.swarm.service.name=web") < REPLICAS,
-        60_000,
-      );
+      await spreadBySwarm(lab);
       await lab.host("h3").killEngine();
       const at = performance.now();
       await until(
@@ -134,4 +121,22 @@ export async function run(): Promise<void> {
       String(ROUNDS),
     ]),
   ]);
+}
+
+/** Updates until h3 has tasks, too: Swarm moves none to a node that comes back, and refuses an update while it notes its end. */
+async function spreadBySwarm(lab: FleetLab): Promise<void> {
+  const update = ["service", "update", "-d", "--force", "--update-parallelism", "0", "web"];
+  for (let attempt = 0; attempt < MAX_SPREADS; attempt++) {
+    await until(
+      "Swarm takes the update",
+      async () => (await lab.host("h1").docker(update)).code === 0,
+      60_000,
+    );
+    const onH3 = async () => (await lab.host("h3").docker(["ps", "-q"])).stdout.trim() !== "";
+    const seen = await until("on h3", onH3, 20_000).then(() => true, () => false);
+    if (!seen) continue;
+    await swarmRunning(lab.lab, "web", REPLICAS);
+    return;
+  }
+  throw new Error(`Swarm placed nothing on h3 in ${MAX_SPREADS} updates`);
 }
