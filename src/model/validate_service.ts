@@ -56,8 +56,10 @@ function validateMode(spec: ServiceSpec): void {
   ) {
     bad('TaskTemplate.RestartPolicy.Condition: a job cannot use "any"; use "on-failure" or "none"');
   }
-  if (spec.TaskTemplate?.Placement?.MaxReplicas && !(mode.Replicated || set.length === 0)) {
-    bad("TaskTemplate.Placement.MaxReplicas: only replicated services can limit replicas per node");
+  if (spec.TaskTemplate?.Placement?.MaxReplicas && (mode.Global || mode.GlobalJob)) {
+    bad(
+      "TaskTemplate.Placement.MaxReplicas: only replicated services and jobs can limit replicas per node",
+    );
   }
 }
 

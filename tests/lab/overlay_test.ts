@@ -103,6 +103,32 @@ Deno.test("overlay networks across hosts", async (t) => {
       }
     });
 
+    await t.step("a task is found by its own hostname and its container's short id", async () => {
+      const hostname = ["--hostname", "{{.Service.Name}}-{{.Node.Hostname}}"];
+      await create(lab, "named", ["back"], ["--mode", "global", ...hostname], ["sleep", "100000"]);
+      await lab.converged("named", HOSTS.length);
+      for (const { host, id } of await lab.containers("named")) {
+        const name = `named-${host}`;
+        assert.equal((await insideMust(lab, "named", host, "hostname")).trim(), name);
+        for (const from of HOSTS) {
+          const ask = `getent ahostsv4 ${name}; getent ahostsv4 ${id.slice(0, 12)}`;
+          let found: string[] = [];
+          await until(
+            `${name} is known on ${from}`,
+            async () => {
+              found = names((await inside(lab, "client", from, ask)).stdout);
+              return found.length === 1;
+            },
+            60_000,
+            50,
+          );
+          const own = await insideMust(lab, "named", host, "ip -4 -o address show");
+          assert(own.includes(` ${found[0]}/24 `), `${name}: ${found} is not in ${own}`);
+        }
+      }
+      await lab.fleet("h1", "service", "rm", "named");
+    });
+
     await t.step("large transfers arrive whole, in packets of full size", async () => {
       await create(
         lab,

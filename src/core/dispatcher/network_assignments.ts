@@ -1,3 +1,4 @@
+import { FleetError } from "../../base/errors.ts";
 import { CLUSTER_DEFAULTS, primaryKey } from "../../model/cluster.ts";
 import type { StoredNetworkKey } from "../../model/cluster.ts";
 import {
@@ -22,6 +23,7 @@ import { ingressPorts } from "../../model/service.ts";
 import type { Service } from "../../model/service.ts";
 import { compareStates, isTerminal } from "../../model/task_state.ts";
 import { taskName } from "../../model/task.ts";
+import { expand } from "../../model/task_template.ts";
 import type { Task } from "../../model/task.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { View } from "../../model/view.ts";
@@ -186,7 +188,7 @@ function endpointAssignment(view: View, task: Task): Assignment {
     ...(task.ServiceID === undefined ? {} : { serviceId: task.ServiceID }),
     ...(task.ServiceAnnotations?.Name ? { service: task.ServiceAnnotations.Name } : {}),
     ...(task.ServiceID === undefined && task.Name ? { container: task.Name } : {}),
-    names: namesOf(task),
+    names: namesOf(view, task, phase),
     addresses: (task.NetworksAttachments ?? []).flatMap(({ NetworkID, Addresses }) =>
       (Addresses ?? []).map((address) => ({
         networkId: NetworkID,
@@ -202,9 +204,41 @@ function endpointAssignment(view: View, task: Task): Assignment {
   return assignment;
 }
 
-/** A task goes by its full name, a container by the name and the aliases that its user gave it. */
-function namesOf(task: Task): string[] {
-  if (task.ServiceID !== undefined) return [taskName(task)];
+/**
+ * A task goes by its full name and, while it serves, by its hostname and its container's short id, as in
+ * Swarm; a container by the name and the aliases that its user gave it.
+ */
+function namesOf(view: View, task: Task, phase: Phase): string[] {
+  if (task.ServiceID !== undefined) {
+    // A task and its successor may have one hostname.
+    const more = phase === "serving" ? [hostnameOf(view, task), shortIdOf(task)] : [];
+    return [taskName(task), ...more.filter((name) => name !== undefined)];
+  }
   const aliases = (task.NetworksAttachments ?? []).flatMap(({ Aliases = [] }) => Aliases);
   return [...new Set([...(task.Name ? [task.Name] : []), ...aliases])];
+}
+
+function hostnameOf(view: View, task: Task): string | undefined {
+  const hostname = task.Spec.ContainerSpec?.Hostname;
+  if (!hostname) return undefined;
+  const { ID: id = "", Description } = view.get("node", task.NodeID ?? "") ?? {};
+  try {
+    return expand(hostname, task, {
+      id,
+      hostname: Description?.Hostname ?? "",
+      architecture: Description?.Platform?.Architecture ?? "",
+      os: Description?.Platform?.OS ?? "",
+    });
+  } catch (error) {
+    // Its node could not make a container of it either.
+    if (error instanceof FleetError) return undefined;
+    throw error;
+  }
+}
+
+/** The engine's name for the container where people are to read it. */
+const SHORT_ID = 12;
+
+function shortIdOf({ Status }: Task): string | undefined {
+  return Status.ContainerStatus?.ContainerID?.slice(0, SHORT_ID) || undefined;
 }

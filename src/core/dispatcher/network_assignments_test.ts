@@ -22,7 +22,11 @@ function told(...args: Parameters<typeof assigned>) {
   return found?.kind === "network" ? found.network : undefined;
 }
 
-function assigned(cluster: Partial<Cluster>, options: Record<string, string> = {}) {
+function assigned(
+  cluster: Partial<Cluster>,
+  options: Record<string, string> = {},
+  more: Partial<Task> = {},
+) {
   const tx = new Transaction(new MemoryStore(), 0);
   tx.create("cluster", { ID: "c", Spec: { Name: "default" }, ...cluster } as Cluster);
   for (const [ID, Addr] of [["n1", "192.168.1.1"], ["n2", "172.16.0.2"]] as const) {
@@ -41,6 +45,7 @@ function assigned(cluster: Partial<Cluster>, options: Record<string, string> = {
       Status: { State: "running" },
       DesiredState: "running",
       NetworksAttachments: [{ NetworkID: "net", Addresses: [`10.0.0.1${ID.slice(1)}/24`] }],
+      ...more,
     });
   }
   tx.create("network", {
@@ -98,4 +103,26 @@ Deno.test("a node's networks: a container outside services is told with its name
     serving: true,
   });
   strictEqual("container" in endpoint("t-n2")!, false);
+});
+
+Deno.test("a node's networks: a task that serves goes by its hostname and its container's id, too", () => {
+  const namesOf = (more: Partial<Task>) => {
+    const found = assigned({}, {}, { ServiceAnnotations: { Name: "db" }, Slot: 2, ...more })
+      .get("endpoint/t-n2");
+    return found?.kind === "endpoint" ? found.endpoint.names : undefined;
+  };
+  const Spec = {
+    ContainerSpec: { Hostname: "{{.Service.Name}}-{{.Task.Slot}}-{{.Node.Hostname}}" },
+  };
+  const Status = {
+    State: "running",
+    ContainerStatus: { ContainerID: "0123456789abcdef0123456789abcdef" },
+  } as const;
+  deepStrictEqual(namesOf({ Spec, Status }), ["db.2.t-n2", "db-2-n2", "0123456789ab"]);
+  deepStrictEqual(namesOf({ Status }), ["db.2.t-n2", "0123456789ab"]);
+  // Its successor may have the same.
+  deepStrictEqual(namesOf({ Spec, Status, DesiredState: "shutdown" }), ["db.2.t-n2"]);
+  deepStrictEqual(namesOf({ Spec, Status: { ...Status, State: "starting" } }), ["db.2.t-n2"]);
+  const unknown = { ContainerSpec: { Hostname: "{{.Nope}}" } };
+  deepStrictEqual(namesOf({ Spec: unknown, Status: { State: "running" } }), ["db.2.t-n2"]);
 });
