@@ -31,7 +31,7 @@ export function resolveAdvertiseAddress(
   if (options.given) {
     const { host, port } = parseHostPort(options.given, listen.port);
     if (!isIP(host)) return formatHostPort({ host: addressOfInterface(host, interfaces), port });
-    if (host === "0.0.0.0" || host === "::") {
+    if (isUnspecified(host)) {
       throw new FleetError(
         "invalid",
         "advertise address must be a non-zero IP address or network interface (with optional port number)",
@@ -47,7 +47,7 @@ export function resolveAdvertiseAddress(
     }
     return formatHostPort({ host, port });
   }
-  if (listen.host !== "0.0.0.0" && listen.host !== "::") return options.listen;
+  if (!isUnspecified(listen.host)) return options.listen;
   const found = candidates(interfaces);
   if (found.length === 1) return formatHostPort({ host: found[0]!.address, port: listen.port });
   if (found.length === 0) {
@@ -67,6 +67,42 @@ export function resolveAdvertiseAddress(
         found.map(({ name, address }) => `${address} on ${name}`).join(" and ")
       }) - specify one with --advertise-addr`,
   );
+}
+
+/**
+ * The address of this machine that carries containers' frames: the given one or the given interface's,
+ * else the one that others reach the node by; empty when that is none in particular.
+ * @throws FleetError invalid
+ */
+export function resolveDataPathAddress(
+  given: string | undefined,
+  advertise: string,
+  interfaces: Interfaces,
+): string {
+  if (!given) {
+    const { host } = parseHostPort(advertise, 0);
+    return isUnspecified(host) ? "" : host;
+  }
+  if (!isIP(given)) return addressOfInterface(given, interfaces);
+  if (isUnspecified(given)) {
+    throw new FleetError(
+      "invalid",
+      "data path address must be a non-zero IP address or network interface",
+    );
+  }
+  if (!interfaces.list().some(({ address }) => address === given)) {
+    throw new FleetError(
+      "invalid",
+      `data path address ${given} is not an address of this machine; it has ${
+        candidateList(interfaces)
+      }`,
+    );
+  }
+  return given;
+}
+
+function isUnspecified(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
 }
 
 function candidates(interfaces: Interfaces) {

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { resolveAdvertiseAddress, resolveListenAddress } from "./addresses.ts";
+import {
+  resolveAdvertiseAddress,
+  resolveDataPathAddress,
+  resolveListenAddress,
+} from "./addresses.ts";
 
 const machine = (...entries: [string, string][]) => ({
   list: () =>
@@ -7,6 +11,7 @@ const machine = (...entries: [string, string][]) => ({
       name: name!,
       address: address!,
     })),
+  towards: () => Promise.resolve(undefined),
 });
 const advertise = (
   interfaces: ReturnType<typeof machine>,
@@ -54,5 +59,24 @@ Deno.test("listening defaults to every address on Docker's port", () => {
   assert.equal(resolveListenAddress("eth0", machine(["eth0", "10.0.0.5"])), "10.0.0.5:2377");
   assert.throws(() => resolveListenAddress("10.0.0.5:99999", machine()), {
     message: /between 1 and 65535/,
+  });
+});
+
+Deno.test("the data path is an address or interface of the machine, else where others reach it", () => {
+  const two = machine(["eth0", "10.0.0.5"], ["eth1", "10.1.0.5"]);
+  const path = (given?: string, advertise = "10.0.0.5:2377") =>
+    resolveDataPathAddress(given, advertise, two);
+  assert.equal(path(), "10.0.0.5");
+  assert.equal(path(""), "10.0.0.5");
+  assert.equal(path("10.1.0.5"), "10.1.0.5");
+  assert.equal(path("eth1"), "10.1.0.5");
+  assert.equal(path(undefined, "0.0.0.0:2377"), "", "that is no address");
+  assert.throws(() => path("eth9"), {
+    kind: "invalid",
+    message: /"eth9" is neither an IP address/,
+  });
+  assert.throws(() => path("0.0.0.0"), { message: /data path address must be a non-zero IP/ });
+  assert.throws(() => path("10.2.0.5"), {
+    message: /10\.2\.0\.5 is not an address of this machine; it has 10\.0\.0\.5, 10\.1\.0\.5/,
   });
 });

@@ -10,7 +10,11 @@ import { signLocally } from "../manager/certificate_authority.ts";
 import { dropOtherManagers } from "../manager/force_new_cluster.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RaftLog } from "../manager/raft_runner.ts";
-import { resolveAdvertiseAddress, resolveListenAddress } from "./addresses.ts";
+import {
+  resolveAdvertiseAddress,
+  resolveDataPathAddress,
+  resolveListenAddress,
+} from "./addresses.ts";
 import type { Identity } from "./identity.ts";
 import type { Credentials, Interfaces, Trust } from "./ports.ts";
 
@@ -143,7 +147,7 @@ export function restoredIdentity(
     role: "manager",
     listenAddr,
     advertiseAddr,
-    dataPathAddr: request.dataPathAddr || parseHostPort(advertiseAddr, 0).host,
+    dataPathAddr: resolveDataPathAddress(request.dataPathAddr, advertiseAddr, interfaces),
     managers: [{ nodeId: before.nodeId, addr: advertiseAddr }],
   };
 }

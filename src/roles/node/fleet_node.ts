@@ -18,7 +18,12 @@ import type { Applied, View } from "../../model/view.ts";
 import { Manager } from "../manager/manager.ts";
 import type { MemoryStorage } from "../manager/member_memory.ts";
 import type { RaftLog } from "../manager/raft_runner.ts";
-import { joinersAddress, resolveAdvertiseAddress, resolveListenAddress } from "./addresses.ts";
+import {
+  joinersAddress,
+  resolveAdvertiseAddress,
+  resolveDataPathAddress,
+  resolveListenAddress,
+} from "./addresses.ts";
 import { Attachments } from "./attachments.ts";
 import {
   forgetIdentity,
@@ -132,6 +137,7 @@ export class FleetNode implements Backend {
       listen: listenAddr,
       interfaces,
     });
+    const dataPathAddr = resolveDataPathAddress(request.DataPathAddr, advertiseAddr, interfaces);
     if (request.Spec) initialClusterSpec(request.Spec);
     const availability = checkAvailability(request.Availability);
     await this.#options.checkEngine();
@@ -140,6 +146,7 @@ export class FleetNode implements Backend {
         request,
         listenAddr,
         advertiseAddr,
+        dataPathAddr,
         availability,
         trust,
         random,
@@ -275,7 +282,10 @@ export class FleetNode implements Backend {
     const availability = checkAvailability(request.Availability);
     const advertise = (manager: boolean) =>
       joinersAddress({ given: request.AdvertiseAddr, listen: listenAddr, interfaces }, manager);
+    const dataPath = (advertise: string) =>
+      resolveDataPathAddress(request.DataPathAddr, advertise, interfaces);
     if (request.AdvertiseAddr) advertise(true);
+    dataPath(listenAddr);
     await this.#options.checkEngine();
     await this.#exclusively(async () => {
       const { reply, credentials, managerAddr } = await joinCluster({
@@ -293,7 +303,8 @@ export class FleetNode implements Backend {
         role: reply.role,
         listenAddr,
         advertiseAddr,
-        dataPathAddr: request.DataPathAddr || parseHostPort(advertiseAddr, 0).host,
+        // Of several addresses a worker's is the one that it reaches the managers with.
+        dataPathAddr: dataPath(advertiseAddr) || await interfaces.towards(managerAddr) || "0.0.0.0",
         managers: [{ nodeId: "", addr: managerAddr }],
       };
       this.#options.wipeLog();

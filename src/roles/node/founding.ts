@@ -1,6 +1,5 @@
 import { formatUnlockKey, UNLOCK_KEY_BYTES } from "../../core/pki/unlock_key.ts";
 import type { InitRequest } from "../../api/backend.ts";
-import { parseHostPort } from "../../base/addresses.ts";
 import { parseCidr } from "../../base/cidr.ts";
 import { FleetError } from "../../base/errors.ts";
 import { NS_PER_MS } from "../../base/duration.ts";
@@ -49,6 +48,7 @@ export function foundCluster(options: {
   readonly request: InitRequest;
   readonly listenAddr: string;
   readonly advertiseAddr: string;
+  readonly dataPathAddr: string;
   readonly availability: Foundation["availability"];
   readonly trust: Trust;
   readonly random: Random;
@@ -82,7 +82,7 @@ export function foundCluster(options: {
       role: "manager",
       listenAddr,
       advertiseAddr,
-      dataPathAddr: request.DataPathAddr || parseHostPort(advertiseAddr, 0).host,
+      dataPathAddr: options.dataPathAddr,
       managers: [{ nodeId, addr: advertiseAddr }],
     },
     foundation: {

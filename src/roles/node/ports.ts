@@ -91,6 +91,8 @@ export interface CertificateFacts {
 export interface Interfaces {
   /** Every address with the name of its interface, loopback included. */
   list(): readonly { readonly name: string; readonly address: string }[];
+  /** The machine's own address on the way to `host:port`, which answers; undefined when that cannot be told. */
+  towards(remote: string): Promise<string | undefined>;
 }
 
 /** Credentials that may change while connections live. */
