@@ -82,6 +82,8 @@ export interface AttachRequest {
   /** Of a container that exists already. */
   readonly containerId?: string;
   readonly address?: string;
+  /** The container's own name servers. */
+  readonly nameservers?: readonly string[];
 }
 
 /** A container's place on a network: the attachment's id, its address, and where names are answered. */

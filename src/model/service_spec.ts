@@ -51,7 +51,11 @@ export type NetworkAttachmentConfig = Infer<typeof NetworkAttachmentConfig>;
 export const TaskSpec = obj({
   ContainerSpec: opt(ContainerSpec),
   /** Internal: a container outside any service, attached to a network. */
-  NetworkAttachmentSpec: opt(obj({ ContainerID: opt(str) })),
+  NetworkAttachmentSpec: opt(obj({
+    ContainerID: opt(str),
+    /** Its own name servers, for what the cluster does not know. */
+    Nameservers: opt(list(str)),
+  })),
   Resources: opt(obj({
     Limits: opt(Limits),
     Reservations: opt(Resources),

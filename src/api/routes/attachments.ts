@@ -43,9 +43,14 @@ export function attachmentRoutes(app: Hono, backend: Backend, engine: EngineFetc
     const places = new Map<string, AttachedPlace>();
     try {
       const name = c.req.query("name");
+      const nameservers = body.HostConfig?.Dns ?? [];
+      const container = {
+        ...(name ? { name } : {}),
+        ...(nameservers.length > 0 ? { nameservers } : {}),
+      };
       for (const [key, network] of networks) {
         const endpoint = body.NetworkingConfig?.EndpointsConfig?.[key] ?? {};
-        places.set(key, await attach(c, backend, network, endpoint, name ? { name } : {}));
+        places.set(key, await attach(c, backend, network, endpoint, container));
       }
       const response = await passOn(c, engine, JSON.stringify(placed(body, networks, places)));
       if (!response.ok) await detachAll(backend, places.values());
@@ -133,7 +138,7 @@ async function attach(
   backend: Backend,
   network: FoundNetwork,
   endpoint: EndpointConfig,
-  container: { name?: string; containerId?: string },
+  container: { name?: string; containerId?: string; nameservers?: readonly string[] },
 ): Promise<AttachedPlace> {
   const address = endpoint.IPAMConfig?.IPv4Address;
   return await backend.attachments.attach({
@@ -211,14 +216,14 @@ function placed(
     Labels[`${ATTACHMENT_LABEL}${place.taskId}`] = "";
     dns.push(place.gateway);
   }
-  const own = body.HostConfig?.Dns ?? [];
   return {
     ...body,
     Labels,
     HostConfig: {
       ...body.HostConfig,
       ...(mode === undefined ? {} : { NetworkMode: mode }),
-      Dns: own.length > 0 ? own : dns,
+      // Its own servers are asked by fleet's: names of the cluster come first.
+      Dns: dns,
     },
     NetworkingConfig: { EndpointsConfig: endpoints as Record<string, EndpointConfig> },
   };

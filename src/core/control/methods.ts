@@ -87,6 +87,7 @@ export interface ControlMethods {
       containerId?: string;
       aliases: readonly string[];
       address?: string;
+      nameservers?: readonly string[];
     };
     result: { taskId: string };
   };

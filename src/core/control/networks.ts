@@ -1,3 +1,4 @@
+import { isIP } from "../../base/addresses.ts";
 import { FleetError } from "../../base/errors.ts";
 import { timeText } from "../../model/meta.ts";
 import { checkName } from "../../model/names.ts";
@@ -27,6 +28,8 @@ const MIN_MTU = 576;
 const MAX_MTU = 65_485;
 /** Names of one container on one network. */
 const MAX_ALIASES = 64;
+/** Name servers that one container may have of its own; a resolver asks three. */
+const MAX_NAMESERVERS = 16;
 /** Containers outside services that one node may have on networks of the cluster. */
 const MAX_ATTACHMENTS = 4_096;
 /** Removed networks whose identifier and subnet are not given out again at once. */
@@ -245,9 +248,10 @@ export function attachContainer(
     ID: taskId,
     ...(args.name ? { Name: args.name } : {}),
     Spec: {
-      NetworkAttachmentSpec: args.containerId === undefined
-        ? {}
-        : { ContainerID: args.containerId },
+      NetworkAttachmentSpec: {
+        ...(args.containerId === undefined ? {} : { ContainerID: args.containerId }),
+        ...(args.nameservers?.length ? { Nameservers: args.nameservers } : {}),
+      },
       Runtime: "attachment",
     },
     NodeID: args.nodeId,
@@ -270,6 +274,13 @@ function checkAttachment(view: View, args: ControlArgs<"network.attach">): void 
     throw new FleetError(
       "invalid",
       `a container has at most ${MAX_ALIASES} names of at most 255 plain characters on a network`,
+    );
+  }
+  const { nameservers = [] } = args;
+  if (nameservers.length > MAX_NAMESERVERS || nameservers.some((server) => !isIP(server))) {
+    throw new FleetError(
+      "invalid",
+      `a container has at most ${MAX_NAMESERVERS} name servers, each an IP address`,
     );
   }
   let attachments = 0;

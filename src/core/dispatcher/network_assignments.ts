@@ -182,7 +182,8 @@ function endpointAssignment(view: View, task: Task): Assignment {
   endpoints.set(task, made);
   const known = made.get(phase);
   if (known) return known;
-  const nameservers = task.Spec.ContainerSpec?.DNSConfig?.Nameservers;
+  const nameservers = task.Spec.NetworkAttachmentSpec?.Nameservers ??
+    task.Spec.ContainerSpec?.DNSConfig?.Nameservers;
   const endpoint: EndpointAssignment = {
     nodeId: task.NodeID ?? "",
     ...(task.ServiceID === undefined ? {} : { serviceId: task.ServiceID }),

@@ -22,6 +22,8 @@ export const AttachRequest = obj({
   /** Of a container that exists already. */
   containerId: opt(str),
   address: opt(str),
+  /** The container's own name servers. */
+  nameservers: opt(list(str)),
 });
 export type AttachRequest = Infer<typeof AttachRequest>;
 
@@ -119,7 +121,7 @@ export function registerAttachmentRoutes(table: RouteTable, manager: () => Manag
 async function attach(
   manager: Manager,
   nodeId: string,
-  { address, name, containerId, ...request }: AttachRequest,
+  { address, name, containerId, nameservers, ...request }: AttachRequest,
   signal: AbortSignal,
 ): Promise<Place> {
   const { taskId } = await manager.call("network.attach", {
@@ -128,6 +130,7 @@ async function attach(
     ...(address === undefined ? {} : { address }),
     ...(name === undefined ? {} : { name }),
     ...(containerId === undefined ? {} : { containerId }),
+    ...(nameservers === undefined ? {} : { nameservers }),
   }, signal);
   try {
     return await placeOf(manager, taskId, request.networkId, nodeId, signal);
