@@ -11,6 +11,7 @@ import type { PortConfig, ServiceSpec, TaskSpec, UpdateConfig } from "./service_
 const MIN_NANO_CPUS = 1_000_000;
 const MIN_MEMORY = 4 * 1024 * 1024;
 const MOUNT_TYPES = ["bind", "volume", "tmpfs", "image"];
+const PROPAGATIONS = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
 /** More replicas than this in one service are taken for a typing error. */
 export const MAX_REPLICAS = 1_000_000;
 
@@ -50,16 +51,6 @@ function validateMode(spec: ServiceSpec): void {
   }
   if ((mode.ReplicatedJob || mode.GlobalJob) && spec.UpdateConfig) {
     bad("UpdateConfig: jobs cannot have one, since their tasks are never replaced in place");
-  }
-  if (
-    (mode.ReplicatedJob || mode.GlobalJob) && spec.TaskTemplate?.RestartPolicy?.Condition === "any"
-  ) {
-    bad('TaskTemplate.RestartPolicy.Condition: a job cannot use "any"; use "on-failure" or "none"');
-  }
-  if (spec.TaskTemplate?.Placement?.MaxReplicas && (mode.Global || mode.GlobalJob)) {
-    bad(
-      "TaskTemplate.Placement.MaxReplicas: only replicated services and jobs can limit replicas per node",
-    );
   }
 }
 
@@ -133,6 +124,14 @@ function validateMounts(mounts: readonly Mount[]): void {
     if (type === "bind" && !mount.Source?.startsWith("/") && !mount.Source?.startsWith("{{")) {
       bad(
         `ContainerSpec.Mounts: invalid bind mount source, must be an absolute path: ${mount.Source}`,
+      );
+    }
+    const propagation = mount.BindOptions?.Propagation;
+    if (propagation && !PROPAGATIONS.includes(propagation)) {
+      bad(
+        `ContainerSpec.Mounts: invalid MountPropagation: "${propagation}"; use ${
+          PROPAGATIONS.join(", ")
+        }`,
       );
     }
     if (type === "tmpfs" && mount.Source) {
@@ -235,9 +234,8 @@ function validateUpdate(field: string, config: UpdateConfig | undefined): void {
   if (ratio < 0 || ratio > 1) {
     bad(`${field}.MaxFailureRatio: must be between 0 and 1, not ${ratio}`);
   }
-  const actions = field === "UpdateConfig"
-    ? ["pause", "continue", "rollback"]
-    : ["pause", "continue"];
+  // A rollback that fails is paused, whatever is written: as in Swarm it is never rolled back itself.
+  const actions = ["pause", "continue", "rollback"];
   if (config.FailureAction && !actions.includes(config.FailureAction)) {
     bad(
       `${field}.FailureAction: unrecognized action "${config.FailureAction}"; use ${
