@@ -29,8 +29,11 @@ export function enforce(situation: Situation, nodeId: string): Outcome {
     );
   const left = new Budget(node);
   const changes: Change[] = [];
+  const here = new Set(tasks.map(({ ID }) => ID));
   for (const task of tasks) {
-    if (constraintsHold(view, task, node) && left.take(task)) continue;
+    // The scheduler gave it what its predecessor holds: they never run both.
+    const shares = task.DesiredState === "ready" && here.has(task.Replaces ?? "");
+    if (constraintsHold(view, task, node) && (shares || left.take(task))) continue;
     changes.push(rejected(task, situation.nowMs));
   }
   return outcomeOf(changes);
