@@ -13,6 +13,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { fileObjectRoutes } from "./routes/file_objects.ts";
 import { attachmentRoutes } from "./routes/attachments.ts";
 import { logRoutes } from "./routes/logs.ts";
+import { networkPruneRoute } from "./routes/network_prune.ts";
 import { networkRoutes } from "./routes/networks.ts";
 import { policyRoutes } from "./routes/policy.ts";
 import { nodeQuestionRoutes } from "./routes/node_questions.ts";
@@ -81,6 +82,7 @@ export function createRoutes(
   eventRoutes(app, history, engine);
   doctorRoutes(app, backend, probe);
   attachmentRoutes(app, backend, engine);
+  networkPruneRoute(app, backend, engine);
   networkRoutes(app, backend, engine);
   swarmRoutes(app, backend);
   logRoutes(app, backend);
