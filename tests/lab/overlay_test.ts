@@ -296,6 +296,9 @@ Deno.test("overlay networks across hosts", async (t) => {
         );
         assert.match(said, /guest/);
       }
+      assert.match(await lab.docker("h3", "network", "ls"), / back +overlay +swarm/);
+      const inspect = ["network", "inspect", "-f", "{{.Driver}} {{len .Containers}}", "back"];
+      assert.match(await lab.docker("h3", ...inspect), /^overlay [1-9]/);
       // Its own name server is for what the cluster does not know.
       const own = ["run", "--rm", "--name", "guest", "--network", "back", "--dns", "192.0.2.53"];
       assert.match(await lab.docker("h3", ...own, NETWORK_IMAGE, "getent", "hosts", "web"), /web/);

@@ -14,8 +14,16 @@ import { Transaction } from "../../src/core/store/transaction.ts";
 
 const NOT_HERE = () => Promise.reject(new Error("not part of this"));
 
-/** The API of a cluster of one node, over a store in memory; `asked` are the targets that its engine got. */
-export function api() {
+/**
+ * The API of a cluster of one node, over a store in memory; `asked` are the targets that its engine got. On a
+ * `worker` it has no store to look into; `networks` are the engine's own.
+ */
+export function api(
+  { worker = false, networks = [] }: {
+    readonly worker?: boolean;
+    readonly networks?: readonly unknown[];
+  } = {},
+) {
   const asked: string[] = [];
   const store = new MemoryStore();
   let ids = 0;
@@ -50,7 +58,7 @@ export function api() {
     localState: () => ({
       state: "active",
       nodeId: "node1",
-      manager: true,
+      manager: !worker,
       nodeAddr: "",
       error: "",
       remoteManagers: [],
@@ -82,7 +90,7 @@ export function api() {
     asked.push(target);
     return Promise.resolve(
       target.includes("networks")
-        ? Response.json([])
+        ? Response.json(networks)
         : new Response("", { headers: { "api-version": "1.41" } }),
     );
   };

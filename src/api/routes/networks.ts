@@ -10,6 +10,7 @@ import type { Backend } from "../backend.ts";
 import { passOn, targetOf } from "../engine_fetch.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
 import { networkDetails, networkResource } from "../projection/network.ts";
+import { WorkerNetworks } from "./worker_networks.ts";
 import { bodyOf, filtersOf, labelMatches, passes, strictBoolean } from "./query.ts";
 
 /** Marks the engine's part of a network of the cluster on this node; its value is the network's id. */
@@ -45,13 +46,14 @@ interface EngineNetwork {
 
 /** Networks of the cluster beside the engine's own, which it goes on managing itself. */
 export function networkRoutes(app: Hono, backend: Backend, engine: EngineFetch): void {
+  const worker = new WorkerNetworks(engine, NETWORK_LABEL);
   app.get("/networks", async (c) => {
     const response = await passOn(c, engine);
     if (!response.ok) return response;
     const local = (await response.json() as EngineNetwork[])
       .filter(({ Labels }) => Labels?.[NETWORK_LABEL] === undefined);
-    if (!isManager(backend)) return c.json(local);
     const filters = filtersOf(c, FILTERS);
+    if (!isManager(backend)) return c.json([...local, ...await worker.list(c, filters)]);
     const { value, stale } = await backend.read((view) =>
       clusterNetworks(view).filter((network) => matches(view, network, filters))
         .map((network) => networkResource(network))
@@ -81,6 +83,10 @@ export function networkRoutes(app: Hono, backend: Backend, engine: EngineFetch):
       (scope === "swarm" && isManager(backend)
         ? (await backend.read((view) => predefinedNetwork(view, name))).value
         : undefined);
+    if (!found && scope !== "local" && !isManager(backend)) {
+      const here = await worker.find(c, name);
+      if (here) return c.json(here);
+    }
     if (!found || scope === "local") return await passOn(c, engine);
     const local = await localPart(c, engine, found.ID);
     const verbose = strictBoolean(c, "verbose");
