@@ -32,6 +32,8 @@ START_SECONDS=30
 
 version='' channel=stable from='' dry_run='' uninstall='' purge='' start=yes docker=ask yes=''
 work='' staged=''
+# Files that this run has put where there were none, while it is not through: an interruption takes them back.
+replaced='' grouped=''
 
 usage() {
   cat <<'TEXT'
@@ -72,12 +74,34 @@ run_quietly() {
 cleanup() {
   code=$?
   trap - EXIT
+  take_back
   [ -z "$work" ] || rm -rf "$work"
   [ -z "$staged" ] || rm -f "$staged"
   if [ "$code" -ne 0 ] && [ "$code" -ne 2 ]; then
     say "Nothing of an earlier installation was removed." >&2
   fi
   exit "$code"
+}
+
+# An installation is whole or not there; an upgrade is done or was not begun.
+take_back() {
+  [ -z "$replaced" ] || mv -f "$BIN.previous" "$BIN"
+  if [ -n "$work" ] && [ -f "$work/placed" ]; then
+    while IFS= read -r file; do rm -f "$file"; done <"$work/placed"
+    [ -e "$BIN" ] || rm -f "$MAN_PAGES/fleet.1" "$MAN_PAGES"/fleet-*.1
+  fi
+  [ -z "$grouped" ] || groupdel "$GROUP" 2>/dev/null || delgroup "$GROUP" 2>/dev/null || true
+}
+
+# From here on it is whole.
+keep() {
+  rm -f "$work/placed"
+  replaced='' grouped=''
+}
+
+# Notes a file that this run is about to put where there is none.
+note() {
+  [ -e "$1" ] || printf '%s\n' "$1" >>"$work/placed"
 }
 
 parse_flags() {
@@ -333,6 +357,7 @@ group() {
   if grep -q "^$GROUP:" /etc/group; then return 0; fi
   say "Creating the group $GROUP: its members may use the cluster, which is as much as being root."
   if have groupadd; then run groupadd --system "$GROUP"; else run addgroup -S "$GROUP"; fi
+  [ -n "$dry_run" ] || grouped=yes
 }
 
 # ---- the executable and the service --------------------------------------------------------------
@@ -347,8 +372,12 @@ put_executable() {
   staged=$(mktemp "$(dirname "$BIN")/.fleet.XXXXXX")
   cat "$work/fleet" >"$staged"
   chmod 0755 "$staged"
-  # Kept for going back by hand.
-  [ ! -f "$BIN" ] || cp -p "$BIN" "$BIN.previous"
+  note "$BIN"
+  # Kept for going back, here and by hand.
+  if [ -f "$BIN" ]; then
+    cp -p "$BIN" "$BIN.previous"
+    replaced=yes
+  fi
   mv -f "$staged" "$BIN"
   staged=''
 }
@@ -364,6 +393,7 @@ put() {
   staged=$(mktemp "$(dirname "$1")/.fleet.XXXXXX")
   cat >"$staged"
   chmod "$2" "$staged"
+  note "$1"
   mv -f "$staged" "$1"
   staged=''
 }
@@ -517,9 +547,11 @@ service() {
       ;;
     none)
       say "This machine has neither systemd nor OpenRC: have your supervisor run \"$BIN agent\" and restart it when it ends."
+      keep
       return 0
       ;;
   esac
+  keep
   if [ -z "$start" ] || [ -n "$dry_run" ]; then return 0; fi
   tries=0
   until "$BIN" version >/dev/null 2>&1; do
@@ -576,6 +608,13 @@ main() {
     return 0
   fi
   work=$(mktemp -d)
+  # Where nothing may be run in the folder for temporary files, what was fetched is tried beside its place.
+  printf '#!/bin/sh\n' >"$work/try" && chmod 0755 "$work/try"
+  if ! "$work/try" 2>/dev/null && [ -z "$dry_run" ]; then
+    rm -rf "$work"
+    mkdir -p "$(dirname "$BIN")"
+    work=$(mktemp -d "$(dirname "$BIN")/.fleet.XXXXXX")
+  fi
   obtain
   before=''
   if [ -x "$BIN" ]; then before=$("$BIN" --version 2>/dev/null) || before='an unknown version'; fi

@@ -216,6 +216,45 @@ Deno.test("install.sh on a base system", async (t) => {
         failed(await machine.run(paste(site)), /the checksums are not signed/);
       });
 
+      const mirror = "sh /media/mirror/install.sh --from /media/mirror --version 1.1.0 --no-start";
+      await t.step("interrupted half-way it takes back what it has put there", async () => {
+        // A service manager in whose middle somebody presses Ctrl-C, or that does not work.
+        const bin = machine.path("/usr/local/bin");
+        const systemctl = (then: string) =>
+          Deno.writeTextFile(
+            `${bin}/systemctl`,
+            `#!/bin/sh\n[ "$1" = daemon-reload ] || exit 0\n${then}\n`,
+            { mode: 0o755 },
+          );
+        const script = `mkdir -p /run/systemd/system; ${mirror}`;
+        const look = "cd /; ls usr/local/bin etc/systemd/system etc/default; fleet --version; true";
+        const before = succeeded(await machine.run(look));
+        await systemctl("kill -INT $PPID");
+        const interrupted = await machine.run(script);
+        assert.equal(interrupted.code, 130, interrupted.stdout + interrupted.stderr);
+        await Deno.remove(`${bin}/systemctl`);
+        assert.equal(
+          succeeded(await machine.run(look)).replace("fleet.previous\n", ""),
+          before.replace("fleet.previous\n", ""),
+        );
+        succeeded(await machine.run(paste(site, "--uninstall --purge")));
+        const nothing = succeeded(await machine.run(look));
+        assert.doesNotMatch(nothing, /fleet/);
+        await systemctl("exit 1");
+        failed(await machine.run(script), /Nothing of an earlier installation was removed/);
+        await Deno.remove(`${bin}/systemctl`);
+        assert.equal(succeeded(await machine.run(look)), nothing);
+        const groups = await Deno.readTextFile(machine.path("/etc/group"));
+        assert.doesNotMatch(groups, /^fleet:/m);
+      });
+
+      await t.step("a folder for temporary files in which nothing may be run", async () => {
+        const said = await machine.run(`mount -t tmpfs -o noexec tmpfs /tmp; ${mirror}`);
+        assert.match(succeeded(said), /Installed: fleet version 1\.1\.0/);
+        const left = await machine.run("ls -A /usr/local/bin");
+        assert.doesNotMatch(left.stdout, /\.fleet/);
+      });
+
       await t.step("the service files are those of the service manager", async () => {
         // A service manager that only takes notes; the real one is met in the virtual machine.
         const note = '#!/bin/sh\necho "$0 $*" >> /notes\n';
