@@ -32,7 +32,7 @@ START_SECONDS=30
 
 version='' channel=stable from='' dry_run='' uninstall='' purge='' start=yes docker=ask yes=''
 work='' staged=''
-# Files that this run has put where there were none, while it is not through: an interruption takes them back.
+# What this run has changed while it is not through; $work/placed names the files that were not there before.
 replaced='' grouped=''
 
 usage() {

@@ -11,6 +11,7 @@ import { setup } from "./setup.ts";
 const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
   deploy: () => import("../tests/bench/deploy.ts"),
   cli: () => import("../tests/bench/cli.ts"),
+  lab: () => import("../tests/bench/lab.ts"),
   idle: () => import("../tests/bench/idle.ts"),
   raft: () => import("../tests/bench/raft.ts"),
   restart: () => import("../tests/bench/restart.ts"),
