@@ -61,7 +61,6 @@ Deno.test("wrong usage is exit code 2, with a hint", async () => {
     [["network", "create", "-x"], /unknown option '-x'/],
     [["lab", "up", "--hosts", "12"], /--hosts is between 1 and 9, not 12/],
     [["lab", "up", "--name", "../x"], /lab name "\.\.\/x"/],
-    [["lab", "exec", "h1"], /name the command to run/],
     [["agent", "--log-level", "loud"], /--log-level: "loud" is none of debug, info, warn, error/],
     [["--host", "ftp://x", "node", "ls"], /invalid host "ftp:\/\/x": write it as unix:\/\//],
     [["service"], /Usage: fleet service COMMAND/],
@@ -161,19 +160,23 @@ Deno.test("lab verbs get plain options", async () => {
   for (
     const argv of [
       ["up", "--hosts", "2"],
+      ["up", "--managers", "3", "--ui=false"],
       ["status", "--name", "big"],
       ["env", "h1"],
       ["exec", "--name", "big", "h2", "--", "ip", "-o", "addr"],
       ["exec", "h2", "ls", "-l"],
+      ["exec", "h2"],
       ["down"],
     ]
   ) calls.push(...(await runFleet(["lab", ...argv])).env.labCalls);
   assert.deepEqual(calls, [
-    ["up", { name: "lab", hosts: 2 }],
+    ["up", { name: "lab", hosts: 2, ui: true }],
+    ["up", { name: "lab", hosts: 3, managers: 3 }],
     ["status", { name: "big" }],
     ["env", { name: "lab", host: "h1" }],
     ["exec", { name: "big", host: "h2", command: ["ip", "-o", "addr"] }],
     ["exec", { name: "lab", host: "h2", command: ["ls", "-l"] }],
+    ["exec", { name: "lab", host: "h2", command: ["/bin/sh"] }],
     ["down", { name: "lab" }],
   ]);
 });

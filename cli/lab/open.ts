@@ -5,7 +5,11 @@ import type { LabFlags } from "./shared.ts";
 export const verb: Verb<LabFlags> = {
   define(command) {
     addNameFlag(command.argument("[host]", "h1, h2 … (default h1)"))
-      .addHelpText("after", "\nFor a lab that was started with fleet lab up --ui.")
+      .addHelpText(
+        "after",
+        "\nThe link logs in once, to a manager or any other host of a cluster. The browser asks whether to trust\n" +
+          "the lab's own certificate.",
+      )
       .examples("fleet lab open", "fleet lab open h2");
   },
   async run({ env }, [host = "h1"], flags) {

@@ -17,7 +17,7 @@ export const verb: Verb<Flags> = {
   define(command) {
     addNameFlag(command.value("--hosts <n>", `How many, 1 to ${MAX_HOSTS} (default 3)`, parseUint))
       .value("--managers <n>", "Form a cluster of them with so many managers", parseUint)
-      .flag("--ui", "Let every agent serve the dashboard");
+      .flag("--ui", "Let every agent serve the dashboard (default; --ui=false: no)");
     addLinkFlags(command).examples(
       "fleet lab up",
       "fleet lab up --managers 3",
@@ -39,7 +39,7 @@ export const verb: Verb<Flags> = {
       hosts,
       ...linkOf(flags),
       ...(managers === undefined ? {} : { managers }),
-      ...(flags.ui ? { ui: true } : {}),
+      ...(flags.ui === false ? {} : { ui: true }),
     }, env);
   },
 };

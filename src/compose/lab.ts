@@ -7,6 +7,7 @@ import type {
 } from "../../cli/environment.ts";
 import { formCluster, showDemo, wordsOf } from "./lab_cluster.ts";
 import { Lab } from "../adapters/lab_hosts/lab.ts";
+import { nameFlag } from "../adapters/lab_hosts/layout.ts";
 import type { LabHost } from "../adapters/lab_hosts/host.ts";
 import { FleetError } from "../base/errors.ts";
 import { onInterrupt, ownCommand } from "./cli_environment.ts";
@@ -28,6 +29,10 @@ export function labCommands(): LabCommands {
 }
 
 const UI_PORT = 8443;
+const UI_ARGS = [
+  ...["--ui-addr", `{address}:${UI_PORT}`],
+  ...["--ui-cert", "{folder}/ui.pem", "--ui-key", "{folder}/ui.key"],
+];
 
 async function labUp(options: LabUpOptions, output: LabOutput): Promise<number> {
   const { command, args } = ownCommand();
@@ -39,11 +44,11 @@ async function labUp(options: LabUpOptions, output: LabOutput): Promise<number> 
     name: options.name,
     hosts: options.hosts,
     binary: [command, ...args],
-    ...(options.ui ? { agentArgs: ["--ui-addr", `0.0.0.0:${UI_PORT}`] } : {}),
+    ...(options.ui ? { agentArgs: UI_ARGS, files: uiFiles } : {}),
     signal: controller.signal,
     onProgress: (line) => output.stderr.write(`${line}\n`),
   }).finally(ignore);
-  const suffix = lab.name === "lab" ? "" : ` --name ${lab.name}`;
+  const suffix = nameFlag(lab.name);
   const { managers } = options;
   try {
     if (managers !== undefined) await formCluster(lab, managers);
@@ -59,29 +64,46 @@ async function labUp(options: LabUpOptions, output: LabOutput): Promise<number> 
       (managers === undefined
         ? ""
         : `They are a cluster with ${managers} manager${managers === 1 ? "" : "s"}.\n`) +
-      `\n  eval "$(fleet lab env h1${suffix})"\n` +
+      `\n  eval "$(fleet lab env${suffix} h1)"\n` +
       (managers === undefined
-        ? `  fleet init --advertise-addr ${lab.hosts[0]!.address}\n\n`
-        : "  fleet node ls\n\n") +
+        ? `  fleet init --advertise-addr ${lab.hosts[0]!.address}\n`
+        : "  fleet node ls\n") +
+      (options.ui ? `  fleet lab open${suffix}\n\n` : "\n") +
       `fleet lab down${suffix} removes it.\n`,
   );
   return 0;
 }
 
-function labStatus({ name }: { name: string }, output: LabOutput): Promise<number> {
+async function uiFiles(addresses: readonly string[]): Promise<Record<string, string>> {
+  const { createWebCertificate } = await import("../adapters/crypto/web_certificate.ts");
+  const { certPem, keyPem } = createWebCertificate("fleet lab", addresses, Date.now());
+  return { "ui.pem": certPem, "ui.key": keyPem };
+}
+
+async function labStatus({ name }: { name: string }, output: LabOutput): Promise<number> {
   const lab = Lab.open(name);
   const rows = [["HOST", "ADDRESS", "ENGINE", "AGENT", "SOCKET"], ...lab.hosts.map(statusRow)];
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   for (const row of rows) {
     output.stdout.write(row.map((cell, i) => cell.padEnd(widths[i]!)).join("   ").trimEnd() + "\n");
   }
-  return Promise.resolve(0);
+  for (const [a = "", b] of await lab.cuts()) {
+    const what = b === undefined
+      ? `${a} is off the network`
+      : `${a} and ${b} do not hear each other`;
+    const heal = ["fleet lab heal", nameFlag(lab.name).trim(), a, b ?? ""].filter(Boolean).join(
+      " ",
+    );
+    output.stdout.write(`${what}: ${heal}\n`);
+  }
+  return 0;
 }
 
 function statusRow(host: LabHost): string[] {
   const state = (daemon: "dockerd" | "agent") => {
     const pid = host.pid(daemon);
-    return pid === undefined ? "down" : `up (${pid})`;
+    if (pid === undefined) return "down";
+    return `${host.isPaused(daemon) ? "paused" : "up"} (${pid})`;
   };
   return [host.name, host.address, state("dockerd"), state("agent"), host.layout.fleetSocket];
 }
@@ -120,7 +142,9 @@ async function labCut(
     return 0;
   }
   await (cut ? lab.cut(a, b) : lab.heal(a, b));
-  output.stdout.write(cut ? `${a} and ${b} do not hear each other.\n` : `${a} and ${b} do.\n`);
+  output.stdout.write(
+    cut ? `${a} and ${b} do not hear each other.\n` : `${a} and ${b} hear each other.\n`,
+  );
   return 0;
 }
 
@@ -132,6 +156,12 @@ async function labHost(
   const host = Lab.open(options.name).host(options.host);
   const daemons = (["dockerd", "agent"] as const)
     .filter((daemon) => only === undefined || (only === "agent") === (daemon === "agent"));
+  if ((act === "pause" || act === "resume") && daemons.every((daemon) => !host.pid(daemon))) {
+    throw new FleetError(
+      "unavailable",
+      `${host.name} does not run: fleet lab start${nameFlag(options.name)} ${host.name}`,
+    );
+  }
   const said = (what: string) => {
     output.stdout.write(`${host.name}${only ? `'s ${only}` : ""} ${what}.\n`);
     return 0;
@@ -194,7 +224,9 @@ async function labDemo(
     if (!keep) await lab.down();
   }
   say(
-    keep ? `\nThe lab stays: fleet lab down --name ${name} removes it.\n` : "\nThe lab is gone.\n",
+    keep
+      ? `\nThe lab stays: eval "$(fleet lab env --name ${name} h1)" looks at it, fleet lab down --name ${name} removes it.\n`
+      : "\nThe lab is gone.\n",
   );
   return 0;
 }
@@ -204,6 +236,13 @@ async function labOpen(
   output: LabOutput,
 ): Promise<number> {
   const lab = Lab.open(name);
+  if (!await Deno.stat(`${lab.layout.folder}/ui.pem`).then(() => true, () => false)) {
+    throw new FleetError(
+      "unavailable",
+      `lab ${name} was started with --ui=false: fleet lab down${nameFlag(name)}, then up again`,
+    );
+  }
   output.stdout.write(await wordsOf(lab, host, ["ui"]));
+  output.stderr.write("The browser asks once: the lab's certificate is its own.\n");
   return 0;
 }

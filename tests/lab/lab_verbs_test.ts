@@ -69,10 +69,50 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
       await fleet(["service", "rm", "lost"], env);
     });
 
+    await t.step("open links to a dashboard that this machine's browser reaches", async () => {
+      for (const host of ["h1", "h3"]) {
+        const link = (await verb("open", host)).trim();
+        assert(link.startsWith(`https://${lab.host(host).address}:8443/#link=`), link);
+        const page = await capture([
+          "curl",
+          "-sS",
+          "--cacert",
+          `${lab.layout.folder}/ui.pem`,
+          link,
+        ]);
+        assert.match(page.stdout, /<title>/, page.stderr);
+      }
+    });
+
+    await t.step("status tells what was done to hosts; what cannot be is refused", async () => {
+      await verb("cut", "h1", "h2");
+      await verb("cut", "h3");
+      await verb("pause", "--only", "agent", "h2");
+      const said = await verb("status");
+      assert.match(said, /^h2 .* up \(\d+\) +paused \(\d+\)/m);
+      assert.match(
+        said,
+        /^h1 and h2 do not hear each other: fleet lab heal --name labverbs h1 h2$/m,
+      );
+      assert.match(said, /^h3 is off the network: fleet lab heal --name labverbs h3$/m);
+      await verb("resume", "h2");
+      assert.match(await verb("heal", "h1", "h2"), /h1 and h2 hear each other\./);
+      await verb("heal", "h3");
+      assert.equal((await verb("status")).trim().split("\n").length, 4);
+      const itself = await fleet(["lab", "cut", "--name", NAME, "h1", "h1"]);
+      assert.match(itself.stderr, /h1 always hears itself/);
+      await until("three", async () => (await info()).includes("3 reachable"), 60_000);
+    });
+
     await t.step("kill, start, pause and resume", async () => {
       await verb("kill", "h3");
       await until("two managers", async () => (await info()).includes("3 managers, 2 reachable"));
       assert.match((await doctor()).bad.map(({ subject }) => subject).join(), /h3/);
+      for (const act of [["pause", "h3"], ["exec", "h3", "--", "true"]]) {
+        const { code, stderr } = await fleet(["lab", act[0]!, "--name", NAME, ...act.slice(1)]);
+        assert.equal(code, 1);
+        assert.match(stderr, /fleet lab start --name labverbs h3/);
+      }
       await verb("start", "h3");
       await until("three", async () => (await info()).includes("3 reachable"), 60_000);
       await verb("pause", "--only", "agent", "h2");

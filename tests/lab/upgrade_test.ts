@@ -93,18 +93,45 @@ Deno.test("upgrade", async (t) => {
         },
       );
 
-      await t.step("a good build goes through all nodes, and no container notices", async () => {
-        const said = await lab.fleet("h1", ...all, "--yes");
-        assert.match(
-          said,
-          /h3: 0\.1\.0 -> 0\.2\.0\nh2: 0\.1\.0 -> 0\.2\.0\nh1: 0\.1\.0 -> 0\.2\.0/,
-        );
+      await t.step("who drives it and the manager it is driven through die half-way", async () => {
+        const child = new Deno.Command(BINARY, {
+          args: [...all, "--yes"],
+          env: lab.host("h1").env(),
+          stdin: "null",
+          stdout: "piped",
+          stderr: "null",
+        }).spawn();
+        let said = "";
+        for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+          said += text;
+          if (!said.includes("h3: 0.1.0 -> 0.2.0\n")) continue;
+          child.kill("SIGKILL");
+          lab.host("h1").signal("agent", "SIGKILL");
+          break;
+        }
+        await child.status;
+        assert.match(said, /\nh3: 0\.1\.0 -> 0\.2\.0\n$/);
+        assert.deepEqual(await containers(), before);
+        // As a service manager does it.
+        await until("h1's agent is gone", () => lab.host("h1").pid("agent") === undefined);
+        await lab.host("h1").startAgent([own("h1")], undefined, {
+          FLEET_RELEASE_KEY_FILE: `${folder}/release.pem`,
+        });
+      });
+
+      await t.step("another one goes on where it was, and no container notices", async () => {
+        const said = await lab.fleet("h2", ...all, "--yes");
+        assert.match(said, /^h3 +worker +0\.2\.0, up to date\n/);
+        assert.match(said, /\nh1: 0\.1\.0 -> 0\.2\.0\n[^]*done\.\n$/);
         await until("all ready", async () => {
           const { stdout } = await lab.try("h1", "node", "ls", "--format", "{{.Status}}");
           return stdout.trim() === "Ready\nReady\nReady";
         }, 30_000);
         assert.deepEqual(await containers(), before);
-        assert.match(await lab.fleet("h1", ...all), /up to date/);
+        assert.match(
+          await lab.fleet("h1", ...all),
+          /\nEvery node that is there is up to date\.\n$/,
+        );
         const trials = await Array.fromAsync(Deno.readDir(`${folder}/h1`));
         assert.deepEqual(trials.map(({ name }) => name).sort(), ["fleet", "fleet.previous"]);
       });

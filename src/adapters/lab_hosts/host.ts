@@ -1,5 +1,6 @@
 import { FleetError, messageOf } from "../../base/errors.ts";
 import { BOOT_SCRIPT, bootArgv, engineConfig, hostEnvironment } from "./boot.ts";
+import { nameFlag } from "./layout.ts";
 import type { HostLayout, LabLayout } from "./layout.ts";
 import {
   findInner,
@@ -140,7 +141,10 @@ export class LabHost {
       ...["--data-dir", dataDir, "--socket", fleetSocket],
       ...["--docker-host", `unix://${engineSocket}`, "--hostname", name],
     ];
-    const argv = [...binary, "agent", ...flags, ...args];
+    const own = args.map((arg) =>
+      arg.replaceAll("{address}", this.address).replaceAll("{folder}", this.#lab.folder)
+    );
+    const argv = [...binary, "agent", ...flags, ...own];
     await this.#start("agent", argv, fleetSocket, environment, signal ? { signal } : {});
   }
 
@@ -154,6 +158,15 @@ export class LabHost {
     if (pid === undefined) return;
     signalPid(pid, signal);
     await until(`${this.name}: end of ${daemon}`, () => !isAlive(pid), timeoutMs, POLL_MS);
+  }
+
+  /** Whether a daemon was told to stand still (SIGSTOP). */
+  isPaused(daemon: Daemon): boolean {
+    try {
+      return /^\d+ \(.*\) T/s.test(Deno.readTextFileSync(`/proc/${this.pid(daemon)}/stat`));
+    } catch {
+      return false;
+    }
   }
 
   /** Sends a signal to a daemon that runs. Engine and shims that a SIGKILL orphans stay, as in life. */
@@ -240,7 +253,7 @@ export class LabHost {
     if (pid === undefined) {
       throw new FleetError(
         "unavailable",
-        `${this.name} is not up: fleet lab down --name ${this.#lab.name}, then up again`,
+        `${this.name} is not up: fleet lab start${nameFlag(this.#lab.name)} ${this.name}`,
       );
     }
     return ["nsenter", "-t", String(pid), "-n", "-m", "-u", "-i", "-p", "--", ...argv];

@@ -2,13 +2,13 @@ import { FleetError, kindOf, messageOf } from "../../base/errors.ts";
 import { writeFleetCommand } from "./boot.ts";
 import { LabHost } from "./host.ts";
 import { busyboxImage } from "./image.ts";
-import { checkFolder, checkLabName, hostLayout, labLayout, MAX_HOSTS } from "./layout.ts";
+import { checkFolder, checkLabName, hostLayout, labLayout, MAX_HOSTS, nameFlag } from "./layout.ts";
 import type { LabLayout } from "./layout.ts";
 import { anythingLeft, removeEverything } from "./leftovers.ts";
 import { requireTools } from "./requirements.ts";
 import { claim, labNames, readState, withLab } from "./state.ts";
 import type { LabState } from "./state.ts";
-import { createSwitch, impair, separate } from "./switch.ts";
+import { createSwitch, cuts, impair, separate } from "./switch.ts";
 
 /** A lab that exists is not waited for. */
 const UP_LOCK_TIMEOUT_MS = 500;
@@ -18,8 +18,10 @@ export interface LabOptions {
   readonly hosts: number;
   /** The command of the agent; without it only engines start. */
   readonly binary?: readonly string[];
-  /** More arguments of `fleet agent`. */
+  /** More arguments of `fleet agent`; `{address}` stands for the host's, `{folder}` for the lab's folder. */
   readonly agentArgs?: readonly string[];
+  /** Files for the lab's folder, by their names, made when its hosts' addresses are known; for root alone. */
+  readonly files?: (addresses: readonly string[]) => Promise<Readonly<Record<string, string>>>;
   /** More settings of every engine's `daemon.json`. */
   readonly engineSettings?: Readonly<Record<string, unknown>>;
   readonly onProgress?: (line: string) => void;
@@ -78,7 +80,7 @@ export class Lab {
       if (await anythingLeft(name)) {
         throw new FleetError(
           "conflict",
-          `lab ${name} exists already; fleet lab down --name ${name} removes it`,
+          `lab ${name} exists already; fleet lab down${nameFlag(name)} removes it`,
         );
       }
       try {
@@ -121,11 +123,17 @@ export class Lab {
 
   /** Drops every frame between two hosts, silently, in both directions. */
   async cut(a: string, b: string): Promise<void> {
+    if (a === b) throw new FleetError("invalid", `${a} always hears itself: name two hosts`);
     await separate(this.layout, [this.host(a).layout, this.host(b).layout], true);
   }
 
   async heal(a: string, b: string): Promise<void> {
     await separate(this.layout, [this.host(a).layout, this.host(b).layout], false);
+  }
+
+  /** Pairs of hosts that do not hear each other, and hosts that are off the network. */
+  async cuts(): Promise<readonly (readonly string[])[]> {
+    return await cuts(this.layout, this.hosts.map(({ layout }) => layout));
   }
 
   /** Delay and loss on the cable to a host; zeros make it whole. @throws FleetError unavailable */
@@ -147,6 +155,10 @@ export class Lab {
     );
     const lab = new Lab(name, state);
     if (binary.length > 0) await writeFleetCommand(lab.layout, binary);
+    const files = await options.files?.(lab.hosts.map(({ address }) => address)) ?? {};
+    for (const [file, text] of Object.entries(files)) {
+      await Deno.writeTextFile(`${lab.layout.folder}/${file}`, text, { mode: 0o600 });
+    }
     const image = busyboxImage();
     await settleAll([
       image,

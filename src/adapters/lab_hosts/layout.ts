@@ -41,6 +41,12 @@ export interface LabLayout {
   readonly cgroup: string;
 }
 
+/** What a lab is called when nobody says. */
+const DEFAULT_NAME = "lab";
+
+/** The flag that a command on this lab needs, with a space before it. */
+export const nameFlag = (name: string): string => name === DEFAULT_NAME ? "" : ` --name ${name}`;
+
 /** Where labs keep their state. */
 export function stateFolder(): string {
   return (Deno.env.get("FLEET_LAB_DIR") || DEFAULT_STATE).replace(/\/+$/, "");

@@ -1,5 +1,5 @@
 import { FleetError, messageOf } from "../../base/errors.ts";
-import { labFolder, MAX_SLOT, stateFolder, uplinkName } from "./layout.ts";
+import { labFolder, MAX_SLOT, nameFlag, stateFolder, uplinkName } from "./layout.ts";
 import { withFileLock } from "./lock.ts";
 import { must } from "./process.ts";
 
@@ -57,7 +57,7 @@ export async function claim(
 /** @throws FleetError not-found, or corrupt with the way out */
 export function readState(name: string): LabState {
   const path = `${labFolder(name)}/lab.json`;
-  const remove = `fleet lab down --name ${name} removes it`;
+  const remove = `fleet lab down${nameFlag(name)} removes it`;
   let text: string;
   try {
     text = Deno.readTextFileSync(path);
@@ -68,7 +68,7 @@ export function readState(name: string): LabState {
     }
     throw new FleetError(
       "not-found",
-      `there is no lab "${name}"; fleet lab up --name ${name} makes one`,
+      `there is no lab "${name}"; fleet lab up${nameFlag(name)} makes one`,
     );
   }
   try {

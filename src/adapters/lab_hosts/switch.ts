@@ -59,6 +59,22 @@ export async function separate(
   }
 }
 
+/** What `separate` and `setPort` have done: pairs of hosts, and single ones. A host without power has no port. */
+export async function cuts(
+  lab: LabLayout,
+  hosts: readonly HostLayout[],
+): Promise<readonly (readonly string[])[]> {
+  const inside = ["nsenter", `--net=/run/netns/${lab.switchNamespace}`];
+  const rules = await capture([...inside, "ebtables", "-L", "FORWARD"]);
+  const apart = [...rules.stdout.matchAll(/-i (\S+) -o (\S+) -j DROP/g)]
+    .map(([, from, to]) => [from!, to!]).filter(([from, to]) => from! < to!);
+  const ports = await capture(["ip", "-n", lab.switchNamespace, "-o", "link", "show"]);
+  const off = hosts.filter(({ port }) =>
+    new RegExp(`^\\d+: ${port}@\\S+ <(?!.*\\bUP\\b)`, "m").test(ports.stdout)
+  );
+  return [...apart, ...off.map(({ name }) => [name])];
+}
+
 /**
  * What the cable to a host does to packets: `tc netem`, where the kernel has it; loss alone also by
  * nftables. Both zero makes it whole. @throws FleetError unavailable when the kernel cannot
