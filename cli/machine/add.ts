@@ -15,8 +15,8 @@ interface Flags {
   readonly noInstall?: boolean;
 }
 
-/** The managers know a node once it has its certificate. */
-const KNOWN_TIMEOUT_MS = 15_000;
+/** The managers know a node once it has its certificate, and its name after its first session. */
+const KNOWN_TIMEOUT_MS = 30_000;
 const POLL_MS = 200;
 
 export const verb: Verb<Flags> = {
@@ -114,16 +114,18 @@ async function remember(
   machine: string,
 ): Promise<string> {
   const deadline = env.now() + KNOWN_TIMEOUT_MS;
-  while (true) {
+  for (;; await env.sleep(POLL_MS)) {
+    const late = env.now() > deadline;
     try {
       const node = await getNode(client, id);
+      // It tells its name in its first session.
+      if (!late && !node.Spec.Name && !node.Description?.Hostname) continue;
       const Labels = { ...node.Spec.Labels, [SSH_LABEL]: machine };
       await putNode(client, node, { ...node.Spec, Labels });
       return hostname(node);
     } catch (error) {
       // Not known yet, or changed meanwhile by its own first words.
-      if (!(error instanceof ApiError) || env.now() > deadline) throw error;
+      if (!(error instanceof ApiError) || late) throw error;
     }
-    await env.sleep(POLL_MS);
   }
 }

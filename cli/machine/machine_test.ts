@@ -46,7 +46,12 @@ function cluster(request: SeenRequest): unknown {
 }
 
 Deno.test("machine add sends the token by the input, never in an argument", async () => {
-  await using agent = new FakeAgent(cluster);
+  let looks = 0;
+  await using agent = new FakeAgent((request) => {
+    if (request.path !== "/nodes/n2" || ++looks > 2) return cluster(request);
+    // Just joined: not there, then without a name.
+    return looks === 1 ? refusal(404, "node n2 not found") : { ...NODES[1], Description: {} };
+  });
   const { code, env, err } = await runFleet(["machine", "add", "--no-install", "ann@far:2222"], {
     host: agent.host,
     ssh: "This node joined a swarm as a worker.\nnode=n2\n",
