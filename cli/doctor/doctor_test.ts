@@ -40,6 +40,13 @@ Deno.test("each thing that is wrong is named, with what helps", () => {
     /error: the engine's own swarm mode .*docker swarm leave --force/,
   );
   expect({ Overlay: "the kernel has no vxlan" }, /error: no overlay networks/);
+  expect({ Kernel: { ...WELL.Kernel, overlayfs: false } }, /warning: .* no overlayfs.*modprobe/);
+  const networks = (Drift: number, Problems = {}) => ({
+    Networks: { Mesh: "ipvs", Drift, Problems },
+  });
+  expect(networks(0));
+  expect(networks(3), /warning: 3 of its network settings were changed by others .* -> look for/);
+  expect(networks(0, { back: "no free port" }), /error: back: no free port -> it is tried again/);
   expect({ RolledBack: "1.3.0" }, /warning: an upgrade to 1\.3\.0 did not come up/);
 });
 

@@ -16,6 +16,14 @@ export interface Health {
   /** Why the node can have no overlay network; empty when it can. */
   readonly Overlay: string;
   readonly Kernel: Readonly<Record<string, boolean>>;
+  /** Overlay networks and published ports; absent outside of a cluster. */
+  readonly Networks?: {
+    /** `ipvs` or `nftables`. */
+    readonly Mesh: string;
+    /** What others changed since the agent has started, and it put back. */
+    readonly Drift: number;
+    readonly Problems: Readonly<Record<string, string>>;
+  };
   readonly Disks: readonly Disk[];
   readonly Mtu: number;
   /** End of the node's certificate, in milliseconds since 1970; 0 outside of a cluster. */
@@ -35,6 +43,7 @@ export function examine(name: string, health: Health, askedMs: number): Finding[
   return [
     engine(name, health),
     ...overlay(name, health),
+    ...networks(name, health),
     ...disks(name, health),
     clock(name, health.TimeMs - askedMs),
     ...certificate(name, health, askedMs),
@@ -68,6 +77,39 @@ function overlay(name: string, { Overlay, Kernel, Mtu }: Health): Finding[] {
         "sysctl -w net.ipv4.ip_forward=1, and keep it in /etc/sysctl.d",
       ),
     );
+  }
+  return found;
+}
+
+function networks(name: string, { Networks, Kernel }: Health): Finding[] {
+  const found: Finding[] = [];
+  if (Kernel["overlayfs"] === false) {
+    found.push(
+      warning(
+        name,
+        "its kernel has no overlayfs: images take long and much room",
+        "modprobe overlay",
+      ),
+    );
+  }
+  if (!Networks) return found;
+  const { Mesh, Drift, Problems } = Networks;
+  for (const [subject, why] of Object.entries(Problems)) {
+    found.push(
+      trouble(name, `${subject}: ${why}`, `it is tried again; the log of ${name}'s agent has more`),
+    );
+  }
+  if (Drift > 0) {
+    found.push(
+      warning(
+        name,
+        `${Drift} of its network settings were changed by others and put back since its agent started`,
+        `look for what changes them on ${name}: a firewall that reloads its rules, a script, a person`,
+      ),
+    );
+  } else if (Object.keys(Problems).length === 0) {
+    const by = Mesh === "" ? "" : `, ports by ${Mesh}`;
+    found.push(ok(name, `its networks are as they should be${by}`));
   }
   return found;
 }

@@ -125,8 +125,8 @@ async function engineHealth(engine: Engine, signal: AbortSignal) {
 
 function networksOf(state: NetworkState | undefined) {
   if (!state) return undefined;
-  const { mesh = "", drift, audits, networks } = state;
-  return { Mesh: mesh, Drift: drift, Audits: audits, Count: networks };
+  const { mesh = "", drift, audits, networks, problems } = state;
+  return { Mesh: mesh, Drift: drift, Audits: audits, Count: networks, Problems: problems };
 }
 
 function diskOr(path: string) {

@@ -42,6 +42,7 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
       assert.match(said, /datagrams pass between all nodes, whole and at full size \(6 tried\)/);
       assert.match(said, /h2: its clock agrees/);
       assert.match(said, /h3: certificate good for/);
+      assert.match(said, /h3: its networks are as they should be, ports by (ipvs|nftables)/);
       const text = (await fleet(["doctor"], env)).stdout;
       assert.match(text, /checks are fine, .* 0 errors\.\n$/);
     });
