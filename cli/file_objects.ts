@@ -1,3 +1,4 @@
+import { confirmOnTerminal } from "./confirm.ts";
 import { FleetError } from "../src/base/errors.ts";
 import { fileIds } from "../src/model/file_versions.ts";
 import type { FileKind } from "../src/model/file_versions.ts";
@@ -225,13 +226,17 @@ function prettyFileObject(kind: FileKind, object: FileObject): string {
   return `${out}Data:\n${data}${data.endsWith("\n") ? "" : "\n"}`;
 }
 
-export function removeVerb(kind: FileKind): Verb {
+export function removeVerb(kind: FileKind): Verb<{ readonly yes?: boolean }> {
   return {
     define(command) {
-      command.argument(`<${kind}...>`, "Names or ids").examples(`fleet ${kind} rm site`);
+      command.argument(`<${kind}...>`, "Names or ids")
+        .flag("-y, --yes", "Ask nothing")
+        .examples(`fleet ${kind} rm site`);
     },
-    run(context, args) {
-      return forEachReference(
+    async run(context, args, { yes }) {
+      const question = `Remove ${args.join(", ")} for good?`;
+      await confirmOnTerminal(context.env, question, yes);
+      return await forEachReference(
         context,
         args,
         (reference) => context.client.remove(`/${kind}s/${segment(reference)}`),

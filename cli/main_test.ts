@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { COMMANDS } from "./commands.ts";
 import { FakeAgent, refusal } from "./testing/fake_agent.ts";
 import { runFleet } from "./testing/fake_environment.ts";
+import { answerFixture } from "./testing/fixture.ts";
 import { assertGolden } from "./testing/golden.ts";
 import type { Entry } from "./verb.ts";
 
@@ -179,4 +180,26 @@ Deno.test("lab verbs get plain options", async () => {
     ["exec", { name: "lab", host: "h2", command: ["/bin/sh"] }],
     ["down", { name: "lab" }],
   ]);
+});
+
+Deno.test("what cannot be taken back asks where somebody sits, and takes --yes", async () => {
+  const verbs = [
+    ["service", "rm", "web2"],
+    ["stack", "rm", "shop"],
+    ["secret", "rm", "tls2"],
+    ["config", "rm", "site"],
+    ["node", "rm", "h10"],
+    ["leave", "--force"],
+    ["init", "--force-new-cluster"],
+  ];
+  for (const verb of verbs) {
+    await using agent = new FakeAgent(answerFixture);
+    const options = { host: agent.host, isTTY: true };
+    const no = await runFleet(verb, { ...options, stdin: "n\n" });
+    assert.deepEqual([no.code, agent.writes], [1, []], verb.join(" "));
+    assert.match(no.err, /nothing was changed/);
+    const yes = await runFleet([...verb, "--yes"], { ...options, stdin: "" });
+    assert.doesNotMatch(yes.err, /nothing was changed/, verb.join(" "));
+    if (verb[0] !== "stack") assert(agent.writes.length > 0, verb.join(" "));
+  }
 });

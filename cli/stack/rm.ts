@@ -2,6 +2,7 @@ import type { ApiConfig, ApiNetwork, ApiSecret, ApiService, ApiTask } from "../a
 import { parseDuration } from "../../src/base/duration.ts";
 import { FleetError } from "../../src/base/errors.ts";
 import { ApiError, ConnectError } from "../client.ts";
+import { confirmOnTerminal } from "../confirm.ts";
 import { EXIT } from "../exit_codes.ts";
 import { filtersText, segment } from "../query.ts";
 import { errorLine } from "../several.ts";
@@ -11,6 +12,7 @@ import { stackFilter } from "./observe.ts";
 interface Flags {
   readonly detach?: boolean;
   readonly timeout?: number;
+  readonly yes?: boolean;
 }
 
 const POLL_MS = 300;
@@ -23,9 +25,14 @@ export const verb: Verb<Flags> = {
     command.argument("<stack...>", "Names")
       .flag("-d, --detach", "Do not wait until tasks and networks are gone")
       .value("--timeout <duration>", "Time to wait (default 2m)", parseDuration)
+      .flag("-y, --yes", "Ask nothing")
       .examples("fleet stack rm shop");
   },
   async run(context, stacks, flags) {
+    const question = `Remove ${
+      stacks.join(", ")
+    } with all services, networks, secrets and configs of it?`;
+    await confirmOnTerminal(context.env, question, flags.yes);
     let failed = false;
     for (const stack of stacks) {
       const ok = await removeStack(context, stack);

@@ -1,6 +1,7 @@
 import { FleetError } from "../../src/base/errors.ts";
 import type { ApiSwarm } from "../api_types.ts";
 import { ApiError } from "../client.ts";
+import { confirmOnTerminal } from "../confirm.ts";
 import { ensureAgent } from "../ensure_agent.ts";
 import { choice, parseUint } from "../spec/values.ts";
 import type { Verb } from "../verb.ts";
@@ -14,6 +15,7 @@ interface Flags extends SettingsFlags {
   readonly dataPathAddr?: string;
   readonly dataPathPort?: number;
   readonly forceNewCluster?: boolean;
+  readonly yes?: boolean;
   readonly availability?: string;
   readonly defaultAddrPool?: readonly string[];
   readonly defaultAddrPoolMaskLength?: number;
@@ -27,6 +29,7 @@ export const verb: Verb<Flags> = {
       .value("--data-path-addr <address>", "Address for traffic between containers")
       .value("--data-path-port <uint>", "UDP port for that traffic (default 4789)", parseUint)
       .flag("--force-new-cluster", "Start over from this node's state, without the other managers")
+      .flag("-y, --yes", "With --force-new-cluster: ask nothing")
       .value(
         "--availability <word>",
         "active, pause or drain (default active)",
@@ -49,6 +52,11 @@ export const verb: Verb<Flags> = {
         "invalid",
         "--default-addr-pool-mask-length goes only with --default-addr-pool",
       );
+    }
+    if (flags.forceNewCluster) {
+      const question =
+        "Go on alone? The other managers are no part of the cluster any more, and what only they know is lost.";
+      await confirmOnTerminal(env, question, flags.yes);
     }
     await ensureAgent(context);
     const { autolock, ...settings } = flags;
