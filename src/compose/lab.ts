@@ -242,7 +242,9 @@ async function labOpen(
       `lab ${name} was started with --ui=false: fleet lab down${nameFlag(name)}, then up again`,
     );
   }
-  output.stdout.write(await wordsOf(lab, host, ["ui"]));
-  output.stderr.write("The browser asks once: the lab's certificate is its own.\n");
+  output.stdout.write(await wordsOf(lab, host, ["ui", "--quiet"]));
+  output.stderr.write(
+    "It works once. The browser asks whether to trust it: the lab's certificate is its own.\n",
+  );
   return 0;
 }

@@ -107,7 +107,11 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
 
     await t.step("kill, start, pause and resume", async () => {
       await verb("kill", "h3");
-      await until("two managers", async () => (await info()).includes("3 managers, 2 reachable"));
+      let said = "";
+      await until("two managers", async () => {
+        said = await info();
+        return said.includes("3 managers, 2 reachable");
+      }, 60_000).catch((error) => assert.fail(`${error}: ${said}`));
       assert.match((await doctor()).bad.map(({ subject }) => subject).join(), /h3/);
       for (const act of [["pause", "h3"], ["exec", "h3", "--", "true"]]) {
         const { code, stderr } = await fleet(["lab", act[0]!, "--name", NAME, ...act.slice(1)]);
@@ -117,7 +121,7 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
       await verb("start", "h3");
       await until("three", async () => (await info()).includes("3 reachable"), 60_000);
       await verb("pause", "--only", "agent", "h2");
-      await until("two managers", async () => (await info()).includes("3 managers, 2 reachable"));
+      await until("two", async () => (await info()).includes("3 managers, 2 reachable"), 60_000);
       await verb("resume", "h2");
       await until("three", async () => (await info()).includes("3 reachable"), 60_000);
     });
