@@ -1,4 +1,5 @@
 import { bundleUi } from "./bundle_ui.ts";
+import { withLazyModules } from "./lazy_modules.ts";
 import { fromRoot, run } from "./run.ts";
 
 /** A bundled module has no `require`, which node-forge calls for `node:crypto`. */
@@ -28,6 +29,7 @@ export async function bundle(
     const path = `${folder}/${entry.name}`;
     const before = await Deno.readTextFile(path);
     let text = before.includes("Dynamic require of") ? REQUIRE + before : before;
+    text = withLazyModules(text);
     for (const [word, value] of Object.entries(values)) text = text.replaceAll(word, value);
     if (text !== before) await Deno.writeTextFile(path, text);
   }

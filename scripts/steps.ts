@@ -21,7 +21,7 @@ export interface Totals {
 
 const UNIT = [
   ...["src", "cli", "tests/architecture", "tests/scenario", "tests/sim"],
-  ...["scripts/self_extracting_test.ts", "scripts/steps_test.ts"],
+  ...["scripts/lazy_modules_test.ts", "scripts/self_extracting_test.ts", "scripts/steps_test.ts"],
 ];
 
 /** Format, lint, types, and all tests that need nothing but Deno. */
