@@ -40,9 +40,18 @@ exit 0
 /** For the shell. */
 export const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** Writes a new executable beside the old one, runnable, and resolves to its path. */
+const STAGED = ".fleet-new-";
+
+/**
+ * Writes a new executable beside the old one, runnable, and resolves to its path. What an agent that died in
+ * the midst of this has left there is removed: it would stay for ever.
+ */
 export async function stage(executable: string, bytes: Uint8Array): Promise<string> {
-  const path = await Deno.makeTempFile({ dir: dirname(executable), prefix: ".fleet-new-" });
+  const dir = dirname(executable);
+  for await (const { name } of Deno.readDir(dir)) {
+    if (name.startsWith(STAGED)) await Deno.remove(`${dir}/${name}`).catch(() => {});
+  }
+  const path = await Deno.makeTempFile({ dir, prefix: STAGED });
   using file = await Deno.open(path, { write: true, truncate: true });
   for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
   await file.sync();
