@@ -1,10 +1,8 @@
 import { must, until } from "../../src/adapters/lab_hosts/process.ts";
-import { desiredState } from "../../src/core/network/desired.ts";
-import type { DesiredState } from "../../src/core/network/desired.ts";
 import { nftPatch } from "../../src/core/network/nft_patch.ts";
 import { nftRuleset } from "../../src/core/network/nft_ruleset.ts";
-import type { EndpointAssignment, ServiceAssignment } from "../../src/model/session.ts";
 import { FleetLab } from "../support/fleet_lab.ts";
+import { SERVICES, TASKS, thousandServices } from "../support/thousand_services.ts";
 import { median, printTable, timed } from "./figures.ts";
 
 const SECONDS = 4;
@@ -107,43 +105,6 @@ async function load(lab: FleetLab, target: string): Promise<{ rate: number; p99:
   return { rate: Number(rate), p99: Number(p99) * ({ us: 0.001, ms: 1, s: 1000 }[unit!] ?? 1) };
 }
 
-const SERVICES = 1_000;
-const TASKS = 10;
-
-/** A thousand services of ten tasks; without the task that has number `without`. */
-function thousand(without?: number): DesiredState {
-  const services = new Map<string, ServiceAssignment>();
-  const endpoints = new Map<string, EndpointAssignment>();
-  for (let s = 0; s < SERVICES; s++) {
-    const ports = [{ protocol: "tcp" as const, published: 10_000 + s, target: 80 }];
-    services.set(`s${s}`, { name: `s${s}`, networks: [], ports });
-    for (let t = 0; t < TASKS; t++) {
-      const n = s * TASKS + t;
-      if (n === without) continue;
-      const address = `10.0.${Math.floor(n / 200)}.${2 + (n % 200)}`;
-      const addresses = [{ networkId: "net", address }];
-      const task = { nodeId: `n${t}`, serviceId: `s${s}`, names: [], addresses, serving: true };
-      endpoints.set(`t${n}`, task);
-    }
-  }
-  const network = {
-    name: "ingress",
-    vni: 4096,
-    port: 4789,
-    subnet: "10.0.0.0/16",
-    gateway: "10.0.255.1",
-    internal: false,
-    ingress: true as const,
-    peers: [],
-  };
-  return desiredState({ networks: new Map([["net", network]]), endpoints, services }, {
-    nodeId: "n0",
-    dataPathAddr: "192.0.2.1",
-    dataPathMtu: 1500,
-    apiPort: 2377,
-  });
-}
-
 /** `nft` in a network namespace that is there for this only. */
 async function rules(): Promise<void> {
   const name = `fleet-bench-${Deno.pid}`;
@@ -157,10 +118,10 @@ async function rules(): Promise<void> {
     let script = "";
     for (let round = 0; round < 5; round++) {
       let next = "";
-      deciding.push(await timed(async () => next = nftRuleset(thousand(round * 37))));
+      deciding.push(await timed(async () => next = nftRuleset(thousandServices(round * 37))));
       all.push(await timed(() => nft(next)));
       script = next;
-      const patch = nftPatch(script, nftRuleset(thousand(round * 37 + 1)));
+      const patch = nftPatch(script, nftRuleset(thousandServices(round * 37 + 1)));
       one.push(await timed(() => nft(patch)));
     }
     printTable([

@@ -11,6 +11,7 @@ import { desiredEsp, planEsp } from "../../src/core/network/esp.ts";
 import { ipvsLine, ipvsServices, parseIpvs, planIpvs } from "../../src/core/network/ipvs.ts";
 import { nftRuleset } from "../../src/core/network/nft_ruleset.ts";
 import type { EndpointAssignment, NetworkAssignment } from "../../src/model/session.ts";
+import { thousandServices } from "../support/thousand_services.ts";
 import { captureDuring } from "./support/cable_capture.ts";
 import type { VirtualMachine } from "./support/virtual_machine.ts";
 import { withVms } from "./support/vm_lab.ts";
@@ -160,6 +161,34 @@ async function contract(t: Deno.TestContext, lab: VmLab, mesh: MeshKind): Promis
   );
 }
 
+/** What `tests/bench/mesh.ts` measures of nftables where the kernel has no IPVS. */
+async function thousand(t: Deno.TestContext, machine: VirtualMachine): Promise<void> {
+  await t.step(
+    "ipvs: a thousand services with ten tasks each, and one change of them",
+    async () => {
+      const put = async (state: DesiredState) => {
+        const had = parseIpvs(await machine.must("ipvsadm -Sn"));
+        const lines = planIpvs(ipvsServices(state), had).map(ipvsLine);
+        // Timed by the machine: the way to it is a slow one.
+        const times = await machine.must(
+          `cat >/run/lines <<'END'\n${
+            lines.join("\n")
+          }\nEND\ncut -d' ' -f1 /proc/uptime; ipvsadm -R </run/lines; cut -d' ' -f1 /proc/uptime`,
+        );
+        const [began = 0, ended = 0] = times.trim().split("\n").map(Number);
+        console.log(`    ${lines.length} lines in ${Math.round((ended - began) * 1000)} ms`);
+        assert.deepEqual(
+          planIpvs(ipvsServices(state), parseIpvs(await machine.must("ipvsadm -Sn"))),
+          [],
+        );
+      };
+      await put(thousandServices());
+      await put(thousandServices(4_711));
+      await machine.must("ipvsadm -C");
+    },
+  );
+}
+
 /** One end of an encrypted network of two machines, with keys `ids`, oldest first. */
 function sealed(index: number, ids: readonly number[]): DesiredState {
   const other = 3 - index;
@@ -262,6 +291,7 @@ Deno.test("the kernel does what the mesh and encrypted networks write", async (t
       }
       await vm1.must(TASKS_SCRIPT);
       await contract(t, lab, "ipvs");
+      await thousand(t, vm1);
       await contract(t, lab, "nftables");
       await encryption(t, lab);
     });
