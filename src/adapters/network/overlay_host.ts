@@ -20,6 +20,7 @@ import {
   parseLinks,
   parseNeighbours,
   parseRoutes,
+  parseTranslated,
 } from "./parse.ts";
 import { batchFailures, batchLines, explain, isDoneAlready, NO_VXLAN } from "./render.ts";
 import { answers } from "./answers.ts";
@@ -141,9 +142,20 @@ export class OverlayHost {
     for (const address of addresses.slice(0, MAX_FORGOTTEN)) {
       // It fails where there is nothing to end.
       await runTool(["conntrack", "-D", "-p", "udp", "-r", address], signal);
-      const first = ["conntrack", "-D", "-p", "tcp", "--state", "SYN_SENT", "-r", address];
-      await runTool(first, signal);
+      for (const state of ["SYN_SENT", "SYN_RECV"]) {
+        const unanswered = ["-D", "-p", "tcp", "--state", state, "-r", address];
+        await runTool(["conntrack", ...unanswered], signal);
+      }
     }
+  }
+
+  /** Real servers that clients wait for whom they have not answered, and all that UDP goes to. */
+  async unanswered(signal: AbortSignal): Promise<string[]> {
+    const [udp, first] = await Promise.all([
+      runTool(["conntrack", "-L", "-p", "udp"], signal),
+      runTool(["conntrack", "-L", "-p", "tcp", "--state", "SYN_SENT"], signal),
+    ]);
+    return parseTranslated(`${udp.stdout}\n${first.stdout}`);
   }
 
   /** Who listens at these ports on this machine, by `protocol/port`. */

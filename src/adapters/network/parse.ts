@@ -166,3 +166,14 @@ function rows<T>(text: string): T[] {
   if (text.trim() === "") return [];
   return (JSON.parse(text) as T[]).filter((row) => Object.keys(row as object).length > 0);
 }
+
+/** Where connections go that were meant for another address, from what `conntrack -L` prints; each once. */
+export function parseTranslated(text: string): string[] {
+  const found = new Set<string>();
+  for (const line of text.split("\n")) {
+    // First as it was asked, then as it is answered.
+    const [, asked, answers] = /\bdst=(\S+) .*?\bsrc=(\S+)/.exec(line) ?? [];
+    if (answers !== undefined && answers !== asked) found.add(answers);
+  }
+  return [...found];
+}

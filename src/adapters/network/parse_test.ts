@@ -1,5 +1,11 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { parseForwarding, parseLinks, parseNeighbours, parseRoutes } from "./parse.ts";
+import {
+  parseForwarding,
+  parseLinks,
+  parseNeighbours,
+  parseRoutes,
+  parseTranslated,
+} from "./parse.ts";
 
 const json = JSON.stringify;
 
@@ -66,4 +72,14 @@ Deno.test("entries: the permanent ones of fleet's devices, and only those that l
     ])),
     new Map([["flx-9", new Map([[lladdr, ["192.168.1.2", "192.168.1.3"]]])]]),
   );
+});
+
+Deno.test("connections that were translated are told from others", () => {
+  const text = [
+    "tcp 6 103 SYN_SENT src=10.88.0.254 dst=10.88.0.1 sport=46380 dport=8080 [UNREPLIED] src=10.0.0.4 dst=10.0.0.2 sport=80 dport=46380 mark=0 use=1",
+    "udp 17 12 src=10.0.0.9 dst=10.0.0.7 sport=1 dport=53 src=10.0.0.7 dst=10.0.0.9 sport=53 dport=1 mark=0 use=1",
+    "udp 17 12 src=10.0.0.9 dst=10.0.0.5 sport=2 dport=53 src=10.0.0.4 dst=10.0.0.9 sport=53 dport=2 mark=0 use=1",
+    "",
+  ].join("\n");
+  deepStrictEqual(parseTranslated(text), ["10.0.0.4"]);
 });

@@ -1,3 +1,4 @@
+import { inCidr } from "../../base/cidr.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { MeshKind } from "../../core/network/balancer.ts";
@@ -19,10 +20,15 @@ export interface RulesHost {
   patchRuleset(script: string, signal: AbortSignal): Promise<void>;
   /** Ends what the kernel remembers of clients whom these addresses have not answered. */
   forget(addresses: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Addresses that the kernel remembers for such clients. */
+  unanswered(signal: AbortSignal): Promise<readonly string[]>;
 }
 
 /** In place of a listing of the rules, which takes long where there are many. */
 export const NOT_LISTED = "not listed";
+
+/** Audits after which a client has given up, or has found another task. */
+const LOOKS_AFTER = 12;
 
 /** Brings virtual addresses, published ports and isolation into the kernel, by IPVS or by nftables alone. */
 export class MeshRules {
@@ -31,8 +37,10 @@ export class MeshRules {
   #kind: MeshKind | undefined;
   #script: string | undefined;
   #bridgeScript = "";
-  /** Addresses of tasks that were balanced to. */
-  #balanced: ReadonlySet<string> = new Set();
+  /** Addresses of tasks that new connections went to; unknown to an agent that has just begun. */
+  #balanced: ReadonlySet<string> | undefined;
+  /** Those that are out since, and at how many audits they are still looked after. */
+  readonly #out = new Map<string, number>();
 
   constructor({ host, logger }: { readonly host: RulesHost; readonly logger: Logger }) {
     this.#host = host;
@@ -70,7 +78,6 @@ export class MeshRules {
 
   /** What may follow once the new state balances: connections that are over, answers of other nodes' clients. */
   async after(desired: DesiredState, audit: boolean, signal: AbortSignal): Promise<void> {
-    await this.#forgetGone(desired, signal);
     const script = nftBridgeScript(desired);
     if (script === "" || (script === this.#bridgeScript && !audit)) return;
     await this.#host.patchRuleset(script, signal);
@@ -103,20 +110,57 @@ export class MeshRules {
     return listing;
   }
 
-  async #forgetGone({ balancers, published }: DesiredState, signal: AbortSignal): Promise<void> {
+  /**
+   * Lets clients go that wait for a task which is out: their next packet finds another one. A first packet
+   * that was lost is sent again after seconds, and the kernel would send it where the first one went, to a
+   * task that has no connection and so is stopped, or is gone.
+   */
+  async letGo(
+    { networks, balancers, published }: DesiredState,
+    audit: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
     const now = new Set(
-      [...balancers, ...published].flatMap(({ reals }) => reals.map(({ address }) => address)),
+      [...balancers, ...published].flatMap(({ reals }) =>
+        reals.filter(({ weight }) => weight > 0).map(({ address }) => address)
+      ),
     );
-    const gone = [...this.#balanced].filter((address) => !now.has(address));
+    const known = this.#balanced;
     this.#balanced = now;
-    if (gone.length === 0) return;
+    if (audit) await this.#letGoAgain(now, signal);
     try {
-      await this.#host.forget(gone, signal);
+      // While no agent was here tasks may have gone; a client that asks them again does so for minutes.
+      const before = known ??
+        (networks.length === 0 ? [] : await this.#host.unanswered(signal)).filter((address) =>
+          networks.some(({ subnet }) => inCidr(address, subnet))
+        );
+      const out = [...before].filter((address) => !now.has(address));
+      if (out.length === 0) return;
+      for (const address of out) this.#out.set(address, LOOKS_AFTER);
+      await this.#host.forget(out, signal);
     } catch (error) {
-      signal.throwIfAborted();
-      this.#logger.log("debug", "what waits for tasks that are gone expires by itself", {
-        error: messageOf(error),
-      });
+      this.#noteForgetting(error, signal);
     }
+  }
+
+  /** Once more, at audits: what was on its way when they were let go may have come in again. */
+  async #letGoAgain(now: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    for (const [address, left] of this.#out) {
+      if (left === 0 || now.has(address)) this.#out.delete(address);
+      else this.#out.set(address, left - 1);
+    }
+    if (this.#out.size === 0) return;
+    try {
+      await this.#host.forget([...this.#out.keys()], signal);
+    } catch (error) {
+      this.#noteForgetting(error, signal);
+    }
+  }
+
+  #noteForgetting(error: unknown, signal: AbortSignal): void {
+    signal.throwIfAborted();
+    this.#logger.log("debug", "what waits for tasks that are gone expires by itself", {
+      error: messageOf(error),
+    });
   }
 }

@@ -44,6 +44,7 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
     ? { ...NOTHING_OBSERVED, foreignNames: new Set(["back"]) }
     : NOTHING_OBSERVED;
   const done: Operation[][] = [];
+  const forgotten: string[] = [];
   const host = {
     state: () => state,
     change: (next: ObservedState) => void (state = next),
@@ -62,7 +63,11 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
       state = { ...state, ruleset: script };
       return Promise.resolve(script);
     },
-    forget: () => Promise.resolve(),
+    forget: (addresses: readonly string[]) => {
+      forgotten.push(...addresses);
+      return Promise.resolve();
+    },
+    unanswered: () => Promise.resolve(["10.0.0.7", "172.17.0.2"]),
     portUsers: () => Promise.resolve(new Map<string, string>()),
     applyEncryption: () => Promise.resolve(0),
     applyIpvs: (services: readonly IpvsService[]) => {
@@ -94,6 +99,7 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
     clock,
     host,
     done,
+    forgotten,
     warnings,
     names: () => table(),
     end: async () => {
@@ -224,5 +230,18 @@ Deno.test("network sync: what keeps a node from all of its networks is told to p
   const refused = rejects(waiting, /network back: the kernel has no IPVS/);
   await clock.advance(60_000);
   await refused;
+  await end();
+});
+
+Deno.test("network sync: who waits for a task that went while no agent was here is let go, for a while", async () => {
+  const { sync, clock, forgotten, end } = setUp();
+  sync.apply(ASSIGNED);
+  await clock.settle();
+  // The other address is none of fleet's.
+  deepStrictEqual(forgotten, ["10.0.0.7"]);
+  await clock.advance(60_000);
+  deepStrictEqual(forgotten, Array(7).fill("10.0.0.7"));
+  await clock.advance(600_000);
+  deepStrictEqual(forgotten.length, 13);
   await end();
 });
