@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isDirty } from "../../src/core/orchestrator/dirty.ts";
-import type { ServiceSpec } from "../../src/model/service_spec.ts";
+import type { ServiceSpec, TaskSpec } from "../../src/model/service_spec.ts";
 import { compareStates, isTerminal } from "../../src/model/task_state.ts";
 import {
   clusterWith,
@@ -114,6 +114,99 @@ Deno.test("an image that cannot be had for a while costs no more than the parall
       },
     ),
     { numRuns: 150 },
+  );
+});
+
+/** What may come between an update or a drain and its end, images that cannot be had included. */
+const interruption = fc.oneof(
+  {
+    weight: 20,
+    arbitrary: fc.record({ do: fc.constant("step" as const), pick: fc.nat({ max: 1000 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("image" as const),
+      to: fc.constantFrom("good:1", "good:2", "good:3", "bad:1"),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("wait" as const),
+      ms: fc.integer({ min: 100, max: 6000 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("node" as const),
+      // The last one stays, so that there is always somewhere to go.
+      name: fc.constantFrom(...NODES.slice(0, -1)),
+      availability: fc.constantFrom("drain" as const, "active" as const),
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant({ do: "force" as const }) },
+  { weight: 1, arbitrary: fc.constant({ do: "leader" as const }) },
+);
+
+Deno.test("whatever comes between an update or a drain and its end, no more is lost than the parallelism", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 6 }),
+      updateConfig.filter(({ Parallelism }) => Parallelism > 0),
+      fc.array(interruption, { minLength: 60, maxLength: 300 }),
+      (replicas, config, events) => {
+        const cluster = clusterWith([{
+          Mode: { Replicated: { Replicas: replicas } },
+          TaskTemplate: { ContainerSpec: { Image: "good:1" } },
+          UpdateConfig: config,
+          RollbackConfig: { ...config, FailureAction: "pause" },
+        }]);
+        cluster.settleWithAgents();
+        const least = config.Order === "start-first"
+          ? replicas
+          : Math.max(0, replicas - config.Parallelism);
+        cluster.store.onApply(() => {
+          const running = cluster.tasks("s0").filter(({ Status }) => Status.State === "running");
+          assert.ok(running.length >= least, `${running.length} run, ${least} should`);
+        });
+        const change = (more: (template: TaskSpec) => TaskSpec) =>
+          cluster.updateService("s0", (spec) => ({
+            ...spec,
+            TaskTemplate: more(spec.TaskTemplate ?? {}),
+          }));
+        const use = (Image: string) =>
+          change((template) => ({ ...template, ContainerSpec: { Image } }));
+        let forced = 0;
+        for (const event of events) {
+          if (event.do === "image") use(event.to);
+          else if (event.do === "force") {
+            change((template) => ({ ...template, ForceUpdate: ++forced }));
+          } else if (event.do === "leader") cluster.changeLeader();
+          else if (event.do === "wait") cluster.nowMs += event.ms;
+          else if (event.do === "node") {
+            cluster.updateNode(event.name, (node) => ({
+              ...node,
+              Spec: { ...node.Spec, Availability: event.availability },
+            }));
+          } else {
+            const tasks = cluster.tasks();
+            const task = tasks[event.pick % tasks.length];
+            if (task) cluster.agentStep(task.ID, workOf);
+            cluster.look();
+          }
+        }
+        use("good:4");
+        cluster.advance(HEAL_MS);
+        assert.equal(cluster.service("s0").UpdateStatus?.State, "completed");
+        for (const { NodeID, Status } of cluster.tasks("s0")) {
+          if (Status.State !== "running") continue;
+          assert.equal(cluster.store.get("node", NodeID!)?.Spec.Availability, "active");
+        }
+      },
+    ),
+    { numRuns: 60 },
   );
 });
 
