@@ -46,7 +46,7 @@ export function withDefaults(spec: ServiceSpec): ServiceSpec {
     TaskTemplate: {
       ...spec.TaskTemplate,
       ContainerSpec: { StopGracePeriod: DEFAULT_STOP_GRACE_NS, DNSConfig: {}, ...container },
-      Resources: spec.TaskTemplate?.Resources ?? { Limits: {}, Reservations: {} },
+      Resources: spec.TaskTemplate?.Resources ?? {},
       RestartPolicy: shownPolicy(spec),
       Placement: spec.TaskTemplate?.Placement ?? {},
     },
@@ -54,6 +54,5 @@ export function withDefaults(spec: ServiceSpec): ServiceSpec {
       UpdateConfig: { ...DEFAULT_UPDATE, ...spec.UpdateConfig },
       RollbackConfig: { ...DEFAULT_UPDATE, ...spec.RollbackConfig },
     }),
-    EndpointSpec: { Mode: "vip", ...spec.EndpointSpec },
   };
 }

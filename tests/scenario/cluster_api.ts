@@ -5,6 +5,7 @@ import type { Backend } from "../../src/api/backend.ts";
 import type { EngineFetch } from "../../src/api/engine_fetch.ts";
 import { EngineWords } from "../../src/api/engine_words.ts";
 import { EventHistory } from "../../src/api/events/event_history.ts";
+import { FleetError } from "../../src/base/errors.ts";
 import { bootstrap } from "../../src/core/control/bootstrap.ts";
 import type { ControlContext } from "../../src/core/control/context.ts";
 import { perform } from "../../src/core/control/perform.ts";
@@ -13,6 +14,8 @@ import { decodeChanges, encodeChanges } from "../../src/core/store/codec.ts";
 import { Transaction } from "../../src/core/store/transaction.ts";
 
 const NOT_HERE = () => Promise.reject(new Error("not part of this"));
+
+const MEMBER = () => Promise.reject(new FleetError("unavailable", "this node is part of a swarm"));
 
 /**
  * The API of a cluster of one node, over a store in memory; `asked` are the targets that its engine got. On a
@@ -83,14 +86,31 @@ export function api(
       ),
     watch: () => () => {},
     log: () => {},
-    askTask: NOT_HERE,
+    askTask: () =>
+      Promise.resolve({
+        status: 200,
+        contentType: "application/octet-stream",
+        body: (async function* () {})(),
+      }),
+    askNode: NOT_HERE,
+    askSelf: NOT_HERE,
+    converse: NOT_HERE,
+    init: MEMBER,
+    join: MEMBER,
+    leave: MEMBER,
+    unlock: MEMBER,
+    unlockKey: () => Promise.resolve(""),
     attachments: { find: () => Promise.resolve(undefined) },
   } as unknown as Backend;
   const engine: EngineFetch = (target) => {
     asked.push(target);
     return Promise.resolve(
-      target.includes("networks")
+      target.includes("/networks/")
+        ? Response.json({ message: "network not found" }, { status: 404 })
+        : target.includes("networks")
         ? Response.json(networks)
+        : /\/info$/.test(target)
+        ? Response.json({ ServerVersion: "20.10" })
         : new Response("", { headers: { "api-version": "1.41" } }),
     );
   };

@@ -5,6 +5,9 @@ import type { Service } from "../../model/service.ts";
 import { taskName } from "../../model/task.ts";
 import { isTerminal } from "../../model/task_state.ts";
 import type { View } from "../../model/view.ts";
+import { withoutEmpty } from "./task_spec.ts";
+
+type Json = Record<string, unknown>;
 
 /** A network inside a task's attachment. */
 export function networkJson(network: Network): Record<string, unknown> {
@@ -17,8 +20,9 @@ export function networkJson(network: Network): Record<string, unknown> {
     Spec: {
       ...spec,
       Labels: spec.Labels ?? {},
-      DriverConfiguration: Driver ?? {},
-      ...(IPAMOptions ? { IPAMOptions: ipamJson(IPAMOptions) } : {}),
+      // Nobody asked for a driver of the mesh's network.
+      DriverConfiguration: spec.Ingress ? {} : withoutEmpty(Driver ?? {}),
+      ...(IPAMOptions ? { IPAMOptions: ipamJson(IPAMOptions, spec.Ingress ? {} : undefined) } : {}),
     },
     DriverState: network.DriverState ?? Driver ?? {},
     ...(network.IPAMOptions ? { IPAMOptions: ipamJson(network.IPAMOptions) } : {}),
@@ -26,15 +30,13 @@ export function networkJson(network: Network): Record<string, unknown> {
 }
 
 /** Inside a task Docker's words differ from those of the network's own routes: `Range`, `Configs`. */
-function ipamJson({ Driver, Options, Config }: IPAMOptions): Record<string, unknown> {
-  return {
-    Driver: { Name: Driver || "default", ...(Options ? { Options } : {}) },
-    Configs: (Config ?? []).map(({ Subnet, IPRange, Gateway }) => ({
-      ...(Subnet ? { Subnet } : {}),
-      ...(IPRange ? { Range: IPRange } : {}),
-      ...(Gateway ? { Gateway } : {}),
-    })),
-  };
+function ipamJson({ Driver, Options, Config }: IPAMOptions, driver?: object): Json {
+  return withoutEmpty({
+    Driver: driver ?? withoutEmpty({ Name: Driver || "default", Options: Options ?? {} }),
+    Configs: (Config ?? []).map(({ Subnet, IPRange, Gateway }) =>
+      withoutEmpty({ Subnet, Range: IPRange, Gateway })
+    ),
+  }, new Set(["Driver"]));
 }
 
 /** A network as `GET /networks/{id}` shows it. */

@@ -2,6 +2,7 @@ import { daysLeft } from "../../core/pki/renewal_schedule.ts";
 import { timeMs } from "../../model/meta.ts";
 import type { Node } from "../../model/node.ts";
 import type { ManagerState } from "../backend.ts";
+import { withoutEmpty } from "./task_spec.ts";
 
 /**
  * A node as Docker's API shows it; managers with what raft knows of them, and, beyond Docker's, how long the
@@ -30,7 +31,7 @@ export function nodeJson(
       Hostname: node.Description?.Hostname ?? "",
       Platform: node.Description?.Platform ?? {},
       Resources: node.Description?.Resources ?? {},
-      Engine: node.Description?.Engine ?? {},
+      Engine: withoutEmpty(node.Description?.Engine ?? {}),
       TLSInfo: node.Description?.TLSInfo ?? {},
     },
     Status: {

@@ -1,28 +1,14 @@
 import type { Service } from "../../model/service.ts";
 import { modeOf, replicasOf } from "../../model/service.ts";
-import type { ServiceSpec, TaskSpec } from "../../model/service_spec.ts";
+import type { ServiceSpec } from "../../model/service_spec.ts";
 import { sourceOf } from "../../model/port_source.ts";
 import { ZERO_TIME } from "../../model/meta.ts";
 import { compareStates } from "../../model/task_state.ts";
 import type { Task } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
+import { taskSpecJson, withoutZero } from "./task_spec.ts";
 
 type Json = Record<string, unknown>;
-
-/** A task template as Docker's API shows it: pull credentials never leave, some fields always do. */
-export function taskSpecJson(spec: TaskSpec | undefined): Json {
-  const { ContainerSpec: container, ...rest } = spec ?? {};
-  const { PullOptions: _, ...shown } = container ?? {};
-  return {
-    ...(container ? { ContainerSpec: { ...shown, Isolation: shown.Isolation ?? "default" } } : {}),
-    Resources: {},
-    Placement: {},
-    ...rest,
-    ...(rest.RestartPolicy ? { RestartPolicy: withoutZero(rest.RestartPolicy, "Window") } : {}),
-    ForceUpdate: rest.ForceUpdate ?? 0,
-    Runtime: rest.Runtime || "container",
-  };
-}
 
 export function serviceSpecJson(spec: ServiceSpec): Json {
   const { UpdateConfig: update, RollbackConfig: rollback, ...rest } = spec;
@@ -33,13 +19,6 @@ export function serviceSpecJson(spec: ServiceSpec): Json {
     ...(update ? { UpdateConfig: withoutZero(update, "Delay") } : {}),
     ...(rollback ? { RollbackConfig: withoutZero(rollback, "Delay") } : {}),
   };
-}
-
-/** Durations that Docker's answers leave out when they are 0. */
-function withoutZero<T extends object>(config: T, field: keyof T): Partial<T> {
-  if (config[field] !== 0) return config;
-  const { [field]: _, ...rest } = config;
-  return rest as Partial<T>;
 }
 
 export function serviceJson(service: Service): Json {

@@ -1,7 +1,7 @@
 import type { NetworkAttachment, Task } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
 import { networkJson } from "./network.ts";
-import { taskSpecJson } from "./service.ts";
+import { taskSpecJson } from "./task_spec.ts";
 
 /** The template that the task was made from; Docker names its runtime only where it is not the usual one. */
 function specJson({ Spec }: Task): Record<string, unknown> {

@@ -38,11 +38,17 @@ export function answerShape(
   return shapes.endpoints[endpoint]?.answers[String(status)];
 }
 
-/**
- * What fleet's answers have beyond Docker's description, or otherwise than it says: each with its reason. A fault
- * that begins so, whatever the path before, is none.
- */
-export const INTENDED: readonly (readonly [pattern: RegExp, reason: string])[] = [];
+/** What fleet's answers have beyond Docker's description, or otherwise than it says, each with its reason. */
+const INTENDED: readonly (readonly [fault: RegExp, reason: string])[] = [
+  [/\.Certificate(Expiry|DaysLeft) is extra$/, "fleet shows when each node's certificate ends"],
+  [/ContainerSpec\.Healthcheck is extra$/, "described as HealthCheck; Docker writes Healthcheck"],
+  [/^answer(\[\])?\.PreviousSpec is extra$/, "shown by Docker, not described"],
+  [/\.NetworksAttachments\[\]\.Network\.\w+ is extra$/, "Docker shows all of the network"],
+  [/^answer(\[\])?\.(GenericResources|Volumes) is extra$/, "a task's: shown, not described"],
+  [/^answer(\[\])?\.Containers is extra$/, "described for networks of one node only"],
+  [/^answer\.ID is extra$/, "what is created: described as Id, written as ID"],
+  [/\.Source is extra$/, "a published port's: fleet's own way to show clients' addresses"],
+];
 
 /** Faults that are not intended. */
 export function unintended(faults: readonly string[]): string[] {
