@@ -25,6 +25,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>>
   ui: () => import("../tests/bench/ui.ts"),
   metrics: () => import("../tests/bench/metrics.ts"),
   dns: () => import("../tests/bench/dns.ts"),
+  api: () => import("../tests/bench/api.ts"),
 };
 
 const load = BENCHES[Deno.args[0] ?? ""];
