@@ -1,7 +1,7 @@
 /** Commands, terminals and copies in containers of other nodes, by the stock client and any manager. */
 import assert from "node:assert/strict";
-import { capture } from "../../src/adapters/lab_hosts/process.ts";
-import { withFleetLab } from "../support/fleet_lab.ts";
+import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
+import { BINARY, withFleetLab } from "../support/fleet_lab.ts";
 import type { FleetLab } from "../support/fleet_lab.ts";
 
 const MEGABYTES = 8;
@@ -76,6 +76,62 @@ Deno.test("exec, attach and cp reach containers of other nodes", async (t) => {
           );
           assert.match(stdout, /33 99/);
           assert.equal(code, 3);
+        },
+      );
+
+      await t.step(`${from}: fleet service exec names the task by its place`, async () => {
+        const script = "echo out $A; echo err >&2; exit 7";
+        assert.deepEqual(
+          await lab.try(
+            from,
+            ...["service", "exec", "-e", "A=b", "far.1", "--", "sh", "-c", script],
+          ),
+          { code: 7, stdout: "out b\n", stderr: "err\n" },
+        );
+        const { stdout, code } = await terminal(
+          lab,
+          from,
+          `stty rows 31 cols 97; ${BINARY} service exec -it far.1 -- ` +
+            `sh -c 'sleep 1; test -t 0 && stty size; hostname; exit 5'`,
+        );
+        assert.match(stdout, /31 97/);
+        assert.ok(stdout.includes(id.slice(0, 12)), stdout);
+        assert.equal(code, 5);
+        const gone = await lab.try(from, "service", "exec", "far.9", "--", "true");
+        assert.notEqual(gone.code, 0);
+        assert.match(gone.stderr, /far\.9/);
+      });
+
+      await t.step(
+        `${from}: docker attach shows what the container says from then on`,
+        async () => {
+          const child = new Deno.Command("docker", {
+            args: ["attach", "--no-stdin", "--sig-proxy=false", id],
+            env: lab.host(from).env(),
+            stdin: "null",
+            stdout: "piped",
+            stderr: "null",
+          }).spawn();
+          let shown = "";
+          const reading = (async () => {
+            const decoder = new TextDecoder();
+            for await (const chunk of child.stdout) {
+              shown += decoder.decode(chunk, { stream: true });
+            }
+          })();
+          try {
+            // What was said before somebody listened is not repeated: it is said until it is heard.
+            await until(`${from} hears it`, async () => {
+              await exec([id, "sh", "-c", `echo heard by ${from} > /proc/1/fd/1`]);
+              return shown.includes(`heard by ${from}\n`);
+            }, 60_000);
+          } finally {
+            child.kill("SIGKILL");
+            await child.status;
+            await reading;
+          }
+          const inspected = await lab.docker(from, "inspect", "--format", "{{.State.Running}}", id);
+          assert.equal(inspected.trim(), "true", "the container goes on");
         },
       );
 

@@ -5,7 +5,15 @@ import type { Path, Source, Value, Values } from "./yaml_source.ts";
 export type Lookup = (name: string) => string | undefined;
 
 /** Sections whose values are interpolated; keys, `version` and `x-…` never are. */
-const SECTIONS = new Set(["name", "services", "networks", "volumes", "secrets", "configs"]);
+const SECTIONS = new Set([
+  "name",
+  "include",
+  "services",
+  "networks",
+  "volumes",
+  "secrets",
+  "configs",
+]);
 /** Defaults within defaults: `${A:-${B:-…}}`. */
 const MAX_NESTING = 32;
 

@@ -58,11 +58,8 @@ function editDistance(a: string, b: string): number {
 }
 
 export const FILE_KEYS: Keys = {
-  known: ["version", "name", "services", "networks", "volumes", "secrets", "configs"],
+  known: ["version", "name", "include", "services", "networks", "volumes", "secrets", "configs"],
   unsupported: ["models"],
-  refused: {
-    include: "not supported: name the included files with further -c flags",
-  },
 };
 
 const LIMITS = "set it under deploy.resources.limits";

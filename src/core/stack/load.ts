@@ -5,6 +5,9 @@ import { parseEnvFile } from "./env_file.ts";
 import { interpolateFile } from "./interpolate.ts";
 import type { Lookup } from "./interpolate.ts";
 import { checkedEntries, FILE_KEYS, nearest } from "./keys.ts";
+import { withoutPaths } from "./clear.ts";
+import { MAX_INCLUDES, readIncludes, withIncluded } from "./include.ts";
+import type { Include } from "./include.ts";
 import { mergeFiles, mergeServices } from "./merge.ts";
 import { absolutePath, folderOf } from "./paths.ts";
 import type { Places } from "./paths.ts";
@@ -46,9 +49,7 @@ export async function loadStack(
   options: LoadOptions,
 ): Promise<LoadedStack> {
   const loader = new Loader(options);
-  const files: StackFile[] = [];
-  for (const text of texts) files.push(await loader.read(text));
-  const merged = mergeFiles(files);
+  const merged = await loader.readAll(texts);
   const file = { ...merged, services: active(merged.services, options.profiles ?? []) };
   loader.checkReferences(file);
   if (loader.unset.size > 0) {
@@ -59,18 +60,38 @@ export async function loadStack(
 }
 
 class Loader {
-  readonly remarks = noRemarks();
-  readonly unset = new Set<string>();
+  readonly remarks: Remarks;
+  readonly unset: Set<string>;
   readonly #options: LoadOptions;
-  readonly #sources: Source[] = [];
+  readonly #sources: Source[];
   readonly #extended = new Map<string, Source>();
+  /** The files that include this one, outermost first. */
+  readonly #trail: readonly string[];
 
-  constructor(options: LoadOptions) {
+  /** With `outer` it reads what another one's file includes, and remarks go there. */
+  constructor(options: LoadOptions, outer?: Loader, trail: readonly string[] = []) {
     this.#options = options;
+    this.remarks = outer?.remarks ?? noRemarks();
+    this.unset = outer?.unset ?? new Set();
+    this.#sources = outer ? outer.#sources : [];
+    this.#trail = trail;
   }
 
-  async read({ name, text }: ComposeText): Promise<StackFile> {
-    const source = this.#source(name, text);
+  /** The files one over the other. */
+  async readAll(texts: readonly ComposeText[]): Promise<StackFile> {
+    const sources = texts.map(({ name, text }) => this.#source(name, text));
+    let merged: StackFile | undefined;
+    for (const [i, source] of sources.entries()) {
+      // As if it had never been written: a file that it names is not even read.
+      const later = sources.slice(i + 1).flatMap(({ cleared }) => cleared);
+      const file = await this.#read({ ...source, root: withoutPaths(source.root, later) });
+      merged = merged ? mergeFiles([withoutPaths(merged, source.cleared), file]) : file;
+    }
+    return merged!;
+  }
+
+  async #read(source: Source): Promise<StackFile> {
+    const { name } = source;
     this.#sources.push(source);
     const { places } = this.#options;
     const top = new Cursor(source, [], source.root, this.remarks);
@@ -84,7 +105,7 @@ class Loader {
     for (const [service, at] of sections.get("services")?.entries() ?? []) {
       services[service] = await this.#service(at, places, [`${name} ${service}`]);
     }
-    return {
+    const file: StackFile = {
       ...(version ? { version: checkVersion(version) } : {}),
       ...(sections.has("name") ? { name: sections.get("name")!.text() } : {}),
       services,
@@ -96,6 +117,45 @@ class Loader {
         Object.entries(source.root).filter(([key]) => key.startsWith("x-")),
       ),
     };
+    const include = sections.get("include");
+    if (!include) return file;
+    let all = file;
+    for (const entry of readIncludes(include, places)) {
+      all = withIncluded(all, await this.#included(name, entry), entry.at);
+    }
+    return all;
+  }
+
+  async #included(name: string, { at, paths, folder, envFiles }: Include): Promise<StackFile> {
+    const trail = [...this.#trail, name];
+    const again = paths.find((path) => trail.includes(path));
+    if (again !== undefined || trail.length > MAX_INCLUDES) {
+      at.fail(`the files include one another without end: ${[...trail, ...paths].join(" -> ")}`);
+    }
+    const { lookup } = this.#options;
+    const more = new Map<string, string>();
+    for (const path of envFiles) {
+      for (const [key, value] of parseEnvFile(path, await this.#text(at, path), lookup)) {
+        if (value !== null) more.set(key, value);
+      }
+    }
+    const options = {
+      ...this.#options,
+      places: { ...this.#options.places, folder },
+      lookup: (key: string) => lookup(key) ?? more.get(key),
+    };
+    const texts: ComposeText[] = [];
+    for (const path of paths) texts.push({ name: path, text: await this.#text(at, path) });
+    return await new Loader(options, this, trail).readAll(texts);
+  }
+
+  /** @throws FleetError invalid at the place that names the file */
+  async #text(at: Cursor, path: string): Promise<string> {
+    try {
+      return await this.#options.readText(path);
+    } catch (error) {
+      return at.fail(`${path} cannot be read: ${messageOf(error)}`);
+    }
   }
 
   /** Every network, volume, secret and config that a service names must be declared. */
@@ -151,7 +211,11 @@ class Loader {
     const own = await this.#withEnvironment(readService(at, places), at);
     const extension = at.child("extends");
     if (extension.isNull) return own;
-    return mergeServices(await this.#extendedService(extension, places, trail), own);
+    const base = await this.#extendedService(extension, places, trail);
+    const cleared = at.source.cleared.filter((path) =>
+      path.length > at.path.length && at.path.every((part, i) => path[i] === part)
+    ).map((path) => path.slice(at.path.length));
+    return mergeServices(withoutPaths(base, cleared), own);
   }
 
   async #extendedService(at: Cursor, places: Places, trail: readonly string[]) {
@@ -182,13 +246,7 @@ class Loader {
   async #extendedSource(at: Cursor, path: string): Promise<Source> {
     const known = this.#extended.get(path);
     if (known) return known;
-    let text: string;
-    try {
-      text = await this.#options.readText(path);
-    } catch (error) {
-      return at.fail(`${path} cannot be read: ${messageOf(error)}`);
-    }
-    const source = this.#source(path, text);
+    const source = this.#source(path, await this.#text(at, path));
     this.#extended.set(path, source);
     return source;
   }

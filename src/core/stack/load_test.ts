@@ -88,7 +88,11 @@ Deno.test("what is wrong is told with file, line, column and the way out", async
     ["secrets: {s: {file: a, environment: B}}", /gives file and environment/],
     ["networks: {n: {external: true, driver: x}}", /driver: does not go with external: true/],
     ["version: '2.4'", /^a\.yml:1:1: version: version "2\.4" is not supported/],
-    ["include: [b.yml]", /further -c flags/],
+    ["include: [b.yml]", /^a\.yml:1:11: include\[0\]: \/work\/b\.yml cannot be read/],
+    ["include: [{folder: x}]", /include\[0\]\.folder: unknown key/],
+    ["include: [{env_file: x}]", /include\[0\]: names no path/],
+    ["!override {a: b}", /the tag !override goes before the value of a key/],
+    [web("    ports: [!reset 80]"), /a\.yml:4:\d+: the tag !reset goes before the value of a key/],
     ["[1]", /top-level object must be a mapping/],
     ["a: [", /^a\.yml:1:\d+: /],
     ["services: &a {x: *a}", /anchor &a contains itself/],
@@ -237,4 +241,88 @@ Deno.test("stack config reads back as the same stack", async () => {
 
 Deno.test("a key named __proto__ stays a key", async () => {
   await rejects(load(web("    __proto__: {image: y}")), /__proto__: unknown key/);
+});
+
+Deno.test("a later file takes away with !reset, and replaces as a whole with !override", async () => {
+  const first = web(`    env_file: [nowhere.env]
+    environment: [A=1, B=2]
+    ports: ["80:80", "81:81"]
+    command: run
+    deploy: {replicas: 3, resources: {limits: {memory: 1g, cpus: "2"}}}
+  gone:
+    image: y
+networks:
+  old: {}`);
+  const second = `services:
+  web:
+    env_file: !reset []
+    environment:
+      A: !reset null
+      C: "3"
+    ports: !override ["90:90"]
+    command: !reset null
+    deploy:
+      resources:
+        limits: !override {cpus: "1"}
+  gone: !reset
+networks:
+  old: !reset null`;
+  const { file } = await load([first, second]);
+  deepStrictEqual(Object.keys(file.services), ["web"]);
+  deepStrictEqual(file.networks, {});
+  const { environment, ports, command, deploy } = file.services["web"]!;
+  deepStrictEqual(environment, { B: "2", C: "3" });
+  deepStrictEqual(ports?.map(({ published, target }) => [published, target]), [[90, 90]]);
+  strictEqual(command, undefined);
+  strictEqual(deploy?.replicas, 3);
+  deepStrictEqual(Object.keys(deploy?.resources?.limits ?? {}), ["cpus"]);
+  // A service that extends another one drops what it inherits.
+  const { file: extended } = await load(`services:
+  base: {image: x, ports: ["80:80"], labels: {a: b, c: d}}
+  web:
+    extends: base
+    ports: !reset []
+    labels: !override {e: f}`);
+  strictEqual(extended.services["web"]!.ports, undefined);
+  deepStrictEqual(extended.services["web"]!.labels, { e: "f" });
+  strictEqual(extended.services["base"]!.ports?.length, 1);
+});
+
+Deno.test("included files are projects of their own: folder, variables, several over one another", async () => {
+  const files = {
+    "/work/db/compose.yml": `services:
+  db:
+    image: db:\${TAG}
+    env_file: own.env
+    networks: [back]
+networks:
+  back: {}`,
+    "/work/db/more.yml": "services: {db: {ports: !override ['5:5']}}",
+    "/work/db/own.env": "A=1",
+    "/work/db/vars.env": "TAG=7",
+    "/work/leaf.yml": "include: [leaf2.yml]\nnetworks: {back: {}}",
+    "/work/leaf2.yml": "volumes: {v: {}}",
+    "/work/circle.yml": "include: [circle.yml]",
+  };
+  const text = `include:
+  - path: [db/compose.yml, db/more.yml]
+    env_file: db/vars.env
+  - leaf.yml
+services:
+  web: {image: x, depends_on: [db], networks: [back], volumes: ["v:/v"]}`;
+  const { file } = await load(text, { files });
+  deepStrictEqual(Object.keys(file.services).sort(), ["db", "web"]);
+  strictEqual(file.services["db"]!.image, "db:7");
+  deepStrictEqual(file.services["db"]!.environment, { A: "1" });
+  strictEqual(file.services["db"]!.ports?.length, 1);
+  deepStrictEqual(Object.keys(file.volumes), ["v"]);
+  // What is set here wins over the included project's own variables.
+  const { file: set } = await load(text, { files, variables: { TAG: "9" } });
+  strictEqual(set.services["db"]!.image, "db:9");
+  // What differs is no accident to guess about; a further file may change it.
+  match(
+    await refusal("include: [leaf.yml]\nnetworks: {back: {internal: true}}", files),
+    /^a\.yml:1:11: include\[0\]: networks\.back is declared here as well, and differs/,
+  );
+  match(await refusal("include: [circle.yml]", files), /include one another without end/);
 });

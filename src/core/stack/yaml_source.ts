@@ -15,6 +15,8 @@ export type Path = readonly (string | number)[];
 export interface Source {
   readonly name: string;
   readonly root: Values;
+  /** What earlier files, and services that are extended, say there does not count: `!reset` and `!override`. */
+  readonly cleared: readonly Path[];
   /** `name:line:column` of the deepest part of `path` that is in the file. */
   at(path: Path): string;
 }
@@ -26,8 +28,9 @@ const MAX_VALUES = 100_000;
 /** Maps and lists within one another. */
 const MAX_DEPTH = 64;
 const TOO_DEEP = `nested too deeply (at most ${MAX_DEPTH} levels)`;
-/** Tags of the compose specification that change how files are merged; ignoring them changes the meaning. */
-const MERGE_TAGS = new Set(["!reset", "!override"]);
+/** Tags of the compose specification: what was said before is taken away, or replaced as a whole. */
+const RESET = "!reset";
+const OVERRIDE = "!override";
 
 /**
  * Parses one YAML file. Anchors, aliases and merge keys are written out; an alias inside its own anchor
@@ -58,7 +61,7 @@ export function parseYaml(name: string, text: string): Source {
   if (root === null || typeof root !== "object" || Array.isArray(root)) {
     throw new FleetError("invalid", `${name}: top-level object must be a mapping`);
   }
-  return { name, root, at: (path) => reader.at(path) };
+  return { name, root, cleared: reader.cleared, at: (path) => reader.at(path) };
 }
 
 function placeText(counter: LineCounter, offset: number): string {
@@ -69,6 +72,7 @@ function placeText(counter: LineCounter, offset: number): string {
 const key = (path: Path) => path.join("\0");
 
 class Reader {
+  readonly cleared: Path[] = [];
   readonly #name: string;
   readonly #document: Document.Parsed;
   readonly #lineCounter: LineCounter;
@@ -99,8 +103,11 @@ class Reader {
     if (isAlias(node)) return this.#readAlias(node, path, depth);
     if (node === null || node === undefined) return null;
     const tag = (node as Node).tag;
-    if (tag !== undefined && MERGE_TAGS.has(tag)) {
-      this.#fail(node, `the tag ${tag} is not supported; leave the part out of the file instead`);
+    if (tag === RESET || tag === OVERRIDE) {
+      if (path.length === 0 || typeof path.at(-1) === "number" || tag === RESET) {
+        this.#fail(node, `the tag ${tag} goes before the value of a key`);
+      }
+      this.cleared.push(path);
     }
     if (!this.#places.has(key(path))) this.#note(path, node);
     if (isScalar(node)) return this.#scalar(node);
@@ -140,6 +147,10 @@ class Reader {
       const name = resolved.source ?? String(resolved.value ?? "");
       const inner = [...path, name];
       this.#note(inner, keyNode);
+      if ((value as Node | null)?.tag === RESET) {
+        this.cleared.push(inner);
+        continue;
+      }
       define(own, name, this.read(value, inner, depth + 1));
     }
     // The map's own keys win over merged ones, and the first merged map over the next.
