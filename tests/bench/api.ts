@@ -110,8 +110,8 @@ async function fill(socket: string): Promise<void> {
   try {
     await Promise.all(Array.from({ length: IN_FLIGHT }, async () => {
       while (next < SERVICES) {
-        // Before 1.30 nobody asked a registry for the image's digest.
-        await call("/v1.29/services/create", service(next++));
+        // Since 1.30 it is the client that asks a registry for the image's digest.
+        await call("/v1.41/services/create", service(next++));
       }
     }));
     await until(

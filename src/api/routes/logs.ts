@@ -8,7 +8,7 @@ import { STREAM_HEADER } from "../front/front.ts";
 import { gatherLogs } from "../logs/gather.ts";
 import type { LogQuery } from "../logs/gather.ts";
 import { lookUp } from "./lookup.ts";
-import { looseBoolean } from "./query.ts";
+import { isAtLeast, looseBoolean } from "./query.ts";
 
 /** `/services/{id}/logs` and `/tasks/{id}/logs`: of all nodes, in one stream. */
 export function logRoutes(app: Hono, backend: Backend): void {
@@ -42,7 +42,8 @@ async function logs(
     : gatherLogs(backend, select, query, reader.signal);
   return new Response(reader.body(source), {
     headers: {
-      "content-type": tty
+      // Frames have a type of their own since 1.42.
+      "content-type": tty || !isAtLeast(context, "1.42")
         ? "application/vnd.docker.raw-stream"
         : "application/vnd.docker.multiplexed-stream",
       [STREAM_HEADER]: "1",
