@@ -105,7 +105,7 @@ export function api(
   const engine: EngineFetch = (target) => {
     asked.push(target);
     return Promise.resolve(
-      target.includes("/networks/")
+      /\/networks\/(?!prune)/.test(target) && networks.length === 0
         ? Response.json({ message: "network not found" }, { status: 404 })
         : target.includes("networks")
         ? Response.json(networks)
