@@ -86,7 +86,9 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   const lock = lockDirectory(options.dataDir);
   const engine = new Engine(socketPath(options.dockerHost));
   const stopped = Promise.withResolvers<number>();
-  const figures = new Figures(await metricsOf(options, build, logger));
+  const figures = new Figures(
+    await metricsOf(options, databasesIn(options.dataDir), build, logger),
+  );
   figures.measureEngine(engine);
   const local: Local = { figures, tracer: await tracerOf(build) };
   const upgrader = agentUpgrader(options, build, logger, () => stopped.resolve(0));
@@ -430,6 +432,10 @@ function nodeNetwork(logger: Logger): NodeNetwork {
 
 const raftPath = (dataDir: string) => `${dataDir}/raft.db`;
 const workerPath = (dataDir: string) => `${dataDir}/worker.db`;
+const databasesIn = (dataDir: string) => ({
+  raft: raftPath(dataDir),
+  worker: workerPath(dataDir),
+});
 
 function exists(path: string): boolean {
   try {

@@ -11,12 +11,13 @@ import type { Metrics } from "./metrics.ts";
 /** The metrics, where they were asked for; their code loads only then. */
 export async function metricsOf(
   { metricsAddr }: AgentOptions,
+  databases: Readonly<Record<string, string>>,
   build: BuildInfo,
   logger: Logger,
 ): Promise<Metrics | undefined> {
   if (!metricsAddr) return undefined;
   const { createMetrics } = await import("./metrics.ts");
-  return createMetrics(metricsAddr, build, logger);
+  return createMetrics({ address: metricsAddr, databases, build, logger });
 }
 
 /** What the metrics are read from, as it comes to be. Without metrics nothing is measured. */

@@ -1,7 +1,11 @@
 import { isLoopback, serveHttp } from "../adapters/host/http_server.ts";
 import { registerClusterFigures, schedulerCounters } from "../adapters/metrics/cluster_figures.ts";
 import type { ManagerFacts } from "../adapters/metrics/cluster_figures.ts";
-import { registerAgentFigures, registerProcessFigures } from "../adapters/metrics/node_figures.ts";
+import {
+  registerAgentFigures,
+  registerDatabaseFigures,
+  registerProcessFigures,
+} from "../adapters/metrics/node_figures.ts";
 import type { AgentFacts } from "../adapters/metrics/node_figures.ts";
 import { meteredRegistry } from "../adapters/metrics/registry.ts";
 import type { BuildInfo } from "../../cli/environment.ts";
@@ -25,7 +29,15 @@ export interface Metrics {
 }
 
 /** The figures of this process on `address`, under /metrics. */
-export function createMetrics(address: string, build: BuildInfo, logger: Logger): Metrics {
+export function createMetrics(
+  { address, databases, build, logger }: {
+    readonly address: string;
+    /** Paths by name. */
+    readonly databases: Readonly<Record<string, string>>;
+    readonly build: BuildInfo;
+    readonly logger: Logger;
+  },
+): Metrics {
   const { registry, meter } = meteredRegistry();
   return {
     meter,
@@ -34,6 +46,7 @@ export function createMetrics(address: string, build: BuildInfo, logger: Logger)
         registerProcessFigures(registry, build),
         registerClusterFigures(registry, () => factsOf(manager())),
         registerAgentFigures(registry, agent),
+        registerDatabaseFigures(registry, databases),
       ];
       const count = schedulerCounters(registry);
       watch((changes) => count(changes, manager()?.runner.leading ?? false));

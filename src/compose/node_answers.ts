@@ -113,8 +113,9 @@ async function engineHealth(engine: Engine, signal: AbortSignal) {
       Version: info.ServerVersion,
       OperatingSystem: info.OperatingSystem ?? "",
       StorageDriver: info.Driver ?? "",
-      Cgroups: [info.CgroupDriver, info.CgroupVersion && `v${info.CgroupVersion}`].filter(Boolean)
-        .join(" "),
+      Cgroups: `cgroups v${info.CgroupVersion ?? "1"}${
+        info.CgroupDriver ? ` by ${info.CgroupDriver}` : ""
+      }`,
       Problem: swarm === "inactive" ? "" : `the engine's own swarm mode is ${swarm}`,
       Disk: diskOr(info.DockerRootDir),
     };

@@ -6,6 +6,7 @@ import {
 } from "../../src/adapters/metrics/cluster_figures.ts";
 import {
   registerAgentFigures,
+  registerDatabaseFigures,
   registerProcessFigures,
 } from "../../src/adapters/metrics/node_figures.ts";
 import { meteredRegistry } from "../../src/adapters/metrics/registry.ts";
@@ -43,6 +44,7 @@ Deno.test("every metric that a panel or an alert names is registered", async () 
   registerClusterFigures(registry, () => undefined);
   registerAgentFigures(registry, () => undefined);
   registerProcessFigures(registry, { version: "0", commit: "0", denoVersion: "0" });
+  registerDatabaseFigures(registry, {});
   schedulerCounters(registry);
   const there = scraped(await registry.metrics());
   assert.ok(there.size > 40, `only ${there.size} metrics`);

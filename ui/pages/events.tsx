@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get, getJson } from "../api.ts";
 import { clockTime } from "../format.ts";
 import { useLoaded } from "../hooks.ts";
-import { Dot, Empty, Failure, Table, WhenLoaded } from "../parts/basics.tsx";
+import { Dot, Empty, Failure, Skeleton, Table, WhenLoaded } from "../parts/basics.tsx";
 
 /** A message of the agent's /events. */
 interface Message {
@@ -16,23 +16,29 @@ const MAX_EVENTS = 500;
 /** From how long ago events are asked for. */
 const SINCE_S = 3_600;
 const DRAW_MS = 150;
+/** What was there before arrives within this time of the answer's beginning; nothing by then is nothing. */
+const PAST_MS = 700;
 
 export function Events() {
   const [events, setEvents] = useState<readonly Message[]>([]);
   const [error, setError] = useState("");
   const [type, setType] = useState("");
+  const [loading, setLoading] = useState(true);
   useEffect(() => {
     const controller = new AbortController();
     let waiting: Message[] = [];
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let past: ReturnType<typeof setTimeout> | undefined;
     const draw = () => {
       timer = undefined;
       const fresh = waiting;
       waiting = [];
       setEvents((known) => [...known, ...fresh].slice(-MAX_EVENTS));
+      setLoading(false);
     };
     setEvents([]);
     setError("");
+    setLoading(true);
     const filters = encodeURIComponent(
       JSON.stringify({ scope: ["swarm"], ...(type ? { type: [type] } : {}) }),
     );
@@ -42,6 +48,7 @@ export function Events() {
         `/api/events?since=${since}&filters=${filters}`,
         controller.signal,
       );
+      past = setTimeout(() => setLoading(false), PAST_MS);
       for await (const line of linesOf(response.body!)) {
         waiting.push(JSON.parse(line) as Message);
         timer ??= setTimeout(draw, DRAW_MS);
@@ -54,6 +61,7 @@ export function Events() {
     return () => {
       controller.abort();
       clearTimeout(timer);
+      clearTimeout(past);
     };
   }, [type]);
   return (
@@ -71,7 +79,9 @@ export function Events() {
         </label>
       </div>
       {error && <Failure message={error} />}
-      {events.length === 0
+      {loading && !error
+        ? <Skeleton rows={8} />
+        : events.length === 0
         ? (
           <Empty title="Nothing has happened in the last hour">
             New events appear here by themselves.

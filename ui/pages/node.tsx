@@ -199,7 +199,7 @@ function machineFacts(node: NodeRow, health: Loaded<Health>) {
     text || (health.kind === "failed" ? "the node does not answer" : "–");
   const engine = [
     said?.Engine.StorageDriver,
-    said?.Engine.Cgroups && `cgroups ${said.Engine.Cgroups}`,
+    said?.Engine.Cgroups,
   ];
   return {
     "Platform": [node.os, said?.Engine.OperatingSystem].filter(Boolean).join(", "),

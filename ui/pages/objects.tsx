@@ -5,7 +5,7 @@ import { ago } from "../format.ts";
 import { useStore } from "../hooks.ts";
 import { Bar, Empty, Failure, Labels, Table } from "../parts/basics.tsx";
 import { nodeLabel } from "../parts/task_table.tsx";
-import { counts } from "./services.tsx";
+import { counts, isHostPort } from "./services.tsx";
 
 /** Addresses that a subnet has for tasks and nodes; 0 when it is not known. */
 function capacity(subnet: string): number {
@@ -49,7 +49,9 @@ export function Networks() {
                   <td>
                     <ServiceLinks
                       services={store.list("service").filter((s) =>
-                        s.networks.includes(network.id)
+                        network.ingress
+                          ? s.ports.some((port) => !isHostPort(port))
+                          : s.networks.includes(network.id)
                       )}
                     />
                   </td>

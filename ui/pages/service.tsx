@@ -7,7 +7,7 @@ import { ReplicaChart } from "../parts/chart.tsx";
 import type { Point } from "../parts/chart.tsx";
 import { TaskTable } from "../parts/task_table.tsx";
 import { store } from "../store.ts";
-import { counts, UpdateWord } from "./services.tsx";
+import { counts, isHostPort, UpdateWord } from "./services.tsx";
 import type { ServiceRow } from "../../src/api/ui/rows.ts";
 
 /** The part of Docker's service that this page reads and changes. */
@@ -93,7 +93,8 @@ export function Service({ id }: { id: string }) {
             tone={running === wanted ? "ok" : "busy"}
           />
           <ReplicaChart
-            points={points}
+            points={points ?? []}
+            loading={points === undefined}
             label={`Tasks of ${service.name} over time: ${running} run, ${wanted} are wanted`}
           />
           <UpdateProgress service={service} />
@@ -134,8 +135,8 @@ export function Service({ id }: { id: string }) {
                   <code>{port}</code>
                 </p>
                 <p class="soft">
-                  {port.endsWith("on its node") ? "answered where a task runs: " : "answered by: "}
-                  {(port.endsWith("on its node")
+                  {isHostPort(port) ? "answered where a task runs: " : "answered by: "}
+                  {(isHostPort(port)
                     ? ready.filter((node) =>
                       tasks.some((task) => task.node === node.id && task.state === "running")
                     )
@@ -165,7 +166,7 @@ export function Service({ id }: { id: string }) {
 }
 
 /** What there was before this page opened, and what has come since. */
-function useHistory(id: string): readonly Point[] {
+function useHistory(id: string): readonly Point[] | undefined {
   const service = store.tables.service.get(id);
   const tasks = store.tasksByService.get(id) ?? [];
   const running = tasks.filter(({ state }) => state === "running").length;
@@ -173,6 +174,7 @@ function useHistory(id: string): readonly Point[] {
     `${id} ${running} ${service?.replicas}`,
     (signal) => getJson<Point[]>(`/live/history/${id}`, signal),
   );
+  if (loaded.kind === "loading") return undefined;
   const points = loaded.kind === "there" ? loaded.value : [];
   const last = points.at(-1);
   if (!last) return points;

@@ -3,6 +3,11 @@ import { useStore } from "../hooks.ts";
 import { Bar, Dot, Empty, Table } from "../parts/basics.tsx";
 import { ago, hueOf } from "../format.ts";
 
+/** Whether a port of a row is answered on the nodes of the tasks only, and not by the routing mesh. */
+export function isHostPort(port: string): boolean {
+  return port.endsWith("on its node");
+}
+
 /** Tasks that run, and that shall. */
 export function counts(service: ServiceRow, tasks: readonly TaskRow[]) {
   const running = tasks.filter((task) => task.state === "running" && task.desired === "running");

@@ -20,7 +20,13 @@ function colour(element: HTMLElement, name: string): string {
 }
 
 /** Steps: a number of tasks holds until the next change. */
-export function ReplicaChart({ points, label }: { points: readonly Point[]; label: string }) {
+export function ReplicaChart(
+  { points, label, loading }: {
+    readonly points: readonly Point[];
+    readonly label: string;
+    readonly loading: boolean;
+  },
+) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
   useEffect(() => {
@@ -45,7 +51,14 @@ export function ReplicaChart({ points, label }: { points: readonly Point[]; labe
     };
   }, []);
   useEffect(() => plot.current?.setData(columns(points)), [points]);
-  return <div class="chart" ref={box} role="img" aria-label={label} />;
+  return (
+    <div
+      class={loading ? "chart loading" : "chart"}
+      ref={box}
+      role="img"
+      aria-label={label}
+    />
+  );
 }
 
 function drawIn(element: HTMLElement, points: readonly Point[]): uPlot {

@@ -117,6 +117,35 @@ function following(
   };
 }
 
+/** Size of this node's databases on disk, write-ahead logs included. The function returned reads it. */
+export function registerDatabaseFigures(
+  registry: Registry,
+  paths: Readonly<Record<string, string>>,
+): () => void {
+  const bytes = new Gauge({
+    name: `${PREFIX}database_bytes`,
+    help:
+      "Size on disk: raft is a manager's log with its snapshots, worker the tasks of this node.",
+    labelNames: ["database"],
+    registers: [registry],
+  });
+  return () => {
+    bytes.reset();
+    for (const [database, path] of Object.entries(paths)) {
+      const size = sizeOf(path) + sizeOf(`${path}-wal`);
+      if (size > 0) bytes.set({ database }, size);
+    }
+  };
+}
+
+function sizeOf(path: string): number {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return 0;
+  }
+}
+
 /** The process by the conventional names, and which program it is. The function returned reads them. */
 export function registerProcessFigures(
   registry: Registry,
