@@ -3,6 +3,7 @@ import { get, getJson } from "../api.ts";
 import { clockTime } from "../format.ts";
 import { useLoaded } from "../hooks.ts";
 import { Dot, Empty, Failure, Skeleton, Table, WhenLoaded } from "../parts/basics.tsx";
+import { nodeLabel } from "../parts/task_table.tsx";
 
 /** A message of the agent's /events. */
 interface Message {
@@ -99,7 +100,8 @@ export function Events() {
                   {Object.entries(event.Actor.Attributes).filter(([key]) =>
                     key !== "name"
                   )
-                    .map(([key, value]) => `${key}=${value}`).join(" ")}
+                    .map(([key, value]) => `${key}=${key === "node" ? nodeLabel(value) : value}`)
+                    .join(" ")}
                 </td>
               </tr>
             ))}
