@@ -2,6 +2,7 @@ import { FleetError } from "../../src/base/errors.ts";
 import type { ApiService } from "../api_types.ts";
 import type { ApiClient } from "../client.ts";
 import { globMatcher, isGlob } from "../glob.ts";
+import { orDidYouMean } from "../nearest.ts";
 import { naturalCompare } from "../render/natural_sort.ts";
 
 /**
@@ -19,7 +20,13 @@ export async function chosenServices(
   const chosen = new Set<ApiService>();
   for (const pattern of patterns) {
     const found = matching(services, pattern);
-    if (found.length === 0) throw new FleetError("not-found", `no such service: ${pattern}`);
+    if (found.length === 0) {
+      const names = services.map(({ Spec }) => Spec.Name ?? "");
+      throw new FleetError(
+        "not-found",
+        `no such service: ${pattern}${orDidYouMean(pattern, names, "fleet service ls")}`,
+      );
+    }
     if (found.length > 1 && !all) {
       const names = found.map(({ Spec }) => Spec.Name).join(", ");
       throw new FleetError(

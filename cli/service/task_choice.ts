@@ -2,6 +2,7 @@ import { FleetError } from "../../src/base/errors.ts";
 import type { ApiNode, ApiService, ApiTask } from "../api_types.ts";
 import { ApiError } from "../client.ts";
 import type { ApiClient } from "../client.ts";
+import { orDidYouMean } from "../nearest.ts";
 import { segment } from "../query.ts";
 
 /** Places that a refusal names. */
@@ -64,7 +65,12 @@ async function atPlace(client: ApiClient, reference: string): Promise<RunningTas
         `${named === "" ? "" : places.length === 1 ? " does" : " do"}`,
     );
   }
-  throw new FleetError("not-found", `no such service or task: ${reference}`);
+  const services = await client.get<ApiService[]>("/services");
+  const names = services.map(({ Spec }) => Spec.Name ?? "");
+  throw new FleetError(
+    "not-found",
+    `no such service or task: ${reference}${orDidYouMean(reference, names, "fleet list")}`,
+  );
 }
 
 /** A service's running tasks by slot, those of a global one by node. */
