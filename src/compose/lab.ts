@@ -7,6 +7,7 @@ import type {
 } from "../../cli/environment.ts";
 import { formCluster, showDemo, wordsOf } from "./lab_cluster.ts";
 import { Lab } from "../adapters/lab_hosts/lab.ts";
+import type { LabOptions } from "../adapters/lab_hosts/lab.ts";
 import { nameFlag } from "../adapters/lab_hosts/layout.ts";
 import type { LabHost } from "../adapters/lab_hosts/host.ts";
 import { FleetError } from "../base/errors.ts";
@@ -34,29 +35,49 @@ const UI_ARGS = [
   ...["--ui-cert", "{folder}/ui.pem", "--ui-key", "{folder}/ui.key"],
 ];
 
-async function labUp(options: LabUpOptions, output: LabOutput): Promise<number> {
+/**
+ * Makes a lab and does `work` on it. Ctrl-C and failures take it away again: half a lab is of no use, and nobody would
+ * know of it. @throws FleetError
+ */
+async function makeLab(
+  options: Omit<LabOptions, "signal" | "binary">,
+  work: (lab: Lab) => Promise<void>,
+): Promise<Lab> {
   const { command, args } = ownCommand();
   const controller = new AbortController();
+  const { signal } = controller;
   const ignore = onInterrupt(() =>
     controller.abort(new FleetError("canceled", "interrupted: the lab was removed again"))
   );
-  const lab = await Lab.up({
-    name: options.name,
-    hosts: options.hosts,
-    binary: [command, ...args],
-    ...(options.ui ? { agentArgs: UI_ARGS, files: uiFiles } : {}),
-    signal: controller.signal,
-    onProgress: (line) => output.stderr.write(`${line}\n`),
-  }).finally(ignore);
-  const suffix = nameFlag(lab.name);
-  const { managers } = options;
   try {
-    if (managers !== undefined) await formCluster(lab, managers);
-    await link(lab, lab.hosts.map(({ name }) => name), options);
-  } catch (error) {
-    await lab.down();
-    throw error;
+    const lab = await Lab.up({ ...options, binary: [command, ...args], signal });
+    const interrupted = Promise.withResolvers<never>();
+    signal.addEventListener("abort", () => interrupted.reject(signal.reason));
+    if (signal.aborted) interrupted.reject(signal.reason);
+    try {
+      await Promise.race([work(lab), interrupted.promise]);
+    } catch (error) {
+      await lab.down();
+      throw error;
+    }
+    return lab;
+  } finally {
+    ignore();
   }
+}
+
+async function labUp(options: LabUpOptions, output: LabOutput): Promise<number> {
+  const { name, hosts, managers } = options;
+  const suffix = nameFlag(name);
+  const lab = await makeLab({
+    name,
+    hosts,
+    ...(options.ui ? { agentArgs: UI_ARGS, files: uiFiles } : {}),
+    onProgress: (line) => output.stderr.write(`${line}\n`),
+  }, async (lab) => {
+    if (managers !== undefined) await formCluster(lab, managers);
+    await link(lab, lab.hosts.map((host) => host.name), options);
+  });
   output.stdout.write(
     `Lab ${lab.name} is up: ${
       lab.hosts.map((host) => `${host.name} (${host.address})`).join(", ")
@@ -213,16 +234,13 @@ async function labDemo(
   { name, keep }: { name: string; keep: boolean },
   output: LabOutput,
 ): Promise<number> {
-  const { command, args } = ownCommand();
   const say = (text: string) => output.stdout.write(text);
   say("Three Docker hosts on this machine …\n");
-  const lab = await Lab.up({ name, hosts: 3, binary: [command, ...args] });
-  try {
+  const lab = await makeLab({ name, hosts: 3 }, async (lab) => {
     await formCluster(lab, 3);
     await showDemo(lab, say);
-  } finally {
-    if (!keep) await lab.down();
-  }
+  });
+  if (!keep) await lab.down();
   say(
     keep
       ? `\nThe lab stays: eval "$(fleet lab env --name ${name} h1)" looks at it, fleet lab down --name ${name} removes it.\n`

@@ -129,3 +129,29 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
     await verb("down");
   }
 });
+
+Deno.test("a demo that is interrupted leaves no lab", async () => {
+  const name = "labdemo";
+  await Lab.remove(name);
+  const child = new Deno.Command(BINARY, {
+    args: ["lab", "demo", "--name", name],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  try {
+    let said = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      said += text;
+      // The cluster is there, and the demo in its midst.
+      if (said.includes("$ fleet node ls") && Lab.exists(name)) child.kill("SIGINT");
+    }
+    const { code } = await child.status;
+    const stderr = await new Response(child.stderr).text();
+    assert.match(stderr, /interrupted: the lab was removed again/);
+    assert.notEqual(code, 0);
+    assert(!Lab.exists(name));
+  } finally {
+    await Lab.remove(name);
+  }
+});
