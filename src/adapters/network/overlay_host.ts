@@ -32,6 +32,12 @@ export const NETWORK_LABEL = "io.fleet.network";
 const BRIDGE_NAME = "com.docker.network.bridge.name";
 /** Addresses whose datagrams are forgotten after one change; others expire. */
 const MAX_FORGOTTEN = 64;
+/** What the kernel remembers of clients that nobody has answered, as `conntrack` is asked; all of UDP. */
+const UNANSWERED = [
+  ["-p", "udp"],
+  ["-p", "tcp", "--state", "SYN_SENT"],
+  ["-p", "tcp", "--state", "SYN_RECV"],
+];
 /** Subnets of its own that a node tells the managers; more than anybody has. */
 const MAX_SUBNETS = 64;
 /** The last VNI, which no network gets; used for a moment to see whether the kernel can. */
@@ -139,23 +145,22 @@ export class OverlayHost {
    * what they ask again there, too. That is all of UDP, and of TCP what waits for its first answer.
    */
   async forget(addresses: readonly string[], signal: AbortSignal): Promise<void> {
-    for (const address of addresses.slice(0, MAX_FORGOTTEN)) {
-      // It fails where there is nothing to end.
-      await runTool(["conntrack", "-D", "-p", "udp", "-r", address], signal);
-      for (const state of ["SYN_SENT", "SYN_RECV"]) {
-        const unanswered = ["-D", "-p", "tcp", "--state", state, "-r", address];
-        await runTool(["conntrack", ...unanswered], signal);
+    const there = new Set(await this.unanswered(signal));
+    const waited = addresses.filter((address) => there.has(address)).slice(0, MAX_FORGOTTEN);
+    for (const address of waited) {
+      // It fails where there is nothing to end any more.
+      for (const which of UNANSWERED) {
+        await runTool(["conntrack", "-D", ...which, "-r", address], signal);
       }
     }
   }
 
   /** Real servers that clients wait for whom they have not answered, and all that UDP goes to. */
   async unanswered(signal: AbortSignal): Promise<string[]> {
-    const [udp, first] = await Promise.all([
-      runTool(["conntrack", "-L", "-p", "udp"], signal),
-      runTool(["conntrack", "-L", "-p", "tcp", "--state", "SYN_SENT"], signal),
-    ]);
-    return parseTranslated(`${udp.stdout}\n${first.stdout}`);
+    const listed = await Promise.all(
+      UNANSWERED.map((which) => runTool(["conntrack", "-L", ...which], signal)),
+    );
+    return parseTranslated(listed.map(({ stdout }) => stdout).join("\n"));
   }
 
   /** Who listens at these ports on this machine, by `protocol/port`. */
