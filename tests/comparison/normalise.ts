@@ -46,7 +46,7 @@ export function outputLines(text: string, local: Local): string[] {
 /** Fields whose value is a count that every run has its own of. */
 const COUNTERS =
   /(^|\.)(Version\.Index|PID|SpecVersion\.Index|LastExecution|timeNano|time|Description\.Resources\.\w+)$/;
-const ALLOCATED = /(^|\.)VirtualIPs\[\d+\]\.Addr$/;
+const ALLOCATED = /(^|\.)(VirtualIPs\[\d+\]\.Addr|NetworksAttachments\[\d+\]\.Addresses\[\d+\])$/;
 const DER = /(^|\.)CertIssuer(Subject|PublicKey)$/;
 
 /** A JSON answer as lines `path = value`, sorted by path, lists by what their members are called. */
