@@ -43,6 +43,9 @@ export async function run(): Promise<void> {
       await fill(socket);
       console.log(`${name}: filled in ${((performance.now() - at) / 1000).toFixed(1)} s`);
     }
+    const clients = sides.map(({ socket }) =>
+      Deno.createHttpClient({ proxy: { transport: "unix", path: socket } })
+    );
     const rows = [[
       "GET",
       ...sides.flatMap(({ name }) => [`${name} p50`, "p99", "bytes"]),
@@ -52,9 +55,9 @@ export async function run(): Promise<void> {
       const times: number[][] = sides.map(() => []);
       const sizes: number[] = sides.map(() => 0);
       for (let n = -WARM_UP; n < REQUESTS; n++) {
-        for (const [i, { socket }] of sides.entries()) {
+        for (const i of sides.keys()) {
           const at = performance.now();
-          sizes[i] = await list(socket, route);
+          sizes[i] = await list(clients[i]!, route);
           if (n >= 0) times[i]!.push(performance.now() - at);
         }
       }
@@ -68,6 +71,7 @@ export async function run(): Promise<void> {
         (percentile(times[0]!, 0.5) / percentile(times[1]!, 0.5)).toFixed(2),
       ]);
     }
+    for (const client of clients) client.close();
     printTable(rows);
     for (const [i, { name, pid }] of sides.entries()) {
       const now = rssMiB(pid);
@@ -142,15 +146,10 @@ function service(n: number): unknown {
 }
 
 /** The length of the answer, once all of it is there. */
-async function list(socket: string, route: string): Promise<number> {
-  const client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket } });
-  try {
-    const response = await fetch(`http://docker${route}`, { client } as RequestInit);
-    if (!response.ok) throw new Error(`${route}: ${response.status}`);
-    return (await response.arrayBuffer()).byteLength;
-  } finally {
-    client.close();
-  }
+async function list(client: Deno.HttpClient, route: string): Promise<number> {
+  const response = await fetch(`http://docker${route}`, { client } as RequestInit);
+  if (!response.ok) throw new Error(`${route}: ${response.status}`);
+  return (await response.arrayBuffer()).byteLength;
 }
 
 const status = (pid: number): string => Deno.readTextFileSync(`/proc/${pid}/status`);
