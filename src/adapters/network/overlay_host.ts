@@ -32,11 +32,14 @@ export const NETWORK_LABEL = "io.fleet.network";
 const BRIDGE_NAME = "com.docker.network.bridge.name";
 /** Addresses whose datagrams are forgotten after one change; others expire. */
 const MAX_FORGOTTEN = 64;
-/** What the kernel remembers of clients that nobody has answered, as `conntrack` is asked; all of UDP. */
+/**
+ * What the kernel remembers of clients that nobody has answered, as `conntrack` is asked; all of UDP. Not
+ * SYN_RECV: such a client was answered, and its next packet, for which a connection is open, would find
+ * another task, which knows nothing of it and resets it.
+ */
 const UNANSWERED = [
   ["-p", "udp"],
   ["-p", "tcp", "--state", "SYN_SENT"],
-  ["-p", "tcp", "--state", "SYN_RECV"],
 ];
 /** Subnets of its own that a node tells the managers; more than anybody has. */
 const MAX_SUBNETS = 64;

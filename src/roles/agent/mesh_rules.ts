@@ -37,7 +37,7 @@ export class MeshRules {
   #kind: MeshKind | undefined;
   #script: string | undefined;
   #bridgeScript = "";
-  /** Addresses of tasks that new connections went to; unknown to an agent that has just begun. */
+  /** Addresses of tasks that are asked, or are not any more but still there; unknown to an agent that has just begun. */
   #balanced: ReadonlySet<string> | undefined;
   /** Those that are out since, and at how many audits they are still looked after. */
   readonly #out = new Map<string, number>();
@@ -111,9 +111,10 @@ export class MeshRules {
   }
 
   /**
-   * Lets clients go that wait for a task which is out: their next packet finds another one. A first packet
-   * that was lost is sent again after seconds, and the kernel would send it where the first one went, to a
-   * task that has no connection and so is stopped, or is gone.
+   * Lets clients go that wait for a task which is gone: their next packet finds another one. A first packet
+   * that was lost is sent again after seconds, and the kernel would send it where the first one went. Tasks
+   * that drain are left alone: what they have begun to answer would not find back, and clients were seen to
+   * hang on it.
    */
   async letGo(
     { networks, balancers, published }: DesiredState,
@@ -121,9 +122,7 @@ export class MeshRules {
     signal: AbortSignal,
   ): Promise<void> {
     const now = new Set(
-      [...balancers, ...published].flatMap(({ reals }) =>
-        reals.filter(({ weight }) => weight > 0).map(({ address }) => address)
-      ),
+      [...balancers, ...published].flatMap(({ reals }) => reals.map(({ address }) => address)),
     );
     const known = this.#balanced;
     this.#balanced = now;

@@ -356,7 +356,6 @@ export class NetworkSync {
     }
     const inForce = await this.#rules.apply(desired, observed, { fresh, renew }, signal);
     this.#relayProblems = this.#relay(taken);
-    // Before the managers hear that nothing is sent to tasks that drain.
     await this.#rules.letGo(desired, audit, signal);
     this.#inForce = picture;
     this.#balancing = countBalancing(desired);
