@@ -74,6 +74,8 @@ export async function run(): Promise<void> {
       );
     }
     await lab.fleet("h1", "service", "rm", "web");
+    // Swarm's containers have the same labels.
+    await until("no containers", async () => (await lab.containers("web")).length === 0, 60_000);
     for (const host of lab.lab.hosts) await host.stop("agent");
     await formSwarm(lab.lab, 1);
     const first = lab.host("h1");
