@@ -5,6 +5,7 @@ import { ApiError, ConnectError } from "../client.ts";
 import type { Query } from "../client.ts";
 import { confirm } from "../confirm.ts";
 import type { CliEnvironment } from "../environment.ts";
+import { settledNodes } from "../node/settled.ts";
 import { EXIT, NotConvergedError } from "../exit_codes.ts";
 import { parseNonNegativeDuration } from "../spec/values.ts";
 import type { Verb, VerbContext } from "../verb.ts";
@@ -25,6 +26,8 @@ interface Flags {
 
 const DEFAULT_TIMEOUT_MS = 180_000;
 const POLL_MS = 500;
+const WHEN_BACK =
+  "run this again when every node is there, or remove those that are gone (fleet node rm)";
 
 export const verb: Verb<Flags> = {
   define(command) {
@@ -41,7 +44,8 @@ export const verb: Verb<Flags> = {
         "after",
         "\nEach node fetches the release itself, checks its checksum (and its signature, where install.sh\n" +
           "left a release key), and restarts its agent; containers go on running. A new version that has not\n" +
-          "found the managers after three starts is put away and the old one comes back; then --all stops.",
+          "found the managers after three starts is put away and the old one comes back; then --all stops.\n" +
+          "--all leaves with exit code 3 unless every node is known to run the version at the end.",
       )
       .examples(
         "fleet upgrade --all --dry-run",
@@ -80,7 +84,7 @@ async function upgradeHere({ client, env, print }: VerbContext, flags: Flags, qu
 
 async function upgradeAll(context: VerbContext, flags: Flags, query: Query) {
   const { client, env, print, warn } = context;
-  const nodes = upgradeOrder(await client.get<ApiNode[]>("/nodes"));
+  const nodes = upgradeOrder(await settledNodes(context));
   const { To: target } = await askNode(client, undefined).upgrade({ ...query, check: true });
   const width = Math.max(...nodes.map((node) => hostname(node).length));
   const todo: ApiNode[] = [];
@@ -99,12 +103,14 @@ async function upgradeAll(context: VerbContext, flags: Flags, query: Query) {
       : `${about.Version}, ${about.Trial ? "on trial" : "up to date"}`;
     print(`${hostname(node).padEnd(width)}  ${role.padEnd(7)}  ${state}`);
   }
-  if (todo.length === 0) return print("\nEvery node that is there is up to date.");
-  if (away.length > 0) {
-    print(
-      `\nNot there, and left as they are: ${away.join(", ")}. Run this again when they are back.`,
+  const unknown = away.join(", ");
+  if (todo.length === 0 && away.length > 0) {
+    throw new NotConvergedError(
+      `nothing to do, but the version of ${unknown} is not known: ${WHEN_BACK}`,
     );
   }
+  if (todo.length === 0) return print("\nEvery node is up to date.");
+  if (away.length > 0) print(`\nNot there, and left as they are: ${unknown}.`);
   if (flags.dryRun) return print("\nNothing was changed.");
   await confirm(env, "\nUpgrade them in this order? Containers go on running.", flags.yes);
   for (const [i, node] of todo.entries()) {
@@ -132,11 +138,16 @@ async function upgradeAll(context: VerbContext, flags: Flags, query: Query) {
       ignore();
     }
   }
-  print(`\nAll ${todo.length === nodes.length ? "" : "that were there "}done.`);
+  if (away.length > 0) {
+    throw new NotConvergedError(
+      `done, except ${unknown}, whose version is not known: ${WHEN_BACK}`,
+    );
+  }
+  print("\nAll done.");
 }
 
 /** A node that restarts, perhaps by an upgrade before this one, answers within this time. */
-const ANSWER_MS = 20_000;
+const ANSWER_MS = 30_000;
 
 /** What a node says of itself; undefined when it does not in time. */
 async function answers(env: CliEnvironment, ask: Ask): Promise<About | undefined> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { ApiNode } from "../api_types.ts";
 import { FakeAgent, refusal } from "../testing/fake_agent.ts";
 import type { SeenRequest } from "../testing/fake_agent.ts";
-import { runFleet } from "../testing/fake_environment.ts";
+import { NOW, runFleet } from "../testing/fake_environment.ts";
 import { hostname, upgradeOrder } from "./nodes.ts";
 
 Deno.test("workers are upgraded first, the leader last", () => {
@@ -25,6 +25,8 @@ class Upgradable {
   readonly asked: string[] = [];
   /** Answers instead of the usual. */
   before: (request: SeenRequest) => unknown = () => undefined;
+  /** Their states, where they are not ready. */
+  readonly states: Record<string, string> = {};
   readonly agent = new FakeAgent((request) => this.before(request) ?? this.#answer(request));
 
   #answer({ method, path, query }: SeenRequest): unknown {
@@ -32,7 +34,7 @@ class Upgradable {
       return Object.keys(this.runs).map((ID, i) => ({
         ID,
         Spec: { Name: `h${i + 1}` },
-        Status: { State: "ready" },
+        Status: { State: this.states[ID] ?? "ready" },
         ...(i === 0 ? { ManagerStatus: { Leader: true, Reachability: "reachable" } } : {}),
       }));
     }
@@ -71,10 +73,52 @@ Deno.test("a node that restarts when it is asked is waited for, one that is sile
     if (path === "/fleet/nodes/n3/about") return refusal(503, "no session");
   };
   const { code, out, err } = await cluster.run();
-  assert.equal(code, 0, err);
+  assert.equal(code, 3, out);
   assert.match(out, /h2 +worker +1\.0\.0 -> 1\.1\.0\nh3 +worker +does not answer\n/);
-  assert.match(out, /left as they are: h3\. Run this again/);
+  assert.match(out, /left as they are: h3\.\n/);
+  assert.match(err, /^error: done, except h3, whose version is not known: run this again/);
   assert.deepEqual(cluster.asked, ["n2", "n1"]);
+});
+
+Deno.test("after a change of leader nodes that nobody has heard of yet are waited for", async () => {
+  await using cluster = new Upgradable();
+  for (const id of ["n1", "n2", "n3"]) cluster.states[id] = "unknown";
+  let looks = 0;
+  cluster.before = ({ path }) => {
+    if (path !== "/nodes") return undefined;
+    looks++;
+    if (looks === 3) return refusal(503, "no leader");
+    if (looks === 6) cluster.states["n2"] = cluster.states["n3"] = "ready";
+    if (looks === 9) cluster.states["n1"] = "ready";
+  };
+  const { code, out, err } = await cluster.run();
+  assert.equal(code, 0, err);
+  assert.equal(
+    err,
+    "The managers have not heard from h1, h2, h3 yet, as after a change of leader: waiting up to 60 s.\n",
+  );
+  assert.match(out, /^h2 +worker +1\.0\.0 -> 1\.1\.0\n/);
+  assert.deepEqual(cluster.asked, ["n2", "n3", "n1"]);
+});
+
+Deno.test("nobody is called up to date whose version is not known", async () => {
+  await using cluster = new Upgradable();
+  for (const id of ["n1", "n2", "n3"]) cluster.runs[id] = "1.1.0";
+  cluster.states["n2"] = "unknown";
+  cluster.states["n3"] = "down";
+  const { code, out, err, env } = await cluster.run();
+  assert.equal(code, 3);
+  assert.match(out, /^h2 +worker +unknown\nh3 +worker +down\nh1 +leader +1\.1\.0, up to date\n$/);
+  assert.match(
+    err,
+    /\nerror: nothing to do, but the version of h2, h3 is not known: run this again/,
+  );
+  assert.ok(env.now() - NOW >= 60_000 && env.now() - NOW < 70_000);
+  assert.deepEqual(cluster.asked, []);
+  cluster.states["n2"] = cluster.states["n3"] = "ready";
+  const again = await cluster.run();
+  assert.equal(again.code, 0, again.err);
+  assert.match(again.out, /\nEvery node is up to date\.\n$/);
 });
 
 Deno.test("an answer that was lost is no upgrade that was not begun", async () => {

@@ -7,6 +7,9 @@ import { fromRoot } from "../../scripts/run.ts";
 /** The compiled executable; tests on real engines use nothing else. */
 export const BINARY = fromRoot("dist/fleet");
 
+/** No command takes so long, on a machine that is busy with other tests either. */
+const COMMAND_MS = 300_000;
+
 export interface TaskRow {
   readonly ID: string;
   readonly Slot?: number;
@@ -43,7 +46,7 @@ export class FleetLab {
 
   /** `fleet …` against a host's agent; never throws. */
   async try(host: string, ...args: string[]): Promise<Output> {
-    return await capture([BINARY, ...args], { env: this.host(host).env(), timeoutMs: 120_000 });
+    return await capture([BINARY, ...args], { env: this.host(host).env(), timeoutMs: COMMAND_MS });
   }
 
   /** `fleet …` that must succeed; its output. */
@@ -55,7 +58,7 @@ export class FleetLab {
   async tryDocker(host: string, args: readonly string[], stdin?: string): Promise<Output> {
     return await capture(["docker", ...args], {
       env: this.host(host).env(),
-      timeoutMs: 120_000,
+      timeoutMs: COMMAND_MS,
       ...(stdin === undefined ? {} : { stdin }),
     });
   }
@@ -160,7 +163,7 @@ export class FleetLab {
   async converged(
     service: string,
     replicas: number,
-    timeoutMs = 60_000,
+    timeoutMs = 120_000,
     host = "h1",
   ): Promise<void> {
     let last = "";

@@ -18,6 +18,8 @@ export interface CaptureOptions {
 }
 
 const MAX_DEPTH = 8;
+/** Long enough for a change of leader and the start of containers on a machine that is busy. */
+const UNTIL_MS = 60_000;
 
 /** Runs a program to its end. Never throws for its exit code. @throws when it cannot be started */
 export async function capture(
@@ -69,7 +71,7 @@ export async function must(argv: readonly string[], options: CaptureOptions = {}
 export async function until(
   what: string,
   ready: () => Promise<boolean> | boolean,
-  timeoutMs = 20_000,
+  timeoutMs = UNTIL_MS,
   pollMs = 25,
   signal?: AbortSignal,
 ): Promise<void> {
