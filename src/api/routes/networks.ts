@@ -10,12 +10,12 @@ import type { Backend } from "../backend.ts";
 import { passOn, targetOf } from "../engine_fetch.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
 import { networkDetails, networkResource } from "../projection/network.ts";
+import { NETWORK_FILTERS, passesFilters } from "./network_filters.ts";
 import { WorkerNetworks } from "./worker_networks.ts";
-import { bodyOf, filtersOf, labelMatches, passes, strictBoolean } from "./query.ts";
+import { bodyOf, filtersOf, strictBoolean } from "./query.ts";
 
 /** Marks the engine's part of a network of the cluster on this node; its value is the network's id. */
 export const NETWORK_LABEL = "io.fleet.network";
-const FILTERS = ["dangling", "driver", "id", "label", "name", "scope", "type"];
 
 /** The body of `POST /networks/create`. */
 const CreateRequest = obj({
@@ -52,10 +52,11 @@ export function networkRoutes(app: Hono, backend: Backend, engine: EngineFetch):
     if (!response.ok) return response;
     const local = (await response.json() as EngineNetwork[])
       .filter(({ Labels }) => Labels?.[NETWORK_LABEL] === undefined);
-    const filters = filtersOf(c, FILTERS);
+    const filters = filtersOf(c, NETWORK_FILTERS);
     if (!isManager(backend)) return c.json([...local, ...await worker.list(c, filters)]);
     const { value, stale } = await backend.read((view) =>
-      clusterNetworks(view).filter((network) => matches(view, network, filters))
+      clusterNetworks(view)
+        .filter((network) => passesFilters(network, filters, (n) => isUsed(view, n)))
         .map((network) => networkResource(network))
     );
     if (stale) c.header("Fleet-Stale", "true");
@@ -173,24 +174,6 @@ async function isLeftover(
   const { Labels } = await response.json() as Partial<EngineNetwork>;
   return response.ok && Labels?.[NETWORK_LABEL] !== undefined;
 }
-
-function matches(
-  view: View,
-  network: Network,
-  filters: ReadonlyMap<string, readonly string[]>,
-): boolean {
-  return passes(network, filters, {
-    dangling: (n, value) => isTrue(value) !== isUsed(view, n),
-    driver: (_, value) => value === "overlay",
-    id: (n, value) => n.ID.includes(value),
-    label: (n, value) => labelMatches(n.Spec.Labels, value),
-    name: (n, value) => (n.Spec.Name ?? "").includes(value),
-    scope: (_, value) => value === "swarm",
-    type: (_, value) => value === "custom",
-  });
-}
-
-const isTrue = (value: string) => /^(1|true)$/i.test(value);
 
 function isUsed(view: View, { ID }: Network): boolean {
   for (const { Spec } of view.all("service")) {

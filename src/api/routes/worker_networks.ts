@@ -4,7 +4,7 @@ import type { Network } from "../../model/network.ts";
 import { targetOf } from "../engine_fetch.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
 import { networkResource } from "../projection/network.ts";
-import { labelMatches, passes } from "./query.ts";
+import { passesFilters } from "./network_filters.ts";
 
 /** The engine's part of a network of the cluster, as `GET /networks` tells of it. */
 interface LocalPart {
@@ -40,18 +40,9 @@ export class WorkerNetworks {
     filters: ReadonlyMap<string, readonly string[]>,
   ): Promise<Record<string, unknown>[]> {
     const networks = (await this.#parts(context)).map((part) => this.#network(part));
-    return networks.filter((network) =>
-      passes(network, filters, {
-        // It is here because something here is on it.
-        dangling: (_, value) => !/^(1|true)$/i.test(value),
-        driver: (_, value) => value === "overlay",
-        id: (n, value) => n.ID.includes(value),
-        label: (n, value) => labelMatches(n.Spec.Labels, value),
-        name: (n, value) => (n.Spec.Name ?? "").includes(value),
-        scope: (_, value) => value === "swarm",
-        type: (_, value) => value === "custom",
-      })
-    ).map(networkResource);
+    // What is here is here because something here is on it.
+    return networks.filter((network) => passesFilters(network, filters, () => true))
+      .map(networkResource);
   }
 
   /** By id, name, or the beginning of the id; undefined when there is none here. */
