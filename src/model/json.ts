@@ -77,13 +77,13 @@ function withoutNulls(raw: unknown, depth: number): unknown {
   return out;
 }
 
-/** What of valibot's schemas tells which fields there are. */
-interface Named {
-  readonly entries?: Readonly<Record<string, Named>>;
-  readonly wrapped?: Named;
-  readonly item?: Named;
-  readonly value?: Named;
-  readonly pipe?: readonly Named[];
+/** The parts of valibot's schemas that tell which fields there are. */
+export interface SchemaFields {
+  readonly entries?: Readonly<Record<string, SchemaFields>>;
+  readonly wrapped?: SchemaFields;
+  readonly item?: SchemaFields;
+  readonly value?: SchemaFields;
+  readonly pipe?: readonly SchemaFields[];
 }
 
 /**
@@ -91,10 +91,10 @@ interface Named {
  * has `HealthCheck` where its client sends `Healthcheck`. A name that is right wins. Names in maps stay.
  */
 export function withNamesOf(schema: v.GenericSchema, raw: unknown): unknown {
-  return renamed(schema as unknown as Named, raw, 0);
+  return renamed(schema as unknown as SchemaFields, raw, 0);
 }
 
-function renamed(schema: Named | undefined, raw: unknown, depth: number): unknown {
+function renamed(schema: SchemaFields | undefined, raw: unknown, depth: number): unknown {
   if (!schema || typeof raw !== "object" || raw === null || depth > MAX_DEPTH) return raw;
   const inner = schema.wrapped ?? schema.pipe?.[0];
   if (inner) return renamed(inner, raw, depth);
@@ -113,7 +113,7 @@ function renamed(schema: Named | undefined, raw: unknown, depth: number): unknow
   return out;
 }
 
-function nameLike(entries: Readonly<Record<string, Named>>, key: string): string {
+function nameLike(entries: Readonly<Record<string, SchemaFields>>, key: string): string {
   const folded = key.toLowerCase();
   return Object.keys(entries).find((name) => name.toLowerCase() === folded) ?? key;
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { ClusterSpec } from "../../src/model/cluster.ts";
 import { ConfigSpec } from "../../src/model/config.ts";
+import type { SchemaFields } from "../../src/model/json.ts";
 import { SecretSpec } from "../../src/model/secret.ts";
 import { NodeSpec } from "../../src/model/node.ts";
 import { ServiceSpec } from "../../src/model/service_spec.ts";
@@ -55,19 +56,10 @@ const BODIES = {
   "POST /swarm/update": ClusterSpec,
 } as const;
 
-/** The parts of a schema of valibot that tell its fields. */
-interface Schema {
-  readonly entries?: Readonly<Record<string, Schema>>;
-  readonly wrapped?: Schema;
-  readonly item?: Schema;
-  readonly value?: Schema;
-  readonly pipe?: readonly Schema[];
-}
-
 Deno.test("every field of the requests of Docker's API is understood", () => {
   const shapes = apiShapes();
   const unknown = new Set<string>();
-  const compare = (shape: Shape, schema: Schema, path: string): void => {
+  const compare = (shape: Shape, schema: SchemaFields, path: string): void => {
     const inner = schema.wrapped ?? schema.pipe?.[0];
     if (inner) return compare(shape, inner, path);
     const fields = fieldsOf(shapes, shape);
@@ -94,7 +86,7 @@ Deno.test("every field of the requests of Docker's API is understood", () => {
   };
   for (const [endpoint, schema] of Object.entries(BODIES)) {
     const { body } = shapes.endpoints[endpoint]!;
-    compare(body!, schema as unknown as Schema, endpoint.split("/")[1]!);
+    compare(body!, schema as unknown as SchemaFields, endpoint.split("/")[1]!);
   }
   assert.deepEqual([...unknown].sort(), Object.keys(NOT_KNOWN).sort());
 });
