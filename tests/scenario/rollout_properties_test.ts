@@ -10,6 +10,7 @@ import {
   HEAL_MS,
   NODES,
   service,
+  takeTurns,
   updateConfig,
   workOf,
 } from "../support/random_orchestration.ts";
@@ -45,13 +46,7 @@ Deno.test("an update keeps to its parallelism and, started first, to its capacit
           assert.ok(underWay <= limit, `${underWay} replaced at once, ${limit} allowed`);
         };
         cluster.store.onApply(check);
-        for (const at of picks) {
-          const tasks = cluster.tasks();
-          const task = tasks[at % tasks.length];
-          if (task) cluster.agentStep(task.ID);
-          cluster.look();
-          if (at % 7 === 0) cluster.nowMs += 500;
-        }
+        takeTurns(cluster, picks);
         cluster.advance(60_000);
         const { UpdateStatus, SpecVersion } = cluster.service("s0");
         assert.equal(UpdateStatus?.State, "completed");
@@ -99,13 +94,7 @@ Deno.test("an image that cannot be had for a while costs no more than the parall
         to("bad:1");
         cluster.advance(outageSeconds * 1000, () => cluster.settleWithAgents(workOf));
         // The registry answers again; from here agents and managers take turns at random.
-        for (const at of picks) {
-          const tasks = cluster.tasks();
-          const task = tasks[at % tasks.length];
-          if (task) cluster.agentStep(task.ID);
-          cluster.look();
-          if (at % 7 === 0) cluster.nowMs += 500;
-        }
+        takeTurns(cluster, picks);
         cluster.advance(HEAL_MS);
         const { UpdateStatus, SpecVersion } = cluster.service("s0");
         assert.equal(UpdateStatus?.State, "completed");

@@ -288,3 +288,14 @@ export function giveRoom(cluster: TestCluster, name: string): void {
     },
   }));
 }
+
+/** Agents, each with one step of one task, and the manager take turns; now and then half a second passes. */
+export function takeTurns(cluster: TestCluster, picks: readonly number[]): void {
+  for (const at of picks) {
+    const tasks = cluster.tasks();
+    const task = tasks[at % tasks.length];
+    if (task) cluster.agentStep(task.ID);
+    cluster.look();
+    if (at % 7 === 0) cluster.nowMs += 500;
+  }
+}
