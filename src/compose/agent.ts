@@ -319,7 +319,7 @@ async function startAgent(
     logger: logger.with({ node: host.nodeId }),
     networks: networks.sync,
     reader: containerReader(engine),
-    connections: { inbound: inboundConnections },
+    connections: { inbound: inboundConnections, remembered: networks.remembered },
     node: answers,
     onSession: (session) => {
       upgrader.confirm();
@@ -385,6 +385,8 @@ function overlayNetworks(
         ...(Object.keys(problems).length > 0 ? { Problems: Object.values(problems) } : {}),
       };
     },
+    remembered: (addresses: readonly string[], signal: AbortSignal) =>
+      machine.remembers(addresses, signal),
     close: async () => {
       await relay.close();
       await names.close();

@@ -73,6 +73,7 @@ export class OverlayHost {
   readonly #engine: EngineApi;
   readonly #ipvs: IpvsHost;
   readonly #esp = new EspHost();
+  #forgetsSoon = false;
 
   constructor(engine: EngineApi, ipvs: IpvsHost) {
     this.#engine = engine;
@@ -141,6 +142,25 @@ export class OverlayHost {
     signal: AbortSignal,
   ): Promise<number> {
     return await this.#esp.apply(networks, signal);
+  }
+
+  /** Puts the script in force that lets connections be forgotten soon; false where that cannot be. */
+  async shortenMemory(script: string, signal: AbortSignal): Promise<boolean> {
+    this.#forgetsSoon = (await runTool(["nft", "-f", "-"], signal, script)).success;
+    return this.#forgetsSoon;
+  }
+
+  /**
+   * Whether the kernel still remembers TCP connections to one of the addresses, and will forget them soon;
+   * false where it cannot be told.
+   */
+  async remembers(addresses: readonly string[], signal: AbortSignal): Promise<boolean> {
+    if (!this.#forgetsSoon) return false;
+    for (const address of addresses) {
+      const { stdout } = await runTool(["conntrack", "-L", "-p", "tcp", "-r", address], signal);
+      if (stdout.trim() !== "") return true;
+    }
+    return false;
   }
 
   /**

@@ -17,11 +17,17 @@ const balanced = (drain?: string): Task =>
 
 function setUp(task: Task, open = 0) {
   const clock = new ManualClock();
-  const state = { open, done: false, failed: undefined as unknown };
+  const state = { open, remembered: false, done: false, failed: undefined as unknown };
   const draining = new Draining({
     clock,
     logger: silentLogger,
-    connections: { inbound: () => Promise.resolve(state.open) },
+    connections: {
+      inbound: () => Promise.resolve(state.open),
+      remembered: (addresses) => {
+        assert.deepEqual(addresses, ["10.0.0.3"]);
+        return Promise.resolve(state.remembered);
+      },
+    },
   });
   const stop = new AbortController();
   const begin = () =>
@@ -52,6 +58,22 @@ Deno.test("it waits for the managers' word, then for its connections", async () 
   state.open = 0;
   await clock.advance(100);
   assert.equal(state.done, true);
+});
+
+Deno.test("its container stays until the kernel has forgotten its connections, for 2 s at most", async () => {
+  for (const forgetsAfterMs of [900, Infinity]) {
+    const { clock, state, draining, begin } = setUp(balanced());
+    state.remembered = true;
+    draining.drained("t1");
+    begin();
+    await clock.advance(900);
+    assert.equal(state.done, false);
+    state.remembered = forgetsAfterMs === Infinity;
+    await clock.advance(300);
+    assert.equal(state.done, !state.remembered);
+    await clock.advance(1_200);
+    assert.equal(state.done, true);
+  }
 });
 
 Deno.test("a word that came first counts as well", async () => {

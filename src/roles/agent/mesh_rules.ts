@@ -6,6 +6,7 @@ import type { DesiredState } from "../../core/network/desired.ts";
 import { ipvsServices, planIpvs } from "../../core/network/ipvs.ts";
 import type { IpvsService } from "../../core/network/ipvs.ts";
 import { nftBridgeScript } from "../../core/network/nft_bridge.ts";
+import { nftMemoryScript } from "../../core/network/nft_memory.ts";
 import { nftPatch } from "../../core/network/nft_patch.ts";
 import { nftRuleset } from "../../core/network/nft_ruleset.ts";
 import type { ObservedState } from "../../core/network/observed.ts";
@@ -18,6 +19,8 @@ export interface RulesHost {
   applyRuleset(script: string, signal: AbortSignal): Promise<string>;
   /** Puts a part of the rules in force, all of it or nothing. */
   patchRuleset(script: string, signal: AbortSignal): Promise<void>;
+  /** Shortens the kernel's memory by the script; false where the kernel or `nft` cannot. */
+  shortenMemory(script: string, signal: AbortSignal): Promise<boolean>;
   /** Ends what the kernel remembers of clients whom these addresses have not answered. */
   forget(addresses: readonly string[], signal: AbortSignal): Promise<void>;
   /** Addresses that the kernel remembers for such clients. */
@@ -37,6 +40,8 @@ export class MeshRules {
   #kind: MeshKind | undefined;
   #script: string | undefined;
   #bridgeScript = "";
+  #memoryScript: string | undefined;
+  #canShorten = true;
   /** Addresses of tasks that are asked, or are not any more but still there; unknown to an agent that has just begun. */
   #balanced: ReadonlySet<string> | undefined;
   /** Those that are out since, and at how many audits they are still looked after. */
@@ -73,6 +78,7 @@ export class MeshRules {
       await this.#host.applyIpvs(ipvs, signal);
     }
     const ruleset = await this.#applyRules(desired, observed, how, signal);
+    await this.#shortenMemory(nftMemoryScript(desired), how.fresh || how.renew, signal);
     return { ruleset, ...(ipvs ? { ipvs } : {}) };
   }
 
@@ -82,6 +88,17 @@ export class MeshRules {
     if (script === "" || (script === this.#bridgeScript && !audit)) return;
     await this.#host.patchRuleset(script, signal);
     this.#bridgeScript = script;
+  }
+
+  /** Nothing depends on it but connections at the moment when a container goes. */
+  async #shortenMemory(script: string, again: boolean, signal: AbortSignal): Promise<void> {
+    if (!this.#canShorten || (script === this.#memoryScript && !again)) return;
+    this.#memoryScript = script;
+    this.#canShorten = await this.#host.shortenMemory(script, signal);
+    if (this.#canShorten) return;
+    this.#logger.log("info", "the kernel remembers connections that are over for its own time", {
+      reason: "it has no time-outs for single connections (CONFIG_NF_CONNTRACK_TIMEOUT)",
+    });
   }
 
   async #applyRules(

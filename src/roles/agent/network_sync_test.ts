@@ -63,6 +63,7 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
       state = { ...state, ruleset: script };
       return Promise.resolve(script);
     },
+    shortenMemory: () => Promise.resolve(true),
     forget: (addresses: readonly string[]) => {
       forgotten.push(...addresses);
       return Promise.resolve();
