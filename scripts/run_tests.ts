@@ -34,6 +34,7 @@ const STEPS: readonly Step[] = [
     args: ["test", "-A", "--quiet", "--no-check", "--unstable-http", "--unstable-net", "tests/lab"],
     deadlineSeconds: 1_500,
     tests: true,
+    secondChance: true,
     live: true,
   },
 ];

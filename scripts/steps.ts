@@ -8,6 +8,11 @@ export interface Step {
   readonly deadlineSeconds: number;
   /** Its output has test summaries that count; any other step counts as one test. */
   readonly tests?: boolean;
+  /**
+   * Files of tests that failed are run once more, alone, if they are few: the machine's load has a say in
+   * what real engines do. What passes only then is named at the end.
+   */
+  readonly secondChance?: boolean;
   /** Shows the output as it comes, and not only when the step fails. */
   readonly live?: boolean;
 }
@@ -17,6 +22,8 @@ export interface Totals {
   readonly failed: number;
   /** What went wrong, a few lines each, to be said once more at the end. */
   readonly failures?: readonly string[];
+  /** Failures that were none when their files were run again, told the same way. */
+  readonly unsteady?: readonly string[];
 }
 
 const UNIT = [
@@ -41,6 +48,8 @@ export const OK_STEPS: readonly Step[] = [
   },
 ];
 
+/** More files than these do not fail by chance. */
+const MAX_SECOND_CHANCES = 3;
 /** A step that was asked to end gets this long before it is killed. */
 const GRACE_MS = 5_000;
 /** Output may come for this long after the end of its process; a daemon that was left may hold it open. */
@@ -53,6 +62,7 @@ export async function runSteps(
 ): Promise<Totals> {
   let [passed, failed] = [0, 0];
   const failures: string[] = [];
+  const unsteady: string[] = [];
   for (const step of steps) {
     const started = performance.now();
     if (step.live) console.log(`--- ${step.name}`);
@@ -63,12 +73,37 @@ export async function runSteps(
     passed += result.passed;
     failed += result.failed;
     failures.push(...result.failures ?? []);
+    unsteady.push(...result.unsteady ?? []);
     if (Deno.exitCode !== 0) break;
   }
-  return { passed, failed, failures };
+  return { passed, failed, failures, unsteady };
 }
 
 async function runStep(step: Step, env: Readonly<Record<string, string>>): Promise<Totals> {
+  const first = await runOnce(step, env);
+  const files = first.failedFiles;
+  if (
+    !step.secondChance || first.cut || files.length === 0 || files.length > MAX_SECOND_CHANCES ||
+    Deno.exitCode !== 0
+  ) return first;
+  console.log(`--- once more, alone: ${files.join(", ")}`);
+  const flags = step.args.filter((arg) => arg === "test" || arg.startsWith("-"));
+  const second = await runOnce({ ...step, args: [...flags, ...files] }, env);
+  if (second.failed > 0) return { ...first, failures: second.failures ?? [] };
+  return {
+    passed: first.passed + first.failed,
+    failed: 0,
+    unsteady: first.failures ?? [],
+  };
+}
+
+interface Run extends Totals {
+  /** It took too long, or was interrupted. */
+  readonly cut: boolean;
+  readonly failedFiles: readonly string[];
+}
+
+async function runOnce(step: Step, env: Readonly<Record<string, string>>): Promise<Run> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...step.args],
     cwd: fromRoot(""),
@@ -79,7 +114,11 @@ async function runStep(step: Step, env: Readonly<Record<string, string>>): Promi
     // A process group of its own, so that what the step has started can be ended with it.
     detached: true,
   }).spawn();
-  const stop = () => void endGroup(child);
+  let cut = false;
+  const stop = () => {
+    cut = true;
+    void endGroup(child);
+  };
   const timer = setTimeout(() => {
     console.log(`${step.name}: not done after ${step.deadlineSeconds} s, stopping it`);
     stop();
@@ -103,7 +142,12 @@ async function runStep(step: Step, env: Readonly<Record<string, string>>): Promi
       ? countTests(stdout, status.success)
       : { passed: status.success ? 1 : 0, failed: status.success ? 0 : 1 };
     if (totals.failed > 0 && !step.live) console.log(essence(stdout) + stderr);
-    return { ...totals, failures: step.tests ? failuresIn(stdout) : [] };
+    return {
+      ...totals,
+      cut,
+      failures: step.tests ? failuresIn(stdout) : [],
+      failedFiles: step.tests ? failedFilesIn(stdout) : [],
+    };
   } finally {
     clearTimeout(timer);
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -138,6 +182,14 @@ export function failuresIn(output: string): string[] {
     found.push([`  ${name}`, ...said].join("\n"));
   }
   return found;
+}
+
+/** The files of the tests that failed, in the output of `deno test`; each once. */
+export function failedFilesIn(output: string): string[] {
+  // deno-lint-ignore no-control-regex -- the headline may be coloured
+  const plain = output.replaceAll(/\x1b\[[0-9;]*m/g, "");
+  const list = plain.slice(Math.max(0, plain.lastIndexOf("\n FAILURES ")));
+  return [...new Set([...list.matchAll(/ => (\.\/\S+?):\d+:\d+$/gm)].map((match) => match[1]!))];
 }
 
 /**
@@ -190,7 +242,10 @@ async function collect(
 }
 
 /** Prints the closing line and ends the process with the matching code. */
-export function close({ passed, failed, failures = [] }: Totals): never {
+export function close({ passed, failed, failures = [], unsteady = [] }: Totals): never {
+  if (unsteady.length > 0) {
+    console.log(["Failed first, and passed when run again alone:", ...unsteady].join("\n"));
+  }
   if (failures.length > 0) console.log(["What failed:", ...failures].join("\n"));
   console.log(`${passed} passed, ${failed} failed`);
   Deno.exit(failed === 0 && passed > 0 ? Deno.exitCode : 1);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { countTests, failuresIn } from "./steps.ts";
+import { countTests, failedFilesIn, failuresIn } from "./steps.ts";
 
 Deno.test("summaries of Deno and of our own runners are summed", () => {
   const output = "ok | 12 passed | 0 failed (3s)\nFAILED | 3 passed (2 steps) | 1 failed\n" +
@@ -22,4 +22,13 @@ Deno.test("failures are said once more, without their stacks", () => {
     "  a ... s\n    Error: boom\n    line 2",
     "  b\n    TypeError: bang",
   ]);
+});
+
+Deno.test("files of failed tests are known, each once", () => {
+  const output =
+    "\n ERRORS \n\na ... s => ./tests/x_test.ts:1:37\nerror: Error: boom\n\n FAILURES \n\n" +
+    "a ... s => ./tests/x_test.ts:1:37\na ... t => ./tests/x_test.ts:9:37\n" +
+    "b => ./tests/y_test.ts:2:6\n\nFAILED | 3 passed | 2 failed (3s)\n";
+  assert.deepEqual(failedFilesIn(output), ["./tests/x_test.ts", "./tests/y_test.ts"]);
+  assert.deepEqual(failedFilesIn("ok | 3 passed | 0 failed"), []);
 });
