@@ -1,5 +1,6 @@
 import type { RebalanceRequest } from "../src/model/cluster.ts";
 import type { FleetCommand } from "./fleet_command.ts";
+import { settledNodes } from "./node/settled.ts";
 import { renderTable } from "./render/table.ts";
 import type { VerbContext } from "./verb.ts";
 
@@ -34,6 +35,8 @@ export async function rebalance(
   flags: RebalanceFlags,
 ): Promise<void> {
   const { client, env, print } = context;
+  // A plan for some of the nodes would be another one.
+  await settledNodes(context);
   if (flags.dryRun) {
     const query = {
       ...(scope.service ? { service: scope.service } : {}),

@@ -1,6 +1,7 @@
 import { FleetError, messageOf } from "../../src/base/errors.ts";
-import type { ApiInfo, ApiNode, ApiService, ApiTask } from "../api_types.ts";
+import type { ApiInfo, ApiService, ApiTask } from "../api_types.ts";
 import { EXIT } from "../exit_codes.ts";
+import { settledNodes } from "../node/settled.ts";
 import { choice } from "../spec/values.ts";
 import type { Verb, VerbContext } from "../verb.ts";
 import { nodeNameOf, nodeStates, quorum, services, versions } from "./cluster.ts";
@@ -56,7 +57,8 @@ export const verb: Verb<Flags> = {
   },
 };
 
-async function look({ client, env }: VerbContext, local: boolean): Promise<Finding[]> {
+async function look(context: VerbContext, local: boolean): Promise<Finding[]> {
+  const { client, env } = context;
   const { Swarm, Name } = await client.get<ApiInfo>("/info").catch(() => ({}) as ApiInfo);
   const state = Swarm?.LocalNodeState ?? "inactive";
   const here = Name ?? "this node";
@@ -71,9 +73,9 @@ async function look({ client, env }: VerbContext, local: boolean): Promise<Findi
     else if (!local) found.push(ok(here, "it is a worker: run this on a manager to see all nodes"));
     return found;
   }
-  const [info, nodes, list, tasks] = await Promise.all([
+  const nodes = await settledNodes(context);
+  const [info, list, tasks] = await Promise.all([
     client.get<Members>("/fleet/info"),
-    client.get<ApiNode[]>("/nodes"),
     client.get<ApiService[]>("/services", { query: { status: true } }),
     client.get<ApiTask[]>("/tasks"),
   ]);

@@ -1,4 +1,5 @@
 import { EXIT } from "../exit_codes.ts";
+import { settledNodes } from "../node/settled.ts";
 import { renderTable } from "../render/table.ts";
 import type { VerbContext } from "../verb.ts";
 
@@ -27,9 +28,11 @@ interface Report {
  * fails; the exit code.
  */
 export async function doctorIngress(
-  { client, env, print, warn }: VerbContext,
+  context: VerbContext,
   json: boolean,
 ): Promise<number> {
+  const { client, env, print, warn } = context;
+  await settledNodes(context);
   const report = await client.get<Report>("/fleet/doctor/ingress");
   const code = report.Results.some(({ OK }) => !OK) ? EXIT.failed : EXIT.ok;
   if (json) {

@@ -129,6 +129,11 @@ Deno.test("machine rm makes a manager a worker first, and waits for it", async (
   await using agent = new FakeAgent((request) => {
     if (request.path !== "/nodes/n3" || request.method !== "GET") return cluster(request);
     const { ManagerStatus, ...worker } = NODES[2]!;
+    // It led: for a moment nobody does.
+    if (looks === 2) {
+      looks++;
+      return refusal(503, "no leader");
+    }
     return ++looks < 4 ? { ...worker, ManagerStatus } : worker;
   });
   const { code, err } = await runFleet(["machine", "rm", "-y", "h3"], { host: agent.host });

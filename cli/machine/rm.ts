@@ -1,6 +1,6 @@
 import { FleetError } from "../../src/base/errors.ts";
 import type { ApiNode } from "../api_types.ts";
-import { ApiError } from "../client.ts";
+import { ApiError, ConnectError } from "../client.ts";
 import { confirm } from "../confirm.ts";
 import { getNode, putNode } from "../node/shared.ts";
 import { segment } from "../query.ts";
@@ -69,7 +69,15 @@ async function demote({ client, env, warn }: VerbContext, { ID }: ApiNode): Prom
   warn(`Making ${hostname(node)} a worker first …`);
   await putNode(client, node, { ...node.Spec, Role: "worker" });
   const deadline = env.now() + DEMOTE_TIMEOUT_MS;
-  while ((await getNode(client, ID)).ManagerStatus) {
+  const isManager = () =>
+    getNode(client, ID).then(({ ManagerStatus }) => ManagerStatus !== undefined, (error) => {
+      // Where it led, nobody does for a moment.
+      if (error instanceof ConnectError || (error instanceof ApiError && error.status >= 500)) {
+        return true;
+      }
+      throw error;
+    });
+  while (await isManager()) {
     if (env.now() > deadline) {
       throw new FleetError("timeout", `${hostname(node)} is still a manager; try again`);
     }

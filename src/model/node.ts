@@ -86,6 +86,14 @@ export const Node = obj({
 });
 export type Node = Infer<typeof Node>;
 
+/**
+ * Whether a node has been here and its next session is yet to come, as for all nodes after a change of leader: it
+ * takes no tasks now, but it is not away before the leader has given it up.
+ */
+export function isAwaited({ Status, Description }: Node): boolean {
+  return Status.State === "unknown" && Description !== undefined;
+}
+
 /** The name people use: the spec's, else the host name, else the id. */
 export function nodeName(node: Node): string {
   return node.Spec.Name || node.Description?.Hostname || node.ID;

@@ -154,6 +154,31 @@ Deno.test("on-join moves to a node that came, after it stayed; a change of leade
   assert.equal(world.open, 0);
 });
 
+Deno.test("after a change of leader a wish waits for the nodes that have yet to come back", () => {
+  const world = new World(3);
+  world.cluster.addService(web(6));
+  world.advance(1_000);
+  world.cluster.setNodeState("n3", "down");
+  world.advance(60_000);
+  assert.deepEqual(world.spread("web"), { n1: 3, n2: 3 });
+  world.cluster.setNodeState("n3", "ready");
+  for (const node of ["n1", "n2", "n3"]) world.cluster.setNodeState(node, "unknown");
+  world.request({ nodeId: "n3" });
+  world.request({ serviceId: "web" });
+  world.cluster.setNodeState("n1", "ready");
+  world.advance(10_000);
+  assert.equal(world.open, 2);
+  assert.deepEqual(
+    world.spread("web"),
+    { n1: 3, n2: 3 },
+    "nothing is planned on half of the nodes",
+  );
+  for (const node of ["n2", "n3"]) world.cluster.setNodeState(node, "ready");
+  world.advance(60_000);
+  assert.deepEqual(world.spread("web"), { n1: 2, n2: 2, n3: 2 });
+  assert.equal(world.open, 0);
+});
+
 Deno.test("a wish to move to a node that went away is forgotten; global services and jobs are refused", () => {
   const world = new World(2);
   world.cluster.addService(web(4));

@@ -4,7 +4,7 @@ import { timeText } from "../../model/meta.ts";
 import { checkName } from "../../model/names.ts";
 import { isEncrypted, isOverlay, OPTION, subnetOf, withoutLength } from "../../model/network.ts";
 import type { Network, NetworkSpec } from "../../model/network.ts";
-import { nodeName } from "../../model/node.ts";
+import { isAwaited, nodeName } from "../../model/node.ts";
 import { ingressPorts } from "../../model/service.ts";
 import { compareStates, isTerminal } from "../../model/task_state.ts";
 import { taskName } from "../../model/task.ts";
@@ -127,7 +127,7 @@ function checkSpec(view: View, spec: NetworkSpec): void {
 function checkEncryption(view: View, spec: NetworkSpec): void {
   for (const node of view.all("node")) {
     const problem = node.Description?.Overlay?.EncryptionProblem;
-    if (node.Status.State !== "ready" || problem === undefined) continue;
+    if (problem === undefined || !(node.Status.State === "ready" || isAwaited(node))) continue;
     throw new FleetError(
       "invalid",
       `network ${spec.Name}: --opt encrypted: node ${nodeName(node)}: ${problem}`,

@@ -139,6 +139,25 @@ Deno.test("networks: reserved names, a second mesh and packets of no size are re
   strictEqual(option("small", OPTION.mtu, "1300").Spec.Driver?.Options?.[OPTION.mtu], "1300");
 });
 
+Deno.test("networks: one that a node cannot encrypt is refused, also while that node has yet to come back", () => {
+  const { tx, create } = world();
+  const node = (State: "ready" | "unknown" | "down") =>
+    ({
+      Spec: { Role: "worker" },
+      Role: "worker",
+      ID: "n9",
+      Description: { Hostname: "h9", Overlay: { EncryptionProblem: "no ESP" } },
+      Status: { State },
+    }) as never;
+  const encrypted = () => create("safe", { Driver: { Options: { encrypted: "" } } });
+  tx.create("node", node("ready"));
+  throws(encrypted, /node h9: no ESP/);
+  tx.update("node", { ...tx.get("node", "n9")!, Status: { State: "unknown" } });
+  throws(encrypted, /node h9: no ESP/);
+  tx.update("node", { ...tx.get("node", "n9")!, Status: { State: "down" } });
+  encrypted();
+});
+
 Deno.test("networks: one in use is kept, and the sentence names its users", () => {
   const { tx, context, create } = world();
   const { ID } = create("back");

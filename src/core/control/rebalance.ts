@@ -1,7 +1,7 @@
 import { FleetError } from "../../base/errors.ts";
 import { modeOf } from "../../model/service.ts";
 import { timeText } from "../../model/meta.ts";
-import { nodeName } from "../../model/node.ts";
+import { isAwaited, nodeName } from "../../model/node.ts";
 import type { ControlContext } from "./context.ts";
 import { find, findCluster } from "./lookup.ts";
 import type { ControlArgs, ControlResult } from "./methods.ts";
@@ -29,7 +29,8 @@ export function requestRebalance(
   }
   if (nodeId !== undefined) {
     const node = find(tx, "node", nodeId);
-    if (node.Status.State !== "ready" || (node.Spec.Availability ?? "active") !== "active") {
+    const isThere = node.Status.State === "ready" || isAwaited(node);
+    if (!isThere || (node.Spec.Availability ?? "active") !== "active") {
       throw new FleetError(
         "invalid",
         `node ${nodeName(node)} takes no tasks (${node.Status.State}, ${

@@ -49,6 +49,20 @@ Deno.test("a member that answers is never called silent, one that does not is af
   assert.deepEqual(heard().slice(1), [true, false]);
 });
 
+Deno.test("a new leader takes only those for there that have answered it", () => {
+  const cluster = three();
+  cluster.elect("1");
+  cluster.member("1").down = true;
+  const leader = () => ["2", "3"].find((id) => cluster.node(id).status().role === "leader");
+  for (let i = 0; i < 100 && leader() === undefined; i++) cluster.tick(1);
+  const peers = () => cluster.node(leader()!).status().peers;
+  const heard = () => peers().filter(({ recentActive }) => recentActive).map(({ id }) => id).sort();
+  assert.deepEqual(heard(), ["2", "3"]);
+  cluster.member("1").down = false;
+  cluster.tick(3);
+  assert.deepEqual(heard(), ["1", "2", "3"]);
+});
+
 Deno.test("timeouts alone bring a leader, and another one after it died", () => {
   const cluster = three();
   cluster.tick(40);

@@ -34,7 +34,7 @@ export class Progress {
   sentCommit = 0;
   /** Heard from since the last check of the quorum. */
   recentActive = false;
-  /** Ticks since the last message from it, or since it became a member. */
+  /** Ticks since the last message from it, or since it became a member; an election timeout until then under a new leader. */
   silentTicks = 0;
   /** The last heartbeat round that it answered. */
   ackedRound = 0;

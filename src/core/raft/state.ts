@@ -142,11 +142,16 @@ export class RaftState {
 
   becomeLeader(): void {
     assert(this.role === "candidate", "only candidates become leaders");
+    const answered = new Set(this.votes.keys());
     this.#reset(this.term);
     this.role = "leader";
     this.leader = this.id;
     this.rebuildProgress();
-    for (const progress of this.progress.values()) progress.recentActive = true;
+    for (const progress of this.progress.values()) {
+      progress.recentActive = true;
+      // Nobody counts a member for there that may have gone with the last leader.
+      if (!answered.has(progress.id)) progress.silentTicks = this.config.electionTicks;
+    }
     // What a predecessor proposed may include a membership change.
     this.pendingConfIndex = this.log.lastIndex();
     this.termStart = this.appendOwn("normal", new Uint8Array()).index;

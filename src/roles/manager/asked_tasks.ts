@@ -14,11 +14,18 @@ const MAX_WAITING = 4_096;
 
 interface Waiting {
   readonly nodeId: string;
+  /** False while the node has no session; until then the question is not on its way. */
+  sent: boolean;
+  readonly send: () => boolean;
   readonly resolve: (stream: RpcStream) => void;
   readonly done: Promise<void>;
 }
 
-/** The leader's end of questions to nodes: the question goes by the session, the answer on its own stream. */
+/**
+ * The leader's end of questions to nodes: the question goes by the session, the answer on its own stream. A node
+ * without a session that is not known to be down has the usual time to open one: after a change of leader all
+ * nodes do, and so does one whose agent restarts.
+ */
 export class AskedTasks {
   readonly #waiting = new Map<string, Waiting>();
   readonly #clock: Clock;
@@ -70,22 +77,33 @@ export class AskedTasks {
     try {
       const stream = await new Promise<RpcStream>((resolve, reject) => {
         const name = nodeName(node);
-        this.#waiting.set(requestId, { nodeId: node.ID, resolve, done: finished.promise });
+        const waiting: Waiting = {
+          nodeId: node.ID,
+          sent: false,
+          send: () => send(node.ID, requestId),
+          resolve,
+          done: finished.promise,
+        };
+        const notConnected = () =>
+          new FleetError(
+            "unavailable",
+            `node ${name} is not connected (${path.split("?")[0]}${
+              taskId === "" ? "" : ` of task ${taskId}`
+            })`,
+          );
+        this.#waiting.set(requestId, waiting);
         this.#clock.after(
           ANSWER_TIMEOUT_MS,
-          () => reject(new FleetError("timeout", `node ${name} does not answer`)),
+          () =>
+            reject(
+              waiting.sent
+                ? new FleetError("timeout", `node ${name} does not answer`)
+                : notConnected(),
+            ),
         );
         signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-        if (!send(node.ID, requestId)) {
-          reject(
-            new FleetError(
-              "unavailable",
-              `node ${name} is not connected (${path.split("?")[0]}${
-                taskId === "" ? "" : ` of task ${taskId}`
-              })`,
-            ),
-          );
-        }
+        waiting.sent = waiting.send();
+        if (!waiting.sent && node.Status.State === "down") reject(notConnected());
       });
       const onAbort = () => stream.cancel("the reader has gone");
       signal.addEventListener("abort", onAbort, { once: true });
@@ -95,6 +113,13 @@ export class AskedTasks {
       throw error;
     } finally {
       this.#waiting.delete(requestId);
+    }
+  }
+
+  /** A node has a session again: what waited for that goes to it. */
+  connected(nodeId: string): void {
+    for (const waiting of this.#waiting.values()) {
+      if (waiting.nodeId === nodeId && !waiting.sent) waiting.sent = waiting.send();
     }
   }
 

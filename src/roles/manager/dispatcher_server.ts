@@ -22,6 +22,7 @@ import type { MemoryStore } from "../../core/store/memory_store.ts";
 import { decodeFromAgent } from "../../model/from_agent.ts";
 import type { FromAgent, FromDispatcher } from "../../model/session.ts";
 import type { Issuer } from "../../model/cluster.ts";
+import { isAwaited } from "../../model/node.ts";
 import { clusterOf } from "../../model/view.ts";
 import { compareStates } from "../../model/task_state.ts";
 import type { Task } from "../../model/task.ts";
@@ -221,6 +222,7 @@ export class ClusterWork implements LeaderWork {
         if (founder) await this.#foundMesh();
         this.#drains.reset(session.nodeId);
         session.begin();
+        this.#asked.connected(session.nodeId);
         // An earlier leader, or an earlier session, may not have got to telling these.
         for (const task of store.tasksOfNode(session.nodeId)) this.#maybeDrain(task);
         return;
@@ -322,7 +324,9 @@ export class ClusterWork implements LeaderWork {
     const nodes = new Set<string>();
     for (const id of networksOf(task)) {
       for (const nodeId of Object.keys(store.get("network", id)?.Gateways ?? {})) {
-        if (store.get("node", nodeId)?.Status.State === "ready") nodes.add(nodeId);
+        const node = store.get("node", nodeId);
+        // One without a session after a change of leader may send to the task all the same.
+        if (node && (node.Status.State === "ready" || isAwaited(node))) nodes.add(nodeId);
       }
     }
     this.#drains.begin(task.ID, task.NodeID ?? "", nodes);

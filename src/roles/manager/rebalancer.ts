@@ -4,6 +4,7 @@ import { DEFAULT_MOVES_PER_MINUTE, relocate } from "../../core/orchestrator/relo
 import { isBusy, planRebalance } from "../../core/scheduler/rebalance.ts";
 import type { Cluster, RebalanceRequest } from "../../model/cluster.ts";
 import { timeMs, timeText } from "../../model/meta.ts";
+import { isAwaited } from "../../model/node.ts";
 import type { Node } from "../../model/node.ts";
 import { modeOf } from "../../model/service.ts";
 import { clusterOf } from "../../model/view.ts";
@@ -55,9 +56,11 @@ function joined({ op, object, previous }: Applied<"node">): boolean {
     previous.Spec.Availability !== object.Spec.Availability;
 }
 
-function takesTasks({ Status, Spec }: Node): boolean {
-  return Status.State === "ready" && (Spec.Availability ?? "active") === "active";
+function takesTasks(node: Node): boolean {
+  return node.Status.State === "ready" && isActive(node);
 }
+
+const isActive = ({ Spec }: Node) => (Spec.Availability ?? "active") === "active";
 
 function requestFor(cluster: Cluster, nodeId: string, id: string, nowMs: number): Change[] {
   const open = cluster.Rebalances ?? [];
@@ -83,6 +86,8 @@ function fulfil(
   nowMs: number,
 ): { changes: Change[]; wakeAtMs?: number } {
   const open = cluster.Rebalances ?? [];
+  // A plan for the nodes that are back first would be none for all.
+  const early = [...view.all("node")].some((node) => isAwaited(node) && isActive(node));
   const kept: RebalanceRequest[] = [];
   let moves: Change[] = [];
   let wakeAtMs = Infinity;
@@ -91,7 +96,14 @@ function fulfil(
     const { ServiceID: serviceId, NodeID: toNodeId } = request;
     if (timeMs(request.CreatedAt) + REQUEST_LIFE_MS <= nowMs) continue;
     const node = toNodeId === undefined ? undefined : view.get("node", toNodeId);
-    if (toNodeId !== undefined && !(node && takesTasks(node))) continue;
+    if (
+      toNodeId !== undefined && !(node && (takesTasks(node) || (isAwaited(node) && isActive(node))))
+    ) continue;
+    if (early) {
+      wakeAt(nowMs + LOOK_AGAIN_MS);
+      kept.push(request);
+      continue;
+    }
     if (timeMs(request.NotBefore) > nowMs) {
       wakeAt(timeMs(request.NotBefore));
       kept.push(request);
