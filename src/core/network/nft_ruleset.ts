@@ -222,8 +222,9 @@ function filterChains({ networks, balancers, peers, facts }: DesiredState): stri
       `    iifname "${network.bridge}" ip daddr 127.0.0.0/8 drop`
     ),
     // A node's manager, and its data path, are not for containers: not here and not on other nodes.
-    `    iifname { ${bridges} } fib daddr type local tcp dport ${facts.apiPort} drop`,
-    `    iifname { ${bridges} } ip daddr { ${nodes} } tcp dport ${facts.apiPort} drop`,
+    // The port first: every packet between containers comes by here.
+    `    iifname { ${bridges} } tcp dport ${facts.apiPort} fib daddr type local drop`,
+    `    iifname { ${bridges} } tcp dport ${facts.apiPort} ip daddr { ${nodes} } drop`,
     "  }",
     "  chain input {",
     "    type filter hook input priority -10; policy accept;",
