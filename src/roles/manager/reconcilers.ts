@@ -140,9 +140,17 @@ export function allocatorReconciler(logger: Logger): Reconciler {
   };
 }
 
+/**
+ * An old version that nothing refers to stays this long: a client that has just listed a stack's objects
+ * removes them one by one, services first, and Docker's takes one that is gone by then for a failure.
+ */
+const KEEP_UNUSED_MS = 20_000;
+
 /** Old versions of secrets and configs. Costs nothing while there are none. */
 export function supersededReconciler(): Reconciler {
   const waiting = new Map<string, { kind: FileKind; id: string }>();
+  /** Since when nothing refers to one. A new leader counts anew. */
+  const unusedSince = new Map<string, number>();
   const note = (kind: FileKind, object: Secret | Config) => {
     if (isSuperseded(object)) waiting.set(`${kind} ${object.ID}`, { kind, id: object.ID });
   };
@@ -153,12 +161,14 @@ export function supersededReconciler(): Reconciler {
       for (const kind of ["secret", "config"] as const) {
         for (const object of view.all(kind)) note(kind, object);
       }
+      for (const key of unusedSince.keys()) if (!waiting.has(key)) unusedSince.delete(key);
       return waiting.keys();
     },
     *keysOf({ op, table, object }) {
       if (table === "secret" || table === "config") {
-        if (op === "remove") waiting.delete(`${table} ${object.ID}`);
-        else note(table, object as Secret | Config);
+        const key = `${table} ${object.ID}`;
+        if (op !== "remove") note(table, object as Secret | Config);
+        else if (waiting.delete(key)) unusedSince.delete(key);
       }
       if (waiting.size === 0) return;
       if (table === "task") {
@@ -169,9 +179,17 @@ export function supersededReconciler(): Reconciler {
         }
       } else if (table !== "node") yield* waiting.keys();
     },
-    reconcile(view, key) {
+    reconcile(view, key, nowMs) {
       const found = waiting.get(key);
-      return { changes: found ? forgetSuperseded(view, found.kind, found.id) : [] };
+      const changes = found ? forgetSuperseded(view, found.kind, found.id) : [];
+      if (changes.length === 0) {
+        unusedSince.delete(key);
+        return { changes };
+      }
+      const since = Math.min(unusedSince.get(key) ?? nowMs, nowMs);
+      unusedSince.set(key, since);
+      const dueMs = since + KEEP_UNUSED_MS;
+      return dueMs <= nowMs ? { changes } : { changes: [], wakeAtMs: dueMs };
     },
   };
 }

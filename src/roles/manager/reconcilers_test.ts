@@ -1,8 +1,9 @@
-import { deepStrictEqual } from "node:assert/strict";
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import type { Logger } from "../../base/log.ts";
 import { MemoryStore } from "../../core/store/memory_store.ts";
 import { Transaction } from "../../core/store/transaction.ts";
-import { allocatorReconciler } from "./reconcilers.ts";
+import { SUPERSEDED_LABEL } from "../../model/file_versions.ts";
+import { allocatorReconciler, supersededReconciler } from "./reconcilers.ts";
 
 Deno.test("people are warned once when four fifths of a network's addresses are given out", () => {
   const store = new MemoryStore();
@@ -68,4 +69,53 @@ Deno.test("people are warned once when four fifths of a network's addresses are 
   for (const id of ["f", "g"]) task(id);
   look();
   deepStrictEqual(said, [warning, warning], "and again when it had got better");
+});
+
+Deno.test("an old version is kept for a while after its last use: a client may have just listed it", () => {
+  const store = new MemoryStore();
+  const reconciler = supersededReconciler();
+  const woken: string[] = [];
+  store.onApply((changes) => {
+    for (const change of changes) woken.push(...reconciler.keysOf(change, store));
+  });
+  const write = (change: (tx: Transaction) => void) => {
+    const tx = new Transaction(store, 0);
+    change(tx);
+    store.apply(store.index + 1, tx.changes());
+  };
+  const service = (ID: string) => ({
+    ID,
+    Spec: {
+      Name: ID,
+      TaskTemplate: { ContainerSpec: { Image: "x", Configs: [{ ConfigID: "old" }] } },
+    },
+  });
+  const look = (nowMs: number) => {
+    // A full look in between changes nothing.
+    const [key] = reconciler.allKeys(store);
+    return reconciler.reconcile(store, key ?? "config old", nowMs);
+  };
+  write((tx) => {
+    tx.create("config", {
+      ID: "old",
+      Spec: { Name: "site.v1", Labels: { [SUPERSEDED_LABEL]: "new" } },
+    });
+    tx.create("service", service("web"));
+  });
+  deepStrictEqual(look(0).changes, [], "in use");
+  woken.length = 0;
+  write((tx) => tx.remove("service", "web"));
+  deepStrictEqual(woken, ["config old"]);
+  const { changes, wakeAtMs } = look(1000);
+  deepStrictEqual(changes, []);
+  strictEqual(wakeAtMs, 21_000);
+  deepStrictEqual(look(20_999), { changes: [], wakeAtMs: 21_000 });
+  // Used again, by a service that was rolled back, say: the wait begins anew.
+  write((tx) => tx.create("service", service("again")));
+  deepStrictEqual(look(30_000).changes, []);
+  write((tx) => tx.remove("service", "again"));
+  strictEqual(look(40_000).wakeAtMs, 60_000);
+  // A clock that was put back by an hour does not keep it for an hour.
+  strictEqual(look(10_000).wakeAtMs, 30_000);
+  deepStrictEqual(look(30_000).changes, [{ op: "remove", table: "config", id: "old" }]);
 });
