@@ -66,7 +66,8 @@ export async function deployStack(
   name: string | undefined,
   flags: DeployFlags,
 ): Promise<number | void> {
-  const { file, lookup } = await readCompose(context, flags);
+  if (name !== undefined) checkStackName(name);
+  const { file, lookup } = await readCompose(context, flags, { stack: name });
   const stack = name ?? file.name;
   if (stack === undefined) {
     throw new FleetError("invalid", "name the stack, or write name: at the top of the file");

@@ -39,7 +39,7 @@ export interface ReadStack extends LoadedStack {
 export async function readCompose(
   context: VerbContext,
   flags: ComposeFlags,
-  options: { readonly interpolate?: boolean } = {},
+  options: { readonly interpolate?: boolean; readonly stack?: string | undefined } = {},
 ): Promise<ReadStack> {
   const { env } = context;
   const home = env.variable("HOME") ?? "/root";
@@ -55,6 +55,7 @@ export async function readCompose(
     lookup,
     readText: async (path) => decode(await env.readFile(path)),
     interpolate: options.interpolate ?? true,
+    ...(options.stack === undefined ? {} : { stack: options.stack }),
     profiles: [
       ...flags.profile ?? [],
       ...(env.variable("COMPOSE_PROFILES") ?? "").split(",").filter((name) => name !== ""),
@@ -67,7 +68,7 @@ export async function readCompose(
     context.warn(`Ignoring unsupported options: ${list.join(", ")}`);
   }
   for (const note of notes) context.warn(note);
-  return { ...loaded, lookup };
+  return { ...loaded, lookup: (name) => lookup(name) ?? loaded.variables.get(name) };
 }
 
 async function defaultFile(env: CliEnvironment): Promise<string> {

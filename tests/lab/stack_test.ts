@@ -302,6 +302,19 @@ secrets: {pw: {file: pw.txt}}
         assert.match(used.stderr, /in use by the following service: shop_web/);
         await lab.fleet("h1", "stack", "rm", "shop");
       });
+
+      await t.step("the stock client removes a stack that has old versions, too", async () => {
+        await write("a.yml", FILE.replace(/ {2}db:[^]*?(?=networks: {back)/, ""));
+        for (const text of ["first\n", "second\n"]) {
+          await write("site.conf", text);
+          const { code, stderr } = await deploy("--detach", "shop");
+          assert.equal(code, 0, stderr);
+        }
+        // It lists everything, removes the services and then, one by one, what it had seen.
+        const said = await lab.docker("h1", "stack", "rm", "shop");
+        assert.match(said, /^Removing config shop_site\.v1$/m);
+        assert.equal(await lab.fleet("h1", "config", "ls", "--quiet"), "");
+      });
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

@@ -1,21 +1,28 @@
 import { FleetError, messageOf } from "../../base/errors.ts";
+import { checkReferences, checkSpecs } from "./check_stack.ts";
 import { Cursor, noRemarks } from "./cursor.ts";
 import type { Remarks } from "./cursor.ts";
-import { parseEnvFile } from "./env_file.ts";
+import { parseDotEnv, parseEnvFile } from "./env_file.ts";
 import { interpolateFile } from "./interpolate.ts";
 import type { Lookup } from "./interpolate.ts";
-import { checkedEntries, FILE_KEYS, nearest } from "./keys.ts";
+import { checkedEntries, FILE_KEYS } from "./keys.ts";
 import { withoutPaths } from "./clear.ts";
-import { MAX_INCLUDES, readIncludes, withIncluded } from "./include.ts";
+import {
+  localPath,
+  MAX_INCLUDED_FILES,
+  MAX_INCLUDES,
+  readIncludes,
+  withIncluded,
+} from "./include.ts";
 import type { Include } from "./include.ts";
 import { mergeFiles, mergeServices } from "./merge.ts";
-import { absolutePath, folderOf } from "./paths.ts";
+import { folderOf } from "./paths.ts";
 import type { Places } from "./paths.ts";
 import { readService } from "./read_service.ts";
 import { readFileEntry, readNetwork, readVolume } from "./read_top_level.ts";
-import type { ServiceEntry, StackFile } from "./stack_file.ts";
+import type { EnvFile, ServiceEntry, StackFile } from "./stack_file.ts";
 import { parseYaml } from "./yaml_source.ts";
-import type { Source } from "./yaml_source.ts";
+import type { Path, Source, Value, Values } from "./yaml_source.ts";
 
 /** A compose file as it was read; `name` is how the person wrote it and begins the messages. */
 export interface ComposeText {
@@ -27,6 +34,8 @@ export interface LoadOptions {
   /** Where relative paths lead: the first file's folder. */
   readonly places: Places;
   readonly lookup: Lookup;
+  /** The stack's name, where it is known: without it the file's own. */
+  readonly stack?: string;
   /** Reads further files: `env_file` and `extends`. Paths are absolute. */
   readText(path: string): Promise<string>;
   /** false leaves `${…}` as it stands. */
@@ -38,6 +47,8 @@ export interface LoadOptions {
 export interface LoadedStack {
   readonly file: StackFile;
   readonly remarks: Remarks;
+  /** What included projects' own files of variables say of those that hold their secrets and configs. */
+  readonly variables: ReadonlyMap<string, string>;
 }
 
 /** Services that extend one another in a row. */
@@ -51,20 +62,32 @@ export async function loadStack(
   const loader = new Loader(options);
   const merged = await loader.readAll(texts);
   const file = { ...merged, services: active(merged.services, options.profiles ?? []) };
-  loader.checkReferences(file);
+  checkReferences(file, loader.fail);
+  // With `${…}` left as it stands there is no spec yet.
+  if (options.interpolate !== false) checkSpecs(options.stack ?? file.name, file, loader.fail);
   if (loader.unset.size > 0) {
     const names = [...loader.unset].sort().join(", ");
     loader.remarks.notes.push(`not set, so an empty text stands for: ${names}`);
   }
-  return { file, remarks: loader.remarks };
+  return { file, remarks: loader.remarks, variables: loader.shared.variables };
+}
+
+/** What is one for all files, included ones too. */
+interface Shared {
+  readonly sources: Source[];
+  readonly variables: Map<string, string>;
+  /** Files so far. */
+  included: number;
 }
 
 class Loader {
   readonly remarks: Remarks;
   readonly unset: Set<string>;
+  readonly shared: Shared;
   readonly #options: LoadOptions;
-  readonly #sources: Source[];
   readonly #extended = new Map<string, Source>();
+  /** Where a service names a file of variables. */
+  readonly #named = new WeakMap<EnvFile, Cursor>();
   /** The files that include this one, outermost first. */
   readonly #trail: readonly string[];
 
@@ -73,26 +96,26 @@ class Loader {
     this.#options = options;
     this.remarks = outer?.remarks ?? noRemarks();
     this.unset = outer?.unset ?? new Set();
-    this.#sources = outer ? outer.#sources : [];
+    this.shared = outer?.shared ?? { sources: [], variables: new Map(), included: 0 };
     this.#trail = trail;
   }
 
-  /** The files one over the other. */
-  async readAll(texts: readonly ComposeText[]): Promise<StackFile> {
+  /** The files one over the other; `cleared` is what files after them take away. */
+  async readAll(texts: readonly ComposeText[], cleared: readonly Path[] = []): Promise<StackFile> {
     const sources = texts.map(({ name, text }) => this.#source(name, text));
     let merged: StackFile | undefined;
     for (const [i, source] of sources.entries()) {
       // As if it had never been written: a file that it names is not even read.
-      const later = sources.slice(i + 1).flatMap(({ cleared }) => cleared);
-      const file = await this.#read({ ...source, root: withoutPaths(source.root, later) });
+      const later = [...sources.slice(i + 1).flatMap((one) => one.cleared), ...cleared];
+      const file = await this.#read({ ...source, root: withoutPaths(source.root, later) }, later);
       merged = merged ? mergeFiles([withoutPaths(merged, source.cleared), file]) : file;
     }
     return merged!;
   }
 
-  async #read(source: Source): Promise<StackFile> {
+  async #read(source: Source, later: readonly Path[]): Promise<StackFile> {
     const { name } = source;
-    this.#sources.push(source);
+    this.shared.sources.push(source);
     const { places } = this.#options;
     const top = new Cursor(source, [], source.root, this.remarks);
     const sections = new Map(checkedEntries(top, FILE_KEYS));
@@ -103,7 +126,8 @@ class Loader {
     const version = sections.get("version");
     const services: Record<string, ServiceEntry> = {};
     for (const [service, at] of sections.get("services")?.entries() ?? []) {
-      services[service] = await this.#service(at, places, [`${name} ${service}`]);
+      const entry = await this.#service(at, places, [`${name} ${service}`]);
+      services[service] = await this.#withEnvironment(withoutPaths(entry, within(at, later)));
     }
     const file: StackFile = {
       ...(version ? { version: checkVersion(version) } : {}),
@@ -121,32 +145,71 @@ class Loader {
     if (!include) return file;
     let all = file;
     for (const entry of readIncludes(include, places)) {
-      all = withIncluded(all, await this.#included(name, entry), entry.at);
+      all = withIncluded(all, await this.#included(name, entry, later), entry.at);
     }
     return all;
   }
 
-  async #included(name: string, { at, paths, folder, envFiles }: Include): Promise<StackFile> {
+  async #included(name: string, include: Include, later: readonly Path[]): Promise<StackFile> {
+    const { at, paths, folder } = include;
     const trail = [...this.#trail, name];
     const again = paths.find((path) => trail.includes(path));
     if (again !== undefined || trail.length > MAX_INCLUDES) {
       at.fail(`the files include one another without end: ${[...trail, ...paths].join(" -> ")}`);
     }
-    const { lookup } = this.#options;
-    const more = new Map<string, string>();
-    for (const path of envFiles) {
-      for (const [key, value] of parseEnvFile(path, await this.#text(at, path), lookup)) {
-        if (value !== null) more.set(key, value);
-      }
+    this.shared.included += paths.length;
+    if (this.shared.included > MAX_INCLUDED_FILES) {
+      at.fail(`more than ${MAX_INCLUDED_FILES} files are included in all`);
     }
+    const lookup = await this.#includedLookup(include);
     const options = {
       ...this.#options,
       places: { ...this.#options.places, folder },
-      lookup: (key: string) => lookup(key) ?? more.get(key),
+      lookup,
     };
     const texts: ComposeText[] = [];
     for (const path of paths) texts.push({ name: path, text: await this.#text(at, path) });
-    return await new Loader(options, this, trail).readAll(texts);
+    const file = await new Loader(options, this, trail).readAll(texts, later);
+    for (
+      const { environment } of [...Object.values(file.secrets), ...Object.values(file.configs)]
+    ) {
+      if (environment !== undefined) this.#keepVariable(at, environment, lookup);
+    }
+    return file;
+  }
+
+  /** Variables as an included project sees them: those from here win over its own. */
+  async #includedLookup({ at, folder, envFiles }: Include): Promise<Lookup> {
+    const { lookup } = this.#options;
+    const own = new Map<string, string>();
+    const both: Lookup = (key) => lookup(key) ?? own.get(key);
+    const read = (path: string, text: string) => {
+      for (const [key, value] of parseDotEnv(path, text, both)) own.set(key, value);
+    };
+    for (const path of envFiles ?? []) read(path, await this.#text(at, path));
+    if (envFiles) return both;
+    const path = folder === "/" ? "/.env" : `${folder}/.env`;
+    const text = await this.#options.readText(path).catch(() => undefined);
+    if (text === undefined) return both;
+    read(path, text);
+    const counted = [...own.keys()].filter((key) => lookup(key) === undefined).sort();
+    if (counted.length > 0) {
+      this.remarks.notes.push(`Variables from ${path}: ${counted.join(", ")}`);
+    }
+    return both;
+  }
+
+  /** The data of secrets and configs are read later, when included projects' variables are forgotten. */
+  #keepVariable(at: Cursor, name: string, included: Lookup): void {
+    const value = included(name);
+    if (value === undefined || this.#options.lookup(name) !== undefined) return;
+    const before = this.shared.variables.get(name);
+    if (before !== undefined && before !== value) {
+      at.fail(
+        `the variable ${name} holds a secret or config here and in another included project, and differs; set it in the environment`,
+      );
+    }
+    this.shared.variables.set(name, value);
   }
 
   /** @throws FleetError invalid at the place that names the file */
@@ -158,47 +221,25 @@ class Loader {
     }
   }
 
-  /** Every network, volume, secret and config that a service names must be declared. */
-  checkReferences(file: StackFile): void {
-    for (const [service, entry] of Object.entries(file.services)) {
-      const check = (key: string, declared: object, names: readonly string[], section: string) => {
-        for (const name of names) {
-          if (Object.hasOwn(declared, name)) continue;
-          const near = nearest(name, Object.keys(declared));
-          const hint = near === undefined
-            ? `declare it under the top-level ${section}`
-            : `did you mean ${near}?`;
-          this.#fail(["services", service, key], `"${name}" is not declared: ${hint}`);
-        }
-      };
-      const names = Object.keys(entry.networks ?? {}).filter((name) => name !== "default");
-      check("networks", file.networks, names, "networks");
-      const volumes = (entry.volumes ?? []).filter((use) => use.type === "volume" && use.source);
-      check("volumes", file.volumes, volumes.map((use) => use.source!), "volumes");
-      check("secrets", file.secrets, (entry.secrets ?? []).map((use) => use.source), "secrets");
-      check("configs", file.configs, (entry.configs ?? []).map((use) => use.source), "configs");
-      const needed = Object.entries(entry.depends_on ?? {}).filter(([, one]) => one.required);
-      check("depends_on", file.services, needed.map(([name]) => name), "services");
+  /** Ends with a sentence at the deepest part of `path` that a file has, the last one first. */
+  readonly fail = (path: readonly string[], message: string): never => {
+    for (let length = path.length; length > 0; length--) {
+      const part = path.slice(0, length);
+      const source = this.shared.sources.findLast(({ root }) => holds(root, part));
+      if (source) {
+        throw new FleetError("invalid", `${source.at(part)}: ${path.join(".")}: ${message}`);
+      }
     }
-    const circle = circleOf(file.services);
-    if (circle) {
-      this.#fail(
-        ["services", circle[0]!, "depends_on"],
-        `waits for itself: ${circle.join(" -> ")}`,
-      );
-    }
-  }
-
-  #fail(path: string[], message: string): never {
-    const source = this.#sources.findLast((one) => {
-      const services = one.root["services"];
-      return typeof services === "object" && services !== null && Object.hasOwn(services, path[1]!);
-    });
-    throw new FleetError("invalid", `${source?.at(path) ?? ""}: ${path.join(".")}: ${message}`);
-  }
+    throw new FleetError("invalid", `${path.join(".")}: ${message}`);
+  };
 
   #source(name: string, text: string): Source {
     const source = parseYaml(name, text);
+    for (const path of source.kept) {
+      new Cursor(source, path, null, this.remarks).note(
+        "!reset leaves what the merge key (<<) brings, as with Docker Compose: write an empty value to be without it",
+      );
+    }
     if (this.#options.interpolate === false) return source;
     const root = interpolateFile(source, this.#options.lookup, (variable) => {
       this.unset.add(variable);
@@ -206,23 +247,22 @@ class Loader {
     return { ...source, root };
   }
 
+  /** One service with what it extends; files of variables are named and not read yet. */
   async #service(at: Cursor, places: Places, trail: readonly string[]): Promise<ServiceEntry> {
     if (!at.isMap) at.fail("must be a mapping with an image");
-    const own = await this.#withEnvironment(readService(at, places), at);
+    const own = readService(at, places);
+    for (const file of own.env_file ?? []) this.#named.set(file, at.child("env_file"));
     const extension = at.child("extends");
     if (extension.isNull) return own;
     const base = await this.#extendedService(extension, places, trail);
-    const cleared = at.source.cleared.filter((path) =>
-      path.length > at.path.length && at.path.every((part, i) => path[i] === part)
-    ).map((path) => path.slice(at.path.length));
-    return mergeServices(withoutPaths(base, cleared), own);
+    return mergeServices(withoutPaths(base, within(at, at.source.cleared)), own);
   }
 
   async #extendedService(at: Cursor, places: Places, trail: readonly string[]) {
     let [file, service] = [undefined as string | undefined, ""];
     if (at.isMap) {
       for (const [key, value] of checkedEntries(at, { known: ["file", "service"] })) {
-        if (key === "file") file = absolutePath(value.text(), places);
+        if (key === "file") file = localPath(value, places);
         else service = value.text();
       }
     } else service = at.text();
@@ -252,17 +292,18 @@ class Loader {
   }
 
   /** Files first, then what stands in the service; a name without a value takes the one it has here. */
-  async #withEnvironment(entry: ServiceEntry, at: Cursor): Promise<ServiceEntry> {
+  async #withEnvironment(entry: ServiceEntry): Promise<ServiceEntry> {
     if (!entry.environment && !entry.env_file) return entry;
     const { lookup, readText } = this.#options;
     const all: Record<string, string | null> = {};
-    for (const { path, required } of entry.env_file ?? []) {
+    for (const file of entry.env_file ?? []) {
+      const { path, required } = file;
       let text: string;
       try {
         text = await readText(path);
       } catch (error) {
         if (!required) continue;
-        return at.child("env_file").fail(`${path} cannot be read: ${messageOf(error)}`);
+        return this.#named.get(file)!.fail(`${path} cannot be read: ${messageOf(error)}`);
       }
       for (const [name, value] of parseEnvFile(path, text, lookup)) all[name] = value;
     }
@@ -271,6 +312,22 @@ class Loader {
     }
     return { ...entry, environment: all };
   }
+}
+
+/** Those of `paths` that lead into what stands at `at`, from there. */
+function within(at: Cursor, paths: readonly Path[]): Path[] {
+  return paths.filter((path) =>
+    path.length > at.path.length && at.path.every((part, i) => path[i] === part)
+  ).map((path) => path.slice(at.path.length));
+}
+
+function holds(root: Value, path: Path): boolean {
+  let value = root;
+  for (const part of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, part)) return false;
+    value = (value as Values)[part] ?? null;
+  }
+  return true;
 }
 
 function checkVersion(at: Cursor): string {
@@ -290,24 +347,4 @@ function active(
       own.length === 0 || profiles.includes("*") || own.some((name) => profiles.includes(name))
     ),
   );
-}
-
-/** Services that wait for one another in a circle. */
-function circleOf(services: Readonly<Record<string, ServiceEntry>>): string[] | undefined {
-  const done = new Set<string>();
-  const visit = (name: string, trail: readonly string[]): string[] | undefined => {
-    if (trail.includes(name)) return [...trail.slice(trail.indexOf(name)), name];
-    if (done.has(name)) return undefined;
-    for (const next of Object.keys(services[name]?.depends_on ?? {})) {
-      const found = visit(next, [...trail, name]);
-      if (found) return found;
-    }
-    done.add(name);
-    return undefined;
-  };
-  for (const name of Object.keys(services)) {
-    const found = visit(name, []);
-    if (found) return found;
-  }
-  return undefined;
 }

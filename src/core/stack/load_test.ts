@@ -286,6 +286,18 @@ networks:
   strictEqual(extended.services["web"]!.ports, undefined);
   deepStrictEqual(extended.services["web"]!.labels, { e: "f" });
   strictEqual(extended.services["base"]!.ports?.length, 1);
+  // A merged anchor stands in the same file: as with Docker Compose it counts, which is said.
+  const { file: merged, remarks } = await load(`x-a: &a {ports: ["80:80"]}
+services:
+  web:
+    <<: *a
+    image: x
+    ports: !reset []`);
+  strictEqual(merged.services["web"]!.ports?.length, 1);
+  match(
+    remarks.notes.join(),
+    /^a\.yml:6:5: services\.web\.ports: !reset leaves what the merge key \(<<\) brings, /,
+  );
 });
 
 Deno.test("included files are projects of their own: folder, variables, several over one another", async () => {
@@ -325,4 +337,176 @@ services:
     /^a\.yml:1:11: include\[0\]: networks\.back is declared here as well, and differs/,
   );
   match(await refusal("include: [circle.yml]", files), /include one another without end/);
+});
+
+Deno.test("an included project's variables: its .env, or the files it is given, in that format", async () => {
+  const project = "services: {db: {image: 'd:${TAG}', labels: {a: '${OTHER}'}}}";
+  const files = {
+    "/work/db/compose.yml": project,
+    "/work/db/.env": 'export TAG="1.2" # newest\nOTHER=${TAG}-$HERE\nHERE=theirs',
+    "/work/vars.env": "TAG='3'",
+    "/work/plain/compose.yml": project,
+    "/work/inner/compose.yml": "include: [inner/compose.yml]",
+    "/work/inner/.env": "TAG=outer",
+    "/work/inner/inner/compose.yml": project,
+    "/work/inner/inner/.env": "TAG=inner\nOTHER=own",
+  };
+  const db = async (include: string) => {
+    const { file, remarks } = await load(`include: [${include}]`, {
+      files,
+      variables: { HERE: "h" },
+    });
+    const { image, labels } = file.services["db"]!;
+    return [image, labels?.["a"], remarks.notes.filter((note) => !note.startsWith("not set"))];
+  };
+  deepStrictEqual(await db("db/compose.yml"), [
+    "d:1.2",
+    "1.2-h",
+    ["Variables from /work/db/.env: OTHER, TAG"],
+  ]);
+  // Files that are named stand in for it, and so does another folder.
+  deepStrictEqual(await db("{path: db/compose.yml, env_file: vars.env}"), ["d:3", "", []]);
+  deepStrictEqual(
+    (await db("{path: plain/compose.yml, project_directory: db}")).slice(0, 2),
+    ["d:1.2", "1.2-h"],
+  );
+  // Who includes wins, at every depth.
+  deepStrictEqual((await db("inner/compose.yml")).slice(0, 2), ["d:outer", "own"]);
+  match(
+    await refusal("include: [{path: plain/compose.yml, env_file: no.env}]", files),
+    /^a\.yml:1:11: include\[0\]: \/work\/no\.env cannot be read/,
+  );
+});
+
+Deno.test("an included project's variables also fill its secrets and configs", async () => {
+  const project = "secrets: {pw: {environment: PW}}";
+  const files = {
+    "/work/a/compose.yml": project,
+    "/work/a/.env": "PW=one",
+    "/work/b/compose.yml": "configs: {c: {environment: PW}}",
+    "/work/b/.env": "PW=two",
+  };
+  const { variables } = await load("include: [a/compose.yml]", { files });
+  deepStrictEqual([...variables], [["PW", "one"]]);
+  match(
+    await refusal("include: [a/compose.yml, b/compose.yml]", files),
+    /include\[1\]: the variable PW holds a secret or config here and in another/,
+  );
+});
+
+Deno.test("what is reset is not read, wherever it comes from", async () => {
+  const files = { "/work/a.env": "A=file", "/work/b.env": "B=file\nC=file" };
+  // Inherited: neither the file's variables nor the file itself.
+  const { file } = await load(
+    `services:
+  base: {image: x, env_file: [a.env], environment: {C: base}}
+  web: {extends: base, env_file: !reset [], environment: {D: "1"}}
+  own: {extends: base, env_file: !override [b.env]}
+  both: {extends: base, env_file: [b.env]}`,
+    { files },
+  );
+  deepStrictEqual(file.services["web"]!.environment, { C: "base", D: "1" });
+  deepStrictEqual(file.services["own"]!.environment, { B: "file", C: "base" });
+  deepStrictEqual(file.services["both"]!.environment, { A: "file", B: "file", C: "base" });
+  // Not even opened.
+  const { file: unread } = await load(
+    `services: {web: {extends: {file: base.yml, service: base}, env_file: !reset []}}`,
+    { files: { "/work/base.yml": "services: {base: {image: x, env_file: nowhere.env}}" } },
+  );
+  deepStrictEqual(unread.services["web"], { image: "x" });
+  // Included, and inherited, from a later file.
+  const reset = "services: {db: {env_file: !reset []}}";
+  const { file: later } = await load(["include: [db.yml]", reset], {
+    files: { "/work/db.yml": "services: {db: {image: x, env_file: nowhere.env}}" },
+  });
+  deepStrictEqual(later.services["db"], { image: "x" });
+  const base = "services: {base: {image: x, env_file: nowhere.env}}";
+  const { file: inherited } = await load(
+    ["services: {db: {extends: {file: base.yml, service: base}}}", reset],
+    { files: { "/work/base.yml": base } },
+  );
+  deepStrictEqual(inherited.services["db"], { image: "x" });
+  // A missing file is told where it is named.
+  match(
+    await refusal("services:\n  a: {extends: {file: base.yml, service: base}}", {
+      "/work/base.yml": base,
+    }),
+    /^\/work\/base\.yml:1:\d+: services\.base\.env_file: \/work\/nowhere\.env cannot be read/,
+  );
+});
+
+Deno.test("includes are bounded in number, and local", async () => {
+  const files: Record<string, string> = {};
+  for (let i = 0; i < 14; i++) {
+    files[`/work/${i}a.yml`] = files[`/work/${i}b.yml`] = `include: [${i + 1}a.yml, ${i + 1}b.yml]`;
+  }
+  files["/work/14a.yml"] = files["/work/14b.yml"] = "services: {}";
+  match(
+    await refusal("include: [0a.yml, 0b.yml]", files),
+    /include\[\d\]: more than 200 files are included in all$/,
+  );
+  for (
+    const [text, place] of [
+      ['include: ["https://example.com/a.yml"]', "include\\[0\\]"],
+      ["include: [{path: 'oci://example.com/a'}]", "include\\[0\\]\\.path"],
+      ["include: [{path: ['git@example.com:a.git']}]", "include\\[0\\]\\.path\\[0\\]"],
+      ["services: {a: {extends: {file: 'https://x/a.yml', service: a}}}", "services.*\\.file"],
+    ] as const
+  ) {
+    match(
+      await refusal(text),
+      new RegExp(
+        `^a\\.yml:1:\\d+: ${place}: files elsewhere \\("[^"]+"\\) are not supported: fetch it`,
+      ),
+    );
+  }
+});
+
+Deno.test("what the managers would refuse is told with file, line and service", async () => {
+  const cases: [string, RegExp][] = [
+    [
+      web("    volumes: [{type: npipe, source: a, target: /a}]"),
+      /^a\.yml:4:5: services\.web\.volumes: mount type "npipe" is not supported on Linux; use bind/,
+    ],
+    [
+      web("    volumes: [{type: cluster, source: a, target: /a}]"),
+      /^a\.yml:4:5: services\.web\.volumes: mount type "cluster" is not supported/,
+    ],
+    [
+      web("    credential_spec: {file: a}"),
+      /^a\.yml:4:5: services\.web\.credential_spec: credential specs are for Windows/,
+    ],
+    [
+      "services:\n  web:\n    image: Bad::Image",
+      /^a\.yml:3:5: services\.web\.image: "Bad::Image" is not a valid/,
+    ],
+    [
+      "services:\n  web:\n    user: x",
+      /^a\.yml:2:3: services\.web\.image: a service of a cluster needs an image$/,
+    ],
+    [
+      web("    deploy: {resources: {limits: {memory: 1k}}}"),
+      /^a\.yml:4:14: services\.web\.deploy\.resources: invalid memory value/,
+    ],
+    [
+      web("    deploy: {placement: {constraints: [nonsense]}}"),
+      /^a\.yml:4:26: services\.web\.deploy\.placement\.constraints: /,
+    ],
+    [
+      web("    ports: ['80:80']\n    deploy: {endpoint_mode: dnsrr}"),
+      /^a\.yml:4:5: services\.web\.ports: port published with ingress mode can't be used with dnsrr/,
+    ],
+    [web("    hostname: '{{.Nope}}'"), /^a\.yml:2:3: services\.web: /],
+    [
+      "services:\n  web.one:\n    image: x",
+      /^a\.yml:2:3: services\.web\.one: invalid service name/,
+    ],
+  ];
+  for (const [text, pattern] of cases) match(await refusal(text), pattern, text);
+  // The place is in the file that says it, and what another file replaces is nobody's mistake.
+  match(
+    await refusal(["services:\n  web:\n    image: A", "services:\n  web:\n    user: x"]),
+    /^a\.yml:3:5: services\.web\.image: /,
+  );
+  await load(["services: {web: {image: A}}", "services: {web: {image: a}}"]);
 });

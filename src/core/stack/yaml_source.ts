@@ -17,6 +17,8 @@ export interface Source {
   readonly root: Values;
   /** What earlier files, and services that are extended, say there does not count: `!reset` and `!override`. */
   readonly cleared: readonly Path[];
+  /** Those of them that have a value all the same: a merge key of the same mapping brings it. */
+  readonly kept: readonly Path[];
   /** `name:line:column` of the deepest part of `path` that is in the file. */
   at(path: Path): string;
 }
@@ -61,7 +63,7 @@ export function parseYaml(name: string, text: string): Source {
   if (root === null || typeof root !== "object" || Array.isArray(root)) {
     throw new FleetError("invalid", `${name}: top-level object must be a mapping`);
   }
-  return { name, root, cleared: reader.cleared, at: (path) => reader.at(path) };
+  return { name, root, cleared: reader.cleared, kept: reader.kept, at: (path) => reader.at(path) };
 }
 
 function placeText(counter: LineCounter, offset: number): string {
@@ -73,6 +75,7 @@ const key = (path: Path) => path.join("\0");
 
 class Reader {
   readonly cleared: Path[] = [];
+  readonly kept: Path[] = [];
   readonly #name: string;
   readonly #document: Document.Parsed;
   readonly #lineCounter: LineCounter;
@@ -137,6 +140,7 @@ class Reader {
   #readMap(items: readonly Pair[], path: Path, depth: number): Values {
     const own: Values = {};
     const merged: Values[] = [];
+    const reset: string[] = [];
     for (const { key: keyNode, value } of items) {
       if (isMergeKey(keyNode)) {
         merged.push(...this.#mergeSources(value, path, depth));
@@ -149,6 +153,7 @@ class Reader {
       this.#note(inner, keyNode);
       if ((value as Node | null)?.tag === RESET) {
         this.cleared.push(inner);
+        reset.push(name);
         continue;
       }
       define(own, name, this.read(value, inner, depth + 1));
@@ -159,6 +164,7 @@ class Reader {
         if (!Object.hasOwn(own, name)) define(own, name, value);
       }
     }
+    for (const name of reset) if (Object.hasOwn(own, name)) this.kept.push([...path, name]);
     return own;
   }
 
