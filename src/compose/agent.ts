@@ -66,12 +66,15 @@ interface Local {
   readonly figures: Figures;
   networks?: NetworkSync;
   support?: (signal: AbortSignal) => Promise<OverlaySupport>;
+  announceRestart?: () => Promise<void>;
 }
 
 /** What keeps a node from starting now may be over after this. */
 const START_RETRY_MS = 3_000;
 /** A stop that takes longer is ended hard, so that a service manager does not have to. */
 const STOP_TIMEOUT_MS = 4_500;
+/** The managers hear of a restart by then, or not at all. */
+const ANNOUNCE_TIMEOUT_MS = 1_000;
 
 /** Is the agent of this machine until SIGTERM or SIGINT; resolves to the exit code. */
 export async function runAgent(options: AgentOptions, build: BuildInfo): Promise<number> {
@@ -91,7 +94,12 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   );
   figures.measureEngine(engine);
   const local: Local = { figures, tracer: await tracerOf(build) };
-  const upgrader = agentUpgrader(options, build, logger, () => stopped.resolve(0));
+  const upgrader = agentUpgrader(options, build, logger, () => {
+    const end = () => stopped.resolve(0);
+    setTimeout(end, ANNOUNCE_TIMEOUT_MS);
+    void local.announceRestart?.().then(end);
+    if (!local.announceRestart) end();
+  });
   const parts = { options, build, engine, upgrader };
   const answers = nodeAnswers({
     ...parts,
@@ -328,10 +336,12 @@ async function startAgent(
     tls: { info: () => host.tlsInfo(), onChange: (listener) => host.onTlsChange(listener) },
   });
   await agent.start();
+  local.announceRestart = () => agent.announceRestart();
   let open = true;
   const stop = async () => {
     if (!open) return;
     open = false;
+    delete local.announceRestart;
     await agent.stop();
     await networks.close();
     store.close();

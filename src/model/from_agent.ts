@@ -33,6 +33,7 @@ export function decodeFromAgent(raw: unknown): FromAgent {
   const { type } = (typeof raw === "object" && raw !== null ? raw : {}) as { type?: unknown };
   switch (type) {
     case "heartbeat":
+    case "restarting":
       return { type };
     case "applied":
       return { type, sequence: decode(Applied, raw, "applied").sequence };

@@ -12,7 +12,9 @@ export type FromAgent =
   /** At most {@link MAX_STATUS_BATCH} at once. */
   | { readonly type: "status"; readonly updates: readonly TaskStatusUpdate[] }
   /** The node's kernel balances as the assignments up to `resultsIn: sequence` said. */
-  | { readonly type: "applied"; readonly sequence: number };
+  | { readonly type: "applied"; readonly sequence: number }
+  /** The agent ends, to begin again with another version; its containers stay. */
+  | { readonly type: "restarting" };
 
 export interface TaskStatusUpdate {
   readonly taskId: string;

@@ -17,6 +17,11 @@ const PERIODS_AFTER_LEADER_CHANGE = 6;
  * must find its tasks where they were: it has this long to come back.
  */
 export const CLOSED_GRACE_MS = 2_000;
+/**
+ * An agent that said it would come back has this long: a slow machine takes half a minute, and the new
+ * version gives itself as long before it makes room for the old one again.
+ */
+export const RESTART_GRACE_MS = 90_000;
 /** Tasks of a node that stays down are given up after this long. */
 export const ORPHAN_AFTER_MS = 24 * 3600 * 1000;
 /** A node that opens more sessions than this in the window is told to slow down; restarts come to fewer. */
@@ -37,6 +42,8 @@ interface Session {
   readonly id: string;
   /** Monotonic. */
   deadlineMs: number;
+  /** It said that it would come back. */
+  restarting?: true;
 }
 
 interface Waiting {
@@ -147,13 +154,23 @@ export class Sessions {
     return [...this.#waiting.keys()];
   }
 
+  /** The node's agent is about to end and to begin again. */
+  restarting(nodeId: string, sessionId: string): void {
+    const session = this.#sessions.get(nodeId);
+    if (session?.id === sessionId) session.restarting = true;
+  }
+
   /** The connection of a session ended. True when somebody has to look whether the node comes back. */
   closed(nodeId: string, sessionId: string, now: Now): boolean {
-    if (!this.isCurrent(nodeId, sessionId)) return false;
+    const session = this.#sessions.get(nodeId);
+    if (session?.id !== sessionId) return false;
     this.#sessions.delete(nodeId);
+    const [graceMs, why] = session.restarting
+      ? [RESTART_GRACE_MS, "the agent restarted"]
+      : [CLOSED_GRACE_MS, "the connection closed"];
     this.#waiting.set(nodeId, {
-      deadlineMs: now.monotonicMs + CLOSED_GRACE_MS,
-      message: "heartbeat failure: the connection closed and did not come back",
+      deadlineMs: now.monotonicMs + graceMs,
+      message: `heartbeat failure: ${why} and did not come back`,
     });
     return true;
   }

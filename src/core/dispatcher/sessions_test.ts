@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Node } from "../../model/node.ts";
 import type { Change, View } from "../../model/view.ts";
 import type { Task } from "../../model/task.ts";
-import { CLOSED_GRACE_MS, ORPHAN_AFTER_MS, Sessions } from "./sessions.ts";
+import { CLOSED_GRACE_MS, ORPHAN_AFTER_MS, RESTART_GRACE_MS, Sessions } from "./sessions.ts";
 import type { Now } from "./sessions.ts";
 
 const META = { Version: { Index: 1 }, CreatedAt: "", UpdatedAt: "" };
@@ -85,6 +85,19 @@ Deno.test("a closed connection leaves a short time to come back, and then the no
   state.expire(sessions, at(1_000 + CLOSED_GRACE_MS));
   assert.equal(state.state("a"), "ready");
   assert.equal(state.state("b"), "down");
+});
+
+Deno.test("an agent that says it restarts has longer, once", () => {
+  const state = new State("a");
+  const sessions = new Sessions();
+  state.open(sessions, "a", "s1", at(0));
+  sessions.restarting("a", "s0");
+  sessions.restarting("a", "s1");
+  sessions.closed("a", "s1", at(1_000));
+  assert.equal(state.expire(sessions, at(1_000)), RESTART_GRACE_MS);
+  state.open(sessions, "a", "s2", at(30_000));
+  sessions.closed("a", "s2", at(31_000));
+  assert.equal(state.expire(sessions, at(31_000)), CLOSED_GRACE_MS);
 });
 
 Deno.test("the end of a session that was replaced means nothing", () => {

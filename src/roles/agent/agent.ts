@@ -94,6 +94,7 @@ export class Agent {
   readonly #reporter: StatusReporter;
   readonly #questions: Questions | undefined;
   readonly #draining: Draining | undefined;
+  #session: OpenSession | undefined;
   #group: Group | undefined;
 
   constructor(options: AgentOptions) {
@@ -134,6 +135,11 @@ export class Agent {
     group.wait().catch((error: unknown) => {
       this.#options.logger.log("error", "the agent's loops ended", { error: messageOf(error) });
     });
+  }
+
+  /** Tells the managers, if it can, that the agent is about to end and to come back. */
+  async announceRestart(): Promise<void> {
+    await this.#session?.send({ type: "restarting" }).catch(() => {});
   }
 
   /** Ends the session and the loops; containers go on running. */
@@ -187,6 +193,7 @@ export class Agent {
     // Whoever fails first ends the stream too: the one who reads it waits for nothing else.
     if (group.signal.aborted) session.close();
     group.signal.addEventListener("abort", () => session.close(), { once: true });
+    this.#session = session;
     try {
       await session.send({ type: "hello", description });
       const opened = Promise.withResolvers<number>();
@@ -220,6 +227,7 @@ export class Agent {
       group.go("engine", (inner) => new EngineWatch(executor, clock).untilGone(inner));
       await group.wait();
     } finally {
+      this.#session = undefined;
       await group.stop();
     }
   }

@@ -235,6 +235,15 @@ Deno.test("containers without a task go when the managers have spoken", async ()
   await bench.agent.stop();
 });
 
+Deno.test("an agent that will be back says so, when there is somebody to tell", async () => {
+  const bench = await new Bench().start();
+  await bench.agent.announceRestart();
+  assert.equal(bench.session.count("restarting"), 1);
+  await bench.agent.stop();
+  await bench.agent.announceRestart();
+  assert.equal(bench.session.count("restarting"), 1);
+});
+
 Deno.test("run ends with its signal", async () => {
   const bench = new Bench();
   const abort = new AbortController();

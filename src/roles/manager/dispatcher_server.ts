@@ -232,6 +232,9 @@ export class ClusterWork implements LeaderWork {
           throw new FleetError("invalid", "session invalid");
         }
         return;
+      case "restarting":
+        this.#sessions.restarting(session.nodeId, session.id);
+        return;
       case "applied":
         if (session.open && this.#connected.get(session.nodeId) === session) {
           this.#drains.applied(session.nodeId, message.sequence);
