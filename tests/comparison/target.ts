@@ -1,7 +1,8 @@
-import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
+import { capture } from "../../src/adapters/lab_hosts/process.ts";
 import type { Step } from "./case_file.ts";
 import { jsonLines, outputLines } from "./normalise.ts";
 import type { Local } from "./normalise.ts";
+import { until } from "../support/until.ts";
 
 export interface TargetOptions extends Local {
   readonly socket: string;
@@ -9,7 +10,7 @@ export interface TargetOptions extends Local {
   readonly folder: string;
 }
 
-const STEP_TIMEOUT_MS = 30_000;
+const STEP_TIMEOUT_MS = 120_000;
 /** Headers of an answer that scripts and clients look at. */
 const HEADERS = ["content-type", "swarm", "api-version", "ostype"];
 

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { issue, makeCa } from "../../src/adapters/rpc/test_support.ts";
 import type { TlsCredentials } from "../../src/adapters/rpc/types.ts";
-import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
+import { capture } from "../../src/adapters/lab_hosts/process.ts";
 import { launchBrowser, newPage } from "../browser/support/browser.ts";
 import { BINARY, withFleetLab } from "../support/fleet_lab.ts";
+import { until } from "../support/until.ts";
 
 Deno.test("the API on TCP", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "api_tls_lab_" });
@@ -33,11 +34,11 @@ Deno.test("the API on TCP", async (t) => {
       const docker = (certificates: string, args: string[], stdin?: string | Uint8Array) =>
         capture(["docker", "--tlsverify", "-H", address, ...args], {
           env: { DOCKER_CERT_PATH: certificates },
-          timeoutMs: 60_000,
+          timeoutMs: 180_000,
           ...(stdin === undefined ? {} : { stdin }),
         });
       const fleet = (env: Record<string, string>, ...args: string[]) =>
-        capture([BINARY, "-H", address, ...args], { env, timeoutMs: 60_000 });
+        capture([BINARY, "-H", address, ...args], { env, timeoutMs: 180_000 });
       const must = async (output: ReturnType<typeof capture>) => {
         const { code, stdout, stderr } = await output;
         assert.equal(code, 0, stderr);
@@ -61,7 +62,10 @@ Deno.test("the API on TCP", async (t) => {
           ...["--ui-addr", "0.0.0.0:2380"],
           ...["--ui-cert", `${server}/cert.pem`, "--ui-key", `${server}/key.pem`],
         ]);
-        await until("it leads", async () => (await lab.try("h1", "node", "ls")).code === 0);
+        await until(
+          "it leads",
+          async () => /Ready/.test((await lab.try("h1", "node", "ls")).stdout),
+        );
       });
 
       await t.step(
@@ -146,7 +150,10 @@ Deno.test("the API on TCP", async (t) => {
           asNode.stdout + asNode.stderr,
           /certificate is not valid here|a client certificate is necessary/,
         );
-        assert.match(await host.log("agent"), /an API client was refused/);
+        await until(
+          "it is in the log",
+          async () => /an API client was refused/.test(await host.log("agent")),
+        );
       });
     });
   } finally {

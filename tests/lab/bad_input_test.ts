@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
+import { capture } from "../../src/adapters/lab_hosts/process.ts";
 import { BINARY, withFleetLab } from "../support/fleet_lab.ts";
+import { until } from "../support/until.ts";
 
 Deno.test("bad input gets one clear sentence and loses nothing", async (t) => {
   await withFleetLab("bad", 2, async (lab) => {
@@ -39,13 +40,15 @@ Deno.test("bad input gets one clear sentence and loses nothing", async (t) => {
     });
 
     await t.step("a port that is taken", async () => {
-      const listener = host.exec(["timeout", "4", "busybox", "nc", "-l", "-p", "2377"]);
+      const listener = host.exec(["timeout", "300", "busybox", "nc", "-l", "-p", "2377"]);
       await until(
         "the port is taken",
         async () =>
           /:0949 /.test((await host.exec(["cat", "/proc/net/tcp", "/proc/net/tcp6"])).stdout),
       );
       await refused(/2377.*(in use|taken)/, "h1", "init", "--advertise-addr", host.address);
+      // It ends with its first caller.
+      await host.exec(["busybox", "nc", "127.0.0.1", "2377"], { stdin: "" });
       await listener;
     });
 
@@ -208,7 +211,7 @@ Deno.test("bad input gets one clear sentence and loses nothing", async (t) => {
         `${host.layout.folder}/second.sock`,
         "--docker-host",
         `unix://${host.layout.engineSocket}`,
-      ], { timeoutMs: 20_000 });
+      ], { timeoutMs: 120_000 });
       assert.notEqual(code, 0);
       assert.match(
         stdout + stderr,
@@ -226,7 +229,10 @@ Deno.test("bad input gets one clear sentence and loses nothing", async (t) => {
         await Deno.writeFile(path, new Uint8Array(8192).fill(0x55));
         await host.startAgent(lab.lab.binary);
         await refused(/not a swarm manager|raft\.db/, "h1", "node", "ls");
-        assert.match(await host.log("agent"), /raft\.db is damaged/);
+        await until(
+          "it is in the log",
+          async () => /raft\.db is damaged/.test(await host.log("agent")),
+        );
         await host.stop("agent");
         await Deno.writeFile(path, good);
         await host.startAgent(lab.lab.binary);

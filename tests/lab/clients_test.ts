@@ -1,10 +1,11 @@
 /** Programs that people use with Docker Swarm, as they are packaged, on fleet's socket. */
 import assert from "node:assert/strict";
-import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
+import { capture } from "../../src/adapters/lab_hosts/process.ts";
 import { withFleetLab } from "../support/fleet_lab.ts";
 import type { FleetLab } from "../support/fleet_lab.ts";
 import { useDockerode } from "./support/dockerode.ts";
 import { KNOWN_CLIENTS, missingFields } from "./support/known_clients.ts";
+import { until } from "../support/until.ts";
 
 /** Debian's own: the libraries of its packages belong to it. */
 const PYTHON = "/usr/bin/python3";
@@ -126,7 +127,6 @@ async function shop(lab: FleetLab): Promise<Readonly<Record<string, string>>> {
   await until(
     "the line in the log",
     async () => (await docker("service", "logs", "shop_web")).includes("ready"),
-    60_000,
   );
   const [service] = await lab.get<{ ID: string }[]>("h1", "/services");
   const [task] = await lab.get<{ NodeID: string }[]>("h1", "/tasks");
@@ -261,7 +261,7 @@ async function prometheus(lab: FleetLab): Promise<void> {
         data.activeTargets.map((found) => [found.scrapePool, found.discoveredLabels]),
       );
       return labels.size === roles.length;
-    }, 60_000);
+    });
     const meta = (role: string, name: string) => labels.get(role)?.[`__meta_dockerswarm_${name}`];
     assert.equal(meta("nodes", "node_hostname"), "h1");
     assert.equal(meta("nodes", "node_manager_leader"), "true");
@@ -290,7 +290,7 @@ async function compose(lab: FleetLab): Promise<void> {
     capture(["docker-compose", "-p", "project", ...args], {
       cwd: folder,
       env: lab.host("h1").env(),
-      timeoutMs: 60_000,
+      timeoutMs: 180_000,
     });
   try {
     const up = await run("up", "-d");

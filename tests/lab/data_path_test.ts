@@ -1,7 +1,7 @@
 /** Containers' frames on a network of their own: its address or interface, its port, and what is refused. */
 import assert from "node:assert/strict";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { withFleetLab } from "../support/fleet_lab.ts";
+import { until } from "../support/until.ts";
 
 interface Vxlan {
   readonly ifname: string;

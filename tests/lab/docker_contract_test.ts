@@ -6,7 +6,6 @@ import { TaskFiles } from "../../src/adapters/docker/task_files.ts";
 import { realClock } from "../../src/adapters/host/real_clock.ts";
 import { Lab } from "../../src/adapters/lab_hosts/lab.ts";
 import type { LabHost } from "../../src/adapters/lab_hosts/host.ts";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { silentLogger } from "../../src/base/log.ts";
 import type { Assignments } from "../../src/model/session.ts";
 import type { Task, TaskStatus } from "../../src/model/task.ts";
@@ -15,6 +14,7 @@ import type { TaskStore } from "../../src/roles/agent/task_store.ts";
 import { Worker } from "../../src/roles/agent/worker.ts";
 import { ExecutorContract } from "../contract/executor_contract.ts";
 import { makeTask } from "../support/make_task.ts";
+import { until } from "../support/until.ts";
 
 const LAB = "dockercontract";
 /** A tmpfs that the hosts of a lab and this process both see. */
@@ -52,7 +52,7 @@ class Node {
   }
 
   async start(): Promise<this> {
-    await this.executor.describe(AbortSignal.timeout(5_000));
+    await this.executor.describe(AbortSignal.timeout(60_000));
     this.#running = this.executor.run(this.#stop.signal);
     await this.worker.start();
     return this;
@@ -218,7 +218,7 @@ async function restartedAgent(host: LabHost): Promise<void> {
   const second = await new Node(host, store).start();
   assert.equal((await second.reaches(killed, "failed")).Err, "task: non-zero exit (137)");
   second.assign(tasks.filter(({ ID }) => ID !== "adopted4"));
-  await second.worker.sweep(AbortSignal.timeout(10_000));
+  await second.worker.sweep(AbortSignal.timeout(60_000));
   await until(
     "the one not assigned is removed",
     async () => !(await running(host)).some((line) => line.endsWith(".adopted4")),
@@ -232,12 +232,12 @@ async function restartedAgent(host: LabHost): Promise<void> {
   const third = await new Node(host).start();
   third.assign([tasks[1]!]);
   await third.reaches("adopted1", "running");
-  await third.worker.sweep(AbortSignal.timeout(10_000));
+  await third.worker.sweep(AbortSignal.timeout(60_000));
   assert.deepEqual(
     (await running(host)).map((line) => line.split(" ")[1]).sort(),
     ["bystander", "web.2.adopted1"],
   );
-  await third.worker.removeAll(AbortSignal.timeout(10_000));
+  await third.worker.removeAll(AbortSignal.timeout(60_000));
   assert.deepEqual((await running(host)).map((line) => line.split(" ")[1]), ["bystander"]);
   await host.docker(["rm", "-f", "bystander"]);
   await third.stop();

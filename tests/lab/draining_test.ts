@@ -1,9 +1,9 @@
 /** Tasks leave the balancer before they are stopped: nothing that was asked stays unanswered. */
 import assert from "node:assert/strict";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { withFleetLab } from "../support/fleet_lab.ts";
 import { startLoad } from "../support/http_load.ts";
 import { loadNetworkImage, NETWORK_IMAGE } from "./support/network_image.ts";
+import { until } from "../support/until.ts";
 
 /** Answers at once at `/`; takes as long as the query says at `/cgi-bin/slow`. */
 const SERVE = [
@@ -39,12 +39,11 @@ Deno.test("tasks are drained before they are stopped", async (t) => {
           ]);
           return new Set(stdout.split("\n").filter(Boolean)).size === 4;
         },
-        30_000,
       );
       const asked = lab.lab.hosts.flatMap(({ name }) =>
         Array.from({ length: 4 }, () =>
           lab.host(name).exec([
-            ...["curl", "-sS", "-m", "20", `http://${lab.host(name).address}:8080/cgi-bin/slow?4`],
+            ...["curl", "-sS", "-m", "60", `http://${lab.host(name).address}:8080/cgi-bin/slow?8`],
           ]))
       );
       // All requests have reached their tasks when as many shells sleep in the containers.
@@ -55,7 +54,7 @@ Deno.test("tasks are drained before they are stopped", async (t) => {
           ),
         );
         const lines = found.flatMap(({ stdout }) => stdout.split("\n"));
-        return lines.filter((line) => /sleep 4$/.test(line)).length === asked.length;
+        return lines.filter((line) => /sleep 8$/.test(line)).length === asked.length;
       });
       await lab.docker("h1", "service", "scale", "--detach", "web=1");
       const answers = await Promise.all(asked);
@@ -71,7 +70,7 @@ Deno.test("tasks are drained before they are stopped", async (t) => {
       await lab.converged("web", 1);
       const ms = performance.now() - began;
       // The grace period of a shell that ignores SIGTERM is 1 s; waiting for nobody takes 20 s.
-      assert(ms < 5_000, `${ms} ms`);
+      assert(ms < 9_000, `${ms} ms`);
     });
 
     await t.step("connections that do not end hold it up for the labelled time only", async () => {
@@ -100,7 +99,7 @@ Deno.test("tasks are drained before they are stopped", async (t) => {
         return found.every(({ stdout }) => /sleep 20$/m.test(stdout));
       });
       await lab.docker("h1", "service", "scale", "--detach", "web=1");
-      await lab.converged("web", 1, 15_000);
+      await lab.converged("web", 1);
       const log = (await lab.host("h1").log("agent")) + (await lab.host("h2").log("agent"));
       assert.match(log, /stopped with connections open/);
       await Promise.all(asked);
@@ -128,12 +127,12 @@ Deno.test("tasks are drained before they are stopped", async (t) => {
       await until("h2 is empty", async () => {
         const containers = await lab.containers("web");
         return containers.length === 3 && containers.every(({ host }) => host === "h1");
-      }, 60_000);
+      });
       const results = await Promise.all(loads.map((load) => load.stop()));
       const failures = results.map(({ failures }) => failures);
       assert.deepEqual(results.map(({ bad }) => bad), [0, 0], JSON.stringify(failures));
       const good = results.reduce((sum, result) => sum + result.good, 0);
-      assert(good > 300, `${good} requests`);
+      assert(good > 100, `${good} requests`);
       console.log(`${good} requests, none failed`);
     });
   });

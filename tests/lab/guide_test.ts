@@ -43,7 +43,7 @@ set -e
 ${block.script}
 set +e
 { printf "token='%s'\\n" "$token"; printf "manager='%s'\\n" "$manager"; } >${state}`;
-    const output = await host.exec(["sh", "-c", script], { timeoutMs: 120_000 });
+    const output = await host.exec(["sh", "-c", script], { timeoutMs: 300_000 });
     assert.equal(
       output.code,
       0,

@@ -1,7 +1,7 @@
 /** Moving from a real Docker Swarm: the engine of the second host is one, fleet's cluster is the first. */
 import assert from "node:assert/strict";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { withFleetLab } from "../support/fleet_lab.ts";
+import { until } from "../support/until.ts";
 
 const STACK = `services:
   web:

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { Lab } from "../../src/adapters/lab_hosts/lab.ts";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { BINARY } from "../support/fleet_lab.ts";
 import { tracesOf } from "./support/traces.ts";
+import { until } from "../support/until.ts";
 
 const NAME = "labagent";
 
@@ -55,7 +55,7 @@ Deno.test("an interrupted start of a lab removes what it made", async () => {
     stdout: "null",
     stderr: "null",
   }).spawn();
-  await until("a lab in the making", () => Lab.exists(NAME), 10_000, 1);
+  await until("a lab in the making", () => Lab.exists(NAME), 60_000, 1);
   child.kill("SIGINT");
   assert.notEqual((await child.status).code, 0);
   assert.deepEqual(await tracesOf(NAME), []);

@@ -1,13 +1,14 @@
 /** `fleet lab` as a person types it, on a cluster that it forms itself; and what `fleet doctor` says to it. */
 import assert from "node:assert/strict";
 import { Lab } from "../../src/adapters/lab_hosts/lab.ts";
-import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
+import { capture } from "../../src/adapters/lab_hosts/process.ts";
 import { BINARY } from "../support/fleet_lab.ts";
+import { until } from "../support/until.ts";
 
 const NAME = "labverbs";
 
 const fleet = (args: readonly string[], env: Record<string, string> = {}) =>
-  capture([BINARY, ...args], { env, timeoutMs: 120_000 });
+  capture([BINARY, ...args], { env, timeoutMs: 300_000 });
 
 Deno.test("the lab's verbs, and the doctor", async (t) => {
   await Lab.remove(NAME);
@@ -24,8 +25,7 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
     const lab = Lab.open(NAME);
     const env = lab.host("h1").env();
     const doctor = async () => {
-      const { code, stdout, stderr } = await fleet(["doctor", "--format", "json"], env);
-      assert.equal(stderr, "");
+      const { code, stdout } = await fleet(["doctor", "--format", "json"], env);
       const list = JSON.parse(stdout) as { level: string; subject: string; text: string }[];
       return { code, bad: list.filter(({ level }) => level === "error"), list };
     };
@@ -33,18 +33,30 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
 
     await t.step("doctor finds nothing wrong, and says what it looked at", async () => {
       assert.match(await verb("net"), /as they were/);
-      await until("no errors", async () => (await doctor()).code === 0, 60_000, 500);
-      const { bad, list } = await doctor();
-      assert.deepEqual(bad, []);
-      const said = list.map(({ subject, text }) => `${subject}: ${text}`).join("\n");
-      assert.match(said, /cluster: 3 managers, 3 reachable: survives the loss of 1/);
-      assert.match(said, /every node reaches every manager \(6 tried\)/);
-      assert.match(said, /datagrams pass between all nodes, whole and at full size \(6 tried\)/);
-      assert.match(said, /h2: its clock agrees/);
-      assert.match(said, /h3: certificate good for/);
-      assert.match(said, /h3: its networks are as they should be, ports by (ipvs|nftables)/);
-      const text = (await fleet(["doctor"], env)).stdout;
-      assert.match(text, /checks are fine, .* 0 errors\.\n$/);
+      const fine = [
+        /cluster: 3 managers, 3 reachable: survives the loss of 1/,
+        /every node reaches every manager \(6 tried\)/,
+        /datagrams pass between all nodes, whole and at full size \(6 tried\)/,
+        /h2: its clock agrees/,
+        /h3: certificate good for/,
+        /h3: its networks are as they should be, ports by (ipvs|nftables)/,
+      ];
+      // One datagram in a hundred is lost, and a node that is busy answers late.
+      let said = "";
+      await until(
+        "all of it in one look",
+        async () => {
+          const { code, list } = await doctor();
+          said = list.map(({ level, subject, text }) => `${level} ${subject}: ${text}`).join("\n");
+          return code === 0 && fine.every((sentence) => sentence.test(said));
+        },
+        120_000,
+        500,
+      ).catch((error) => assert.fail(`${error}:\n${said}`));
+      await until(
+        "the same in words",
+        async () => /checks are fine, .* 0 errors\.\n$/.test((await fleet(["doctor"], env)).stdout),
+      );
     });
 
     await t.step("a task without a place, and two hosts that do not hear each other", async () => {
@@ -102,7 +114,7 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
       assert.equal((await verb("status")).trim().split("\n").length, 4);
       const itself = await fleet(["lab", "cut", "--name", NAME, "h1", "h1"]);
       assert.match(itself.stderr, /h1 always hears itself/);
-      await until("three", async () => (await info()).includes("3 reachable"), 60_000);
+      await until("three", async () => (await info()).includes("3 reachable"));
     });
 
     await t.step("kill, start, pause and resume", async () => {
@@ -111,7 +123,7 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
       await until("two managers", async () => {
         said = await info();
         return said.includes("3 managers, 2 reachable");
-      }, 60_000).catch((error) => assert.fail(`${error}: ${said}`));
+      }).catch((error) => assert.fail(`${error}: ${said}`));
       assert.match((await doctor()).bad.map(({ subject }) => subject).join(), /h3/);
       for (const act of [["pause", "h3"], ["exec", "h3", "--", "true"]]) {
         const { code, stderr } = await fleet(["lab", act[0]!, "--name", NAME, ...act.slice(1)]);
@@ -119,11 +131,11 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
         assert.match(stderr, /fleet lab start --name labverbs h3/);
       }
       await verb("start", "h3");
-      await until("three", async () => (await info()).includes("3 reachable"), 60_000);
+      await until("three", async () => (await info()).includes("3 reachable"));
       await verb("pause", "--only", "agent", "h2");
-      await until("two", async () => (await info()).includes("3 managers, 2 reachable"), 60_000);
+      await until("two", async () => (await info()).includes("3 managers, 2 reachable"));
       await verb("resume", "h2");
-      await until("three", async () => (await info()).includes("3 reachable"), 60_000);
+      await until("three", async () => (await info()).includes("3 reachable"));
     });
   } finally {
     await verb("down");

@@ -6,11 +6,11 @@
  *     deno task load [--requests 50000]
  */
 import { parseArgs } from "node:util";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { withFleetLab } from "../support/fleet_lab.ts";
 import type { FleetLab } from "../support/fleet_lab.ts";
 import { startLoad } from "../support/http_load.ts";
 import { loadNetworkImage, NETWORK_IMAGE } from "./support/network_image.ts";
+import { until } from "../support/until.ts";
 
 const { values } = parseArgs({ options: { requests: { type: "string", default: "50000" } } });
 const WANTED = Number(values.requests);
@@ -54,7 +54,7 @@ async function round(lab: FleetLab): Promise<void> {
   // The leader goes in the middle of an update, which the next one ends.
   await fleet("service", "update", "--detach", "--force", "--no-resolve-image", "web");
   await lab.host(at).stop("agent", "SIGKILL");
-  await until("another one leads", async () => !["", at].includes(await leader(lab)), 60_000);
+  await until("another one leads", async () => !["", at].includes(await leader(lab)));
   await lab.host(at).startAgent();
   await until("the update is over", async () => {
     const { stdout } = await lab.try(

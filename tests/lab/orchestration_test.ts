@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { type FleetLab, withFleetLab } from "../support/fleet_lab.ts";
 import { LabRegistry, REGISTRY_SETTINGS } from "./support/registry.ts";
+import { until } from "../support/until.ts";
 
 const SLEEP = ["busybox:latest", "sleep", "100000"];
 const QUICK = ["--stop-grace-period", "0s", "--restart-delay", "500ms"];
@@ -27,7 +27,7 @@ async function refused(lab: FleetLab, service: string, sentence: RegExp): Promis
     const tasks = await lab.tasks(service);
     last = tasks.map(({ Status }) => Status.Err ?? Status.State).join("; ");
     return tasks.some(({ Status }) => sentence.test(Status.Err ?? ""));
-  }, 60_000).catch(() => {
+  }).catch(() => {
     throw new Error(`${service}: expected ${sentence}, got: ${last}`);
   });
 }
@@ -57,7 +57,7 @@ Deno.test("images, placement, moves and jobs on real engines", async (t) => {
           "node.hostname==h3",
         ];
         await lab.docker("h1", "service", "update", "-d", ...move, "app");
-        await until("the move to h3", async () => "h3" in await imagesOf(lab, "app"), 60_000);
+        await until("the move to h3", async () => "h3" in await imagesOf(lab, "app"));
         await lab.converged("app", 1);
         assert.deepEqual(await imagesOf(lab, "app"), { h3: `${image}@${first} first` });
       },
@@ -118,7 +118,7 @@ Deno.test("images, placement, moves and jobs on real engines", async (t) => {
         const order = ["--update-order", "start-first", "--update-parallelism", "2"];
         await lab.fleet("h1", ...flags, ...order, "--name", "web", "--replicas", "6", ...SLEEP);
         await lab.converged("web", 6);
-        const out = await lab.fleet("h1", "node", "drain", "--wait", "--timeout", "90s", "h3");
+        const out = await lab.fleet("h1", "node", "drain", "--wait", "--timeout", "5m", "h3");
         assert.match(out, /^h3\n(\d tasks? left: web\.\d .*\n)*h3 is drained: safe to stop\n$/);
         assert.ok(!(await lab.containers("web")).some(({ host }) => host === "h3"));
         await lab.fleet(
@@ -135,7 +135,6 @@ Deno.test("images, placement, moves and jobs on real engines", async (t) => {
           "two tasks on h3",
           async () =>
             (await lab.containers("web")).filter(({ host }) => host === "h3").length === 2,
-          60_000,
         );
         await lab.converged("web", 6);
         assert.match(

@@ -1,7 +1,7 @@
 /** What is in the way of overlay networks on a node: named, waited out, worked around. */
 import assert from "node:assert/strict";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { BINARY, withFleetLab } from "../support/fleet_lab.ts";
+import { until } from "../support/until.ts";
 
 Deno.test("overlay networks where something is in the way", async (t) => {
   await withFleetLab("trouble", 2, async (lab) => {
@@ -24,7 +24,7 @@ Deno.test("overlay networks where something is in the way", async (t) => {
     const told = async (service: string, sentence: RegExp) => {
       let last = "";
       const look = async () => sentence.test(last = await errors(service));
-      await until(`${service}: ${sentence}`, look, 30_000, 200)
+      await until(`${service}: ${sentence}`, look, 60_000, 200)
         .catch((error) => assert.fail(`${error}: ${last}`));
     };
     const h2 = ["--constraint", "node.hostname==h2"];
@@ -51,7 +51,7 @@ Deno.test("overlay networks where something is in the way", async (t) => {
           "the agent says it",
           async () =>
             /UDP port 4789 is taken by another program/.test(await lab.host("h2").log("agent")),
-          30_000,
+          60_000,
           200,
         );
       } finally {
@@ -114,7 +114,7 @@ Deno.test("overlay networks where something is in the way", async (t) => {
           "{{.Status.Message}}",
         );
         return /no VXLAN devices/.test(stdout);
-      }, 30_000);
+      });
       await create("nowhere", "--network", "wide", ...h2);
       await told("nowhere", /no overlay networks on 1 node: .*modprobe vxlan/);
       await create("somewhere", "--network", "wide", "--replicas", "2");

@@ -54,7 +54,7 @@ Deno.test("the stock client works through fleet's socket as on the engine", asyn
           "docker run --rm -it busybox sh -c 'test -t 0 && echo terminal; exit 3'",
           "/dev/null",
         ],
-        { env: host.env(), stdin: "", timeoutMs: 60_000 },
+        { env: host.env(), stdin: "", timeoutMs: 180_000 },
       );
       assert.match(stdout, /terminal/);
       assert.equal(code, 3);
@@ -118,7 +118,7 @@ Deno.test("the stock client works through fleet's socket as on the engine", asyn
         );
         const built = await capture(["docker", "build", "-q", "-t", "built:1", folder], {
           env: { ...host.env(), DOCKER_BUILDKIT: "0" },
-          timeoutMs: 120_000,
+          timeoutMs: 300_000,
         });
         assert.equal(built.code, 0, built.stderr);
         assert.equal((await through(["run", "--rm", "built:1"])).stdout, "content");

@@ -1,7 +1,7 @@
 /** Backup, restore on the same and on another machine, and what to do when a majority is lost. */
 import assert from "node:assert/strict";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { type FleetLab, withFleetLab } from "../support/fleet_lab.ts";
+import { until } from "../support/until.ts";
 
 const SECRET = "the-known-secret-value-9182";
 const PASSPHRASE = "an old passphrase";
@@ -77,7 +77,7 @@ Deno.test("backup, restore and recovery", async (t) => {
         await until("all nodes ready", async () => {
           const { stdout } = await lab.try("h1", "node", "ls", "--format", "{{.Status}}");
           return stdout.trim() === "Ready\nReady\nReady";
-        }, 60_000);
+        });
         await lab.converged("web", 2);
         assert.deepEqual((await lab.containers("web")).map(({ id }) => id).sort(), before);
         await lab.fleet("h1", "service", "scale", "-d", "web=3");

@@ -1,8 +1,9 @@
 /** Commands, terminals and copies in containers of other nodes, by the stock client and any manager. */
 import assert from "node:assert/strict";
-import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
+import { capture } from "../../src/adapters/lab_hosts/process.ts";
 import { BINARY, withFleetLab } from "../support/fleet_lab.ts";
 import type { FleetLab } from "../support/fleet_lab.ts";
+import { until } from "../support/until.ts";
 
 const MEGABYTES = 8;
 
@@ -59,7 +60,7 @@ Deno.test("exec, attach and cp reach containers of other nodes", async (t) => {
             `yes abcdefg | head -c ${MEGABYTES}000000 | docker exec -i ${id} md5sum; ` +
             `yes abcdefg | head -c ${MEGABYTES}000000 | md5sum`,
           ],
-          { env: lab.host(from).env(), timeoutMs: 60_000 },
+          { env: lab.host(from).env(), timeoutMs: 180_000 },
         );
         const sums = out.stdout.trim().split("\n").map((line) => line.split(" ")[0]);
         assert.equal(sums.length, 3, out.stderr);
@@ -72,7 +73,7 @@ Deno.test("exec, attach and cp reach containers of other nodes", async (t) => {
           const { stdout, code } = await terminal(
             lab,
             from,
-            `stty rows 33 cols 99; docker exec -it ${id} sh -c 'sleep 1; test -t 0 && stty size; exit 3'`,
+            `stty rows 33 cols 99; docker exec -it ${id} sh -c 'until stty size | grep -q 33.99; do sleep 0.1; done; test -t 0 && stty size; exit 3'`,
           );
           assert.match(stdout, /33 99/);
           assert.equal(code, 3);
@@ -92,7 +93,7 @@ Deno.test("exec, attach and cp reach containers of other nodes", async (t) => {
           lab,
           from,
           `stty rows 31 cols 97; ${BINARY} service exec -it far.1 -- ` +
-            `sh -c 'sleep 1; test -t 0 && stty size; hostname; exit 5'`,
+            `sh -c 'until stty size | grep -q 31.97; do sleep 0.1; done; test -t 0 && stty size; hostname; exit 5'`,
         );
         assert.match(stdout, /31 97/);
         assert.ok(stdout.includes(id.slice(0, 12)), stdout);
@@ -124,7 +125,7 @@ Deno.test("exec, attach and cp reach containers of other nodes", async (t) => {
             await until(`${from} hears it`, async () => {
               await exec([id, "sh", "-c", `echo heard by ${from} > /proc/1/fd/1`]);
               return shown.includes(`heard by ${from}\n`);
-            }, 60_000);
+            });
           } finally {
             child.kill("SIGKILL");
             await child.status;
@@ -180,7 +181,7 @@ async function terminal(lab: FleetLab, host: string, script: string) {
   return await capture(["script", "-qec", `sh -c ${JSON.stringify(script)}`, "/dev/null"], {
     env: lab.host(host).env(),
     stdin: "",
-    timeoutMs: 60_000,
+    timeoutMs: 180_000,
   });
 }
 

@@ -36,7 +36,7 @@ try {
   };
   const silent = { ...engine, request: () => Promise.reject(new Error("the engine is away")) };
   const network = { bridge: "fl-9", mtu: 1450 };
-  const signal = AbortSignal.timeout(20_000);
+  const signal = AbortSignal.timeout(60_000);
   const bridges = async () =>
     JSON.parse(await run("ip -j link show type bridge") || "[]").map(({ ifname }) => ifname);
   const refused = await restoreBridge(silent, network, "net9", signal).then(() => "", String);

@@ -5,9 +5,9 @@
 import assert from "node:assert/strict";
 import { compile } from "../../scripts/compile.ts";
 import { setup } from "../../scripts/setup.ts";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { type FleetLab, withFleetLab } from "../support/fleet_lab.ts";
 import { writeWithoutPause } from "../support/steady_writes.ts";
+import { until } from "../support/until.ts";
 
 const NODES = 6;
 const MANAGERS = ["h1", "h2", "h3"];

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { FakeAgent } from "../../cli/testing/fake_agent.ts";
 import { fromRoot } from "../../scripts/run.ts";
-import { capture, must, until } from "../../src/adapters/lab_hosts/process.ts";
+import { capture, must } from "../../src/adapters/lab_hosts/process.ts";
+import { until } from "../support/until.ts";
 
 const TOKEN = "SWMTKN-1-known-token";
 const ANSWERS: Readonly<Record<string, unknown>> = {
@@ -81,7 +82,7 @@ const fleet = (args: readonly string[], env: Record<string, string>) =>
     ...["run", "-A", "--quiet", "--no-check", "--unstable-http", "--unstable-net"],
     fromRoot("main.ts"),
     ...args,
-  ], { env, timeoutMs: 60_000 });
+  ], { env, timeoutMs: 180_000 });
 
 Deno.test("over SSH", async (t) => {
   await withSshd(async ({ folder, port, path }) => {

@@ -19,7 +19,7 @@ for (const [name, files] of Object.entries(CASES)) {
       const { code, stderr } = await capture([
         ...["docker", "-H", host, "stack", "deploy", "--resolve-image", "never"],
         ...["--detach=true", ...flags, "shop"],
-      ], { env: ENVIRONMENT, timeoutMs: 60_000 });
+      ], { env: ENVIRONMENT, timeoutMs: 180_000 });
       assert.equal(code, 0, stderr);
     });
     const text = JSON.stringify(
@@ -36,7 +36,7 @@ for (const [name, files] of Object.entries(CASES)) {
 Deno.test("the stock client reads what stack config prints", async () => {
   const { code, stdout, stderr } = await capture(
     [fromRoot("dist/fleet"), "stack", "config", "-c", `${FOLDER}/full.yaml`],
-    { env: ENVIRONMENT, timeoutMs: 60_000 },
+    { env: ENVIRONMENT, timeoutMs: 180_000 },
   );
   assert.equal(code, 0, stderr);
   const ours = parse(stdout) as { services: Record<string, Record<string, unknown>> };
@@ -47,7 +47,7 @@ Deno.test("the stock client reads what stack config prints", async () => {
     await Deno.writeTextFile(file, JSON.stringify(ours));
     const read = await capture(["docker", "stack", "config", "-c", file], {
       env: ENVIRONMENT,
-      timeoutMs: 60_000,
+      timeoutMs: 180_000,
     });
     assert.equal(read.code, 0, read.stderr);
     const theirs = parse(read.stdout) as typeof ours;

@@ -1,8 +1,8 @@
 /** Stacks on a real engine: fleet's own commands beside the stock client's, on the same files. */
 import assert from "node:assert/strict";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { withFleetLab } from "../support/fleet_lab.ts";
 import type { FleetLab } from "../support/fleet_lab.ts";
+import { until } from "../support/until.ts";
 
 const FILE = `services:
   web:
@@ -163,6 +163,8 @@ Deno.test("stacks", async (t) => {
           ]);
           const { code, stderr } = await deploy("shop");
           assert.equal(code, 0, stderr);
+          // The last of the old ones has its second to stop.
+          await lab.converged("shop_web", 2);
           const [container] = await lab.containers("shop_web");
           const seen = await lab.docker(
             "h1",
@@ -188,7 +190,7 @@ Deno.test("stacks", async (t) => {
           assert.equal(code, 3, stderr);
           assert.match(stderr, /shop_web: rolled back: /);
           assert.match(stderr, /\| no good/);
-          assert.equal((await lab.running("shop_web")).length, 2);
+          await lab.converged("shop_web", 2);
           // It is kept for some seconds after its last use, which this roll-back has covered.
           await until("the first version is gone", async () => {
             const list = await lab.fleet("h1", "config", "ls", "--format", "{{.Name}}");
@@ -207,7 +209,10 @@ Deno.test("stacks", async (t) => {
         for (const noun of ["service", "secret", "config"]) {
           assert.equal(await lab.fleet("h1", noun, "ls", "--quiet"), "", noun);
         }
-        assert.doesNotMatch(await lab.docker("h1", "network", "ls"), /shop/);
+        await until(
+          "its networks are gone",
+          async () => !/shop/.test(await lab.docker("h1", "network", "ls")),
+        );
       });
 
       await t.step("a service waits for the ones that it depends on, and says so", async () => {
@@ -246,6 +251,10 @@ Deno.test("stacks", async (t) => {
         );
         const [task] = await lab.tasks("shop_app");
         assert.equal(task!.Status.State, "pending");
+        await until(
+          "the database runs",
+          async () => (await lab.containers("shop_db")).length === 1,
+        );
         const [db] = await lab.containers("shop_db");
         await lab.docker("h1", "exec", db!.id, "touch", "/ready");
         const { code, stderr } = await deploy("shop");

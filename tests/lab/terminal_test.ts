@@ -1,8 +1,8 @@
 /** fleet on a real pseudo-terminal: progress, Ctrl-C, the terminal's width, prompts, NO_COLOR. */
 import assert from "node:assert/strict";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { FakeAgent, refusal } from "../../cli/testing/fake_agent.ts";
 import { fromRoot } from "../../scripts/run.ts";
+import { until } from "../support/until.ts";
 
 /** A program on a terminal of its own (util-linux's `script`), with what it has written so far. */
 class Terminal {
@@ -30,7 +30,7 @@ class Terminal {
   }
 
   async says(pattern: RegExp): Promise<void> {
-    await until(`the terminal shows ${pattern}`, () => pattern.test(this.text), 60_000)
+    await until(`the terminal shows ${pattern}`, () => pattern.test(this.text))
       .catch((error) => Promise.reject(new Error(`${error.message}; it shows ${this.text}`)));
   }
 

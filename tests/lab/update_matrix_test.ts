@@ -1,6 +1,6 @@
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { withFleetLab } from "../support/fleet_lab.ts";
 import { createMatrix, EVENTS, playEvent } from "../support/update_matrix.ts";
+import { until } from "../support/until.ts";
 
 /** `FLEET_MATRIX=all` plays every event (`deno task matrix`); one shows that the matrix holds. */
 const chosen = Deno.env.get("FLEET_MATRIX") ?? "leader killed";

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { compileAs } from "../../scripts/compile.ts";
 import { layOutRelease } from "../../scripts/release.ts";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { BINARY, withFleetLab } from "../support/fleet_lab.ts";
+import { until } from "../support/until.ts";
 
 const GOOD = "0.2.0";
 const BROKEN = "0.1.9";

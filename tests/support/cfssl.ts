@@ -1,6 +1,7 @@
 /** Debian's cfssl, the real one, as a signing server on a lab's host. */
-import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
+import { capture } from "../../src/adapters/lab_hosts/process.ts";
 import type { LabHost } from "../../src/adapters/lab_hosts/host.ts";
+import { until } from "./until.ts";
 
 const PORT = 8888;
 

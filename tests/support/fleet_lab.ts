@@ -1,8 +1,9 @@
 import { Lab } from "../../src/adapters/lab_hosts/lab.ts";
 import type { LabHost } from "../../src/adapters/lab_hosts/host.ts";
 import type { Output } from "../../src/adapters/lab_hosts/process.ts";
-import { capture, until } from "../../src/adapters/lab_hosts/process.ts";
+import { capture } from "../../src/adapters/lab_hosts/process.ts";
 import { fromRoot } from "../../scripts/run.ts";
+import { until } from "./until.ts";
 
 /** The compiled executable; tests on real engines use nothing else. */
 export const BINARY = fromRoot("dist/fleet");

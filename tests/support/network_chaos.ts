@@ -1,8 +1,8 @@
 import { randomInt, SeededRandom } from "../../src/base/random.ts";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { loadNetworkImage, NETWORK_IMAGE } from "../lab/support/network_image.ts";
 import { FleetLab } from "./fleet_lab.ts";
 import { networkDifferences } from "./network_oracle.ts";
+import { until } from "./until.ts";
 
 const HOSTS = ["h1", "h2", "h3"];
 const NETWORKS = ["blue", "green", "red"];
@@ -10,10 +10,10 @@ const MAX_SERVICES = 6;
 const MAX_REPLICAS = 4;
 /** The state is compared after so many steps, when everything is whole again and had time to settle. */
 const STEPS_BETWEEN_CHECKS = 8;
-const SETTLE_MS = 90_000;
+const SETTLE_MS = 120_000;
 /** A command is tried so often and so long while its manager comes back. */
 const RETRY_MS = 100;
-const COMMAND_MS = 10_000;
+const COMMAND_MS = 60_000;
 
 /**
  * Random changes of services, networks and nodes, and faults of nodes. Again and again everything is left to

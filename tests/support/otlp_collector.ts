@@ -1,5 +1,5 @@
 import type { LabHost } from "../../src/adapters/lab_hosts/host.ts";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
+import { until } from "./until.ts";
 
 const PORT = 4318;
 

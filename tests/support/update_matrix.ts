@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import type { FleetLab } from "./fleet_lab.ts";
+import { until } from "./until.ts";
 
 const HOSTS = ["h1", "h2", "h3"];
 const ORDERS = ["stop-first", "start-first"] as const;
@@ -196,7 +196,7 @@ async function leaderOf(lab: FleetLab): Promise<string> {
       if (found !== undefined && lab.host(found).pid("agent") !== undefined) return true;
     }
     return false;
-  }, 30_000);
+  });
   return found!;
 }
 

@@ -56,7 +56,7 @@ export class ManualClock implements Clock {
 export async function eventually(
   what: string,
   condition: () => boolean,
-  deadlineMs = 10_000,
+  deadlineMs = 60_000,
 ): Promise<void> {
   const end = performance.now() + deadlineMs;
   while (!condition()) {

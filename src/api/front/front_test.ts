@@ -207,7 +207,7 @@ Deno.test("a body in drops costs no more than its size", async () => {
   const slowHead = [...`GET /nodes HTTP/1.1\r\nA: ${"b".repeat(60_000)}\r\n\r\n`];
   assert.deepEqual((await serve(slowHead)).seen, ["GET /nodes 0"]);
   const seconds = (performance.now() - startedAt) / 1000;
-  assert(seconds < 10, `${seconds} s`);
+  assert(seconds < 30, `${seconds} s`);
 });
 
 Deno.test("a request that has begun must end; between requests a client may wait", async () => {

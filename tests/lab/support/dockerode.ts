@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 // @ts-types="./dockerode.d.ts"
 import Docker from "dockerode";
-import { until } from "../../../src/adapters/lab_hosts/process.ts";
+import { until } from "../../support/until.ts";
 
 /** Machines that do much else at the time are slow, and no proof of anything. */
 const PATIENCE_MS = 120_000;

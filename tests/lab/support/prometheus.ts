@@ -1,13 +1,14 @@
 import type { LabHost } from "../../../src/adapters/lab_hosts/host.ts";
-import { must, until } from "../../../src/adapters/lab_hosts/process.ts";
+import { must } from "../../../src/adapters/lab_hosts/process.ts";
 import { fromRoot } from "../../../scripts/run.ts";
+import { until } from "../../support/until.ts";
 
 /** Fetches inside the host's network namespace, as JSON. */
 export async function getIn(host: LabHost, url: string): Promise<unknown> {
   const script = `console.log(await (await fetch(${JSON.stringify(url)})).text())`;
   const enter = ["nsenter", `--net=/run/netns/${host.layout.namespace}`];
   const text = await must([...enter, Deno.execPath(), "eval", "--no-config", script], {
-    timeoutMs: 15_000,
+    timeoutMs: 60_000,
   });
   try {
     return JSON.parse(text);

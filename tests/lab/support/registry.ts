@@ -1,5 +1,6 @@
 import type { LabHost } from "../../../src/adapters/lab_hosts/host.ts";
-import { must, until } from "../../../src/adapters/lab_hosts/process.ts";
+import { must } from "../../../src/adapters/lab_hosts/process.ts";
+import { until } from "../../support/until.ts";
 
 const PORT = 5000;
 const USER = "reader";
