@@ -100,7 +100,10 @@ export interface AttachedPlace {
  */
 export interface Backend {
   localState(): LocalState;
+  /** As far as this manager can tell. */
   managerState(): ManagerState;
+  /** As the leader can, who hears from all of them. */
+  managersHeard(signal: AbortSignal): Promise<ManagerState>;
   init(request: InitRequest): Promise<string>;
   join(request: JoinRequest): Promise<void>;
   leave(force: boolean): Promise<void>;

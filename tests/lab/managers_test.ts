@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { dataKey, stateFiles } from "../../src/adapters/host/data_directory.ts";
-import { until } from "../../src/adapters/lab_hosts/process.ts";
 import { RaftLogStore } from "../../src/adapters/sqlite/raft_log_store.ts";
 import { type FleetLab, withFleetLab } from "../support/fleet_lab.ts";
+import { until } from "../support/until.ts";
 
 const MANAGERS = ["h1", "h2", "h3"];
 
@@ -81,6 +81,8 @@ Deno.test("several managers: nothing acknowledged is lost", async (t) => {
         await lab.fleet("h1", "update", "--heartbeat-tick", "1", "--election-tick", "10");
         await createConfigs(lab, "h1", 800);
         const follower = (await leader(lab, "h1")) === "h3" ? "h2" : "h3";
+        // Its own answer: it has them all.
+        assert.match(await lab.fleet(follower, "config", "ls"), /config799/);
         const { dataDir } = lab.host(follower).layout;
         const look = async () => {
           await lab.host(follower).stop("agent");
@@ -108,11 +110,15 @@ Deno.test("several managers: nothing acknowledged is lost", async (t) => {
 
     await t.step("what would lose the quorum is refused with the reason", async () => {
       await lab.host("h3").stop("agent", "SIGKILL");
-      await until(
-        "one is missed",
-        async () => /3 managers, 2 reachable/.test((await lab.try("h1", "info")).stdout),
-        20_000,
-      );
+      // The leader alone hears from all of them; the others ask it.
+      for (const host of ["h1", "h2"]) {
+        await until(
+          `one is missed by ${host}`,
+          async () => /3 managers, 2 reachable/.test((await lab.try(host, "info")).stdout),
+        );
+        const list = await lab.fleet(host, "node", "ls", "--format", "{{.ManagerStatus}}");
+        assert.equal(list.split("\n").filter((state) => state === "Unreachable").length, 1, list);
+      }
       const refused = async (pattern: RegExp, ...args: string[]) => {
         const { code, stderr } = await lab.try("h1", ...args);
         assert.notEqual(code, 0);
@@ -128,7 +134,6 @@ Deno.test("several managers: nothing acknowledged is lost", async (t) => {
       await until(
         "three managers",
         async () => /3 managers, 3 reachable/.test((await lab.try("h1", "info")).stdout),
-        20_000,
       );
     });
 
@@ -142,14 +147,17 @@ Deno.test("several managers: nothing acknowledged is lost", async (t) => {
           const refused = await write(lab, "h1", "lost");
           assert.notEqual(refused.code, 0);
           return /quorum is lost .*h2 .*h3|quorum is lost .*h3 .*h2/.test(refused.stderr);
-        }, 10_000);
+        });
         const list = await lab.try("h1", "service", "ls");
         assert.match(list.stdout, /via-h1 /);
         assert.match(list.stderr, /no majority of the managers answers: .* may be out of date/);
         assert.match(await lab.fleet("h1", "info"), /quorum is lost/);
         const at = performance.now();
         assert.notEqual((await write(lab, "h1", "lost-too")).code, 0);
-        assert.ok(performance.now() - at < 8_000, "a write without a quorum took too long to fail");
+        assert.ok(
+          performance.now() - at < 30_000,
+          "a write without a quorum took too long to fail",
+        );
         for (const host of ["h2", "h3"]) await lab.host(host).startAgent();
         await until(
           "writes are back",
@@ -170,23 +178,20 @@ Deno.test("several managers: nothing acknowledged is lost", async (t) => {
         await lab.fleet("h1", "node", "demote", third);
         await until("two managers", async () =>
           /^2 managers, 2 reachable.*even/m.test(
-            (await lab.try(third === "h3" ? "h1" : "h1", "info")).stdout,
-          ), 20_000);
+            (await lab.try("h1", "info")).stdout,
+          ));
         await until(
           "a worker",
           async () => /Worker nodes/.test((await lab.try(third, "service", "ls")).stderr),
-          20_000,
         );
         await lab.fleet("h1", "node", "promote", third);
         await until(
           "three managers again",
           async () => /3 managers, 3 reachable/.test((await lab.try("h1", "info")).stdout),
-          20_000,
         );
         await until(
           "it serves",
           async () => (await lab.try(third, "service", "ls")).code === 0,
-          20_000,
         );
         const rm = await lab.try("h1", "node", "rm", "--force", third);
         assert.match(rm.stderr, /demoted to worker before removal/);
@@ -220,13 +225,11 @@ Deno.test("several managers: nothing acknowledged is lost", async (t) => {
         await until(
           "quorum is lost",
           async () => /quorum is lost/.test((await lab.try("h1", "info")).stdout),
-          20_000,
         );
         await lab.fleet("h1", "init", "--force-new-cluster");
         await until(
           "writes are back",
           async () => (await write(lab, "h1", "after-loss")).code === 0,
-          20_000,
         );
         assert.match(await lab.fleet("h1", "info"), /1 manager, 1 reachable/);
         assert.equal(await lab.fleet("h1", "join-token", "-q", "worker"), token);

@@ -67,6 +67,7 @@ export function api(
       remoteManagers: [],
     }),
     managerState: () => ({ leaderId: "node1", managers: [] }),
+    managersHeard: () => Promise.resolve({ leaderId: "node1", managers: [] }),
     read: (look: (view: MemoryStore) => unknown) =>
       Promise.resolve({ value: look(store), stale: false }),
     // deno-lint-ignore require-await

@@ -64,6 +64,10 @@ export class FakeCluster {
   backend(): Backend {
     const unserved = () => Promise.reject(new FleetError("unavailable", "not in this test"));
     const first = () => [...this.store.all("node")][0]?.ID ?? "";
+    const managers = () => ({
+      leaderId: first(),
+      managers: [{ nodeId: first(), addr: "10.0.0.1:2377", reachable: true, voter: true }],
+    });
     return {
       build: { version: "0", commit: "0", buildKind: "test", denoVersion: "0" },
       localState: () => ({
@@ -74,10 +78,8 @@ export class FakeCluster {
         error: "",
         remoteManagers: [],
       }),
-      managerState: () => ({
-        leaderId: first(),
-        managers: [{ nodeId: first(), addr: "10.0.0.1:2377", reachable: true, voter: true }],
-      }),
+      managerState: managers,
+      managersHeard: () => Promise.resolve(managers()),
       read: (look: (view: MemoryStore) => unknown) =>
         Promise.resolve({ value: look(this.store), stale: false }),
       call: (method: string, args: unknown, _signal: unknown, actor?: string) => {

@@ -1,6 +1,7 @@
 import type { Hono } from "hono";
 import { FleetError } from "../../base/errors.ts";
 import { NodeSpec } from "../../model/node.ts";
+import type { View } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
 import { nodeJson } from "../projection/node.ts";
 import { lookUp } from "./lookup.ts";
@@ -8,8 +9,9 @@ import { bodyOf, filtersOf, labelMatches, looseBoolean, passes, versionOf } from
 import { read } from "./read.ts";
 
 export function nodeRoutes(app: Hono, backend: Backend): void {
-  app.get("/nodes", (c) =>
-    read(c, backend, (view) => {
+  app.get("/nodes", async (c) => {
+    const managers = await backend.managersHeard(c.req.raw.signal);
+    return await read(c, backend, (view) => {
       const filters = filtersOf(c, ["id", "name", "label", "node.label", "role", "membership"]);
       for (
         const [key, allowed] of [["role", ["worker", "manager"]], ["membership", [
@@ -24,7 +26,6 @@ export function nodeRoutes(app: Hono, backend: Backend): void {
           throw new FleetError("internal", `invalid ${key} filter: '${wrong}'`);
         }
       }
-      const managers = backend.managerState();
       return [...view.all("node")].filter((node) =>
         passes(node, filters, {
           id: (n, value) => n.ID.startsWith(value),
@@ -36,18 +37,15 @@ export function nodeRoutes(app: Hono, backend: Backend): void {
           membership: (_, value) => value === "accepted",
         })
       ).map((node) => nodeJson(node, managers, Date.now()));
-    }));
+    });
+  });
 
-  app.get(
-    "/nodes/:id",
-    (c) =>
-      read(
-        c,
-        backend,
-        (view) =>
-          nodeJson(lookUp(view, "node", c.req.param("id")), backend.managerState(), Date.now()),
-      ),
-  );
+  app.get("/nodes/:id", async (c) => {
+    const managers = await backend.managersHeard(c.req.raw.signal);
+    const look = (view: View) =>
+      nodeJson(lookUp(view, "node", c.req.param("id")), managers, Date.now());
+    return await read(c, backend, look);
+  });
 
   app.post("/nodes/:id/update", async (c) => {
     const version = versionOf(c, "node");

@@ -43,7 +43,7 @@ export function systemRoutes(
     const response = await engine(new URL(c.req.url).pathname, { method: "GET" });
     const info = await response.json() as Record<string, unknown>;
     if (!response.ok) return c.json(info, response.status as 500);
-    return c.json(infoWithWarnings(info, await swarmStanza(backend, warnings)));
+    return c.json(infoWithWarnings(info, await swarmStanza(backend, warnings, c.req.raw.signal)));
   });
 
   app.get("/fleet/ping", (c) => c.text("OK"));
@@ -68,6 +68,7 @@ export function infoWithWarnings(
 async function swarmStanza(
   backend: Backend,
   warnings: Warnings,
+  signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
   const local = backend.localState();
   const base = {
@@ -79,7 +80,8 @@ async function swarmStanza(
     RemoteManagers: local.remoteManagers.length > 0 ? local.remoteManagers : null,
   };
   if (!local.manager) return base;
-  const voters = backend.managerState().managers.filter((manager) => manager.voter);
+  const { managers } = await backend.managersHeard(signal);
+  const voters = managers.filter((manager) => manager.voter);
   const seen = voters.filter((manager) => manager.reachable).length;
   const { value } = await backend.read((view) => ({
     nodes: view.count("node"),
@@ -89,7 +91,7 @@ async function swarmStanza(
   return {
     ...base,
     Nodes: value.nodes,
-    Managers: backend.managerState().managers.length,
+    Managers: managers.length,
     ...(value.warnings.length > 0 ? { Warnings: value.warnings } : {}),
     ...(value.cluster ? { Cluster: clusterInfoJson(value.cluster) } : {}),
   };
@@ -131,7 +133,7 @@ async function fleetInfo(
     }),
   };
   if (!local.manager) return c.json(base);
-  const { managers, leaderId } = backend.managerState();
+  const { managers, leaderId } = await backend.managersHeard(c.req.raw.signal);
   const voters = managers.filter((manager) => manager.voter);
   const seen = voters.filter((manager) => manager.reachable).length;
   const joining = managers.length - voters.length;

@@ -20,6 +20,7 @@ export const ROUTE_ROLES = {
   "ca.renew": ANYONE,
   "ca.issueFor": MANAGERS,
   "cluster.leader": NODES,
+  "cluster.reachable": MANAGERS,
   "control.call": MANAGERS,
   "dispatcher.session": NODES,
   "tasks.ask": MANAGERS,

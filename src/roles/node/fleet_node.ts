@@ -46,7 +46,7 @@ import { foundCluster } from "./founding.ts";
 import { joinCluster } from "./joining.ts";
 import { leaveCluster, refuseLeave, refuseLeaveOutside } from "./leaving.ts";
 import { registerManagerRoutes } from "./manager_routes.ts";
-import { managersState, memberState, outsideState } from "./local_state.ts";
+import { heardManagersState, managersState, memberState, outsideState } from "./local_state.ts";
 import { followToldRoot, prepareRunning } from "./prepare_running.ts";
 import { tlsInfo } from "./trust_root.ts";
 import { ALREADY_IN, LOCKED, NOT_A_MANAGER, WORKER } from "./sentences.ts";
@@ -122,6 +122,10 @@ export class FleetNode implements Backend {
 
   managerState(): ManagerState {
     return managersState(this.#manager());
+  }
+
+  async managersHeard(signal: AbortSignal): Promise<ManagerState> {
+    return await heardManagersState(this.#manager(), signal);
   }
 
   async init(request: InitRequest): Promise<string> {
@@ -324,7 +328,7 @@ export class FleetNode implements Backend {
       }
       refuseLeaveOutside({ locked, error: this.#error });
     }
-    if (running.manager && !force) refuseLeave(running.manager);
+    if (running.manager && !force) await refuseLeave(running.manager);
     await this.#exclusively(async () => {
       if (running.manager) {
         await leaveCluster(running.manager, running.dialer, this.#options.logger);

@@ -2,6 +2,7 @@ import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RpcDialer } from "../rpc.ts";
+import { heardManagersState } from "./local_state.ts";
 
 /**
  * Why a node that does not run as a member cannot leave just so. Whoever is locked, or failed to start with what
@@ -20,9 +21,9 @@ export function refuseLeaveOutside(
   );
 }
 
-/** A manager leaves only when asked twice: the sentence says what would be lost. */
-export function refuseLeave(manager: Manager): never {
-  const members = manager.members();
+/** A manager leaves only when asked twice: the sentence says what would be lost, by what the leader hears. */
+export async function refuseLeave(manager: Manager): Promise<never> {
+  const { managers: members } = await heardManagersState(manager);
   const head =
     "You are attempting to leave the swarm on a node that is participating as a manager. ";
   if (members.length <= 1) {

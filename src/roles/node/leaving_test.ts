@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, throws } from "node:assert/strict";
+import { deepStrictEqual, match, rejects, throws } from "node:assert/strict";
 import { silentLogger } from "../../base/log.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RpcCaller, RpcDialer } from "../rpc.ts";
@@ -9,6 +9,7 @@ function manager(reachable: readonly boolean[], leading: boolean, said: string[]
   const members = reachable.map((up, i) => ({
     nodeId: `m${i + 1}`,
     addr: `m${i + 1}:2377`,
+    leader: i === (leading ? 0 : 1),
     reachable: up,
   }));
   return {
@@ -33,19 +34,23 @@ function dialer(said: string[]): RpcDialer {
   };
 }
 
-Deno.test("leaving: the sentence says what would be lost", () => {
-  throws(
-    () => refuseLeave(manager([true], true)),
+Deno.test("leaving: the sentence says what would be lost", async () => {
+  await rejects(
+    refuseLeave(manager([true], true)),
     /Removing the last manager erases all current state/,
   );
-  throws(
-    () => refuseLeave(manager([true, true, true], true)),
+  await rejects(
+    refuseLeave(manager([true, true, true], true)),
     (error: Error) => !/quorum/.test(error.message) && /fleet node demote/.test(error.message),
   );
-  throws(
-    () => refuseLeave(manager([true, true, false], true)),
-    /leaves 2 managers of which only 1 can be reached: quorum would be lost/,
-  );
+  const loss = /leaves 2 managers of which only 1 can be reached: quorum would be lost/;
+  await rejects(refuseLeave(manager([true, true, false], true)), loss);
+  // To a follower everybody seems to be there.
+  const follower = {
+    ...manager([true, true, true], false),
+    onLeader: () => Promise.resolve(["m1", "m2"]),
+  } as unknown as Manager;
+  await rejects(refuseLeave(follower), loss);
 });
 
 Deno.test("leaving: a follower is taken out by the leader", async () => {

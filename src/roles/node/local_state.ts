@@ -23,6 +23,38 @@ export function memberState(running: Running, error: string, trust: Trust): Loca
   };
 }
 
+/** A leader that takes longer is as good as none. */
+const LEADER_ANSWERS_MS = 2_000;
+
+/** What the leader answers to `cluster.reachable`: the ids of the managers that it hears from, itself among them. */
+export function reachableManagers(manager: Pick<Manager, "members">): string[] {
+  return manager.members().filter(({ reachable }) => reachable).map(({ nodeId }) => nodeId);
+}
+
+/**
+ * The picture of the managers with what the leader knows, as only it hears from all of them: to any other manager
+ * everybody seems to be there while somebody leads. The own picture where the leader does not answer.
+ */
+export async function heardManagersState(
+  manager: Manager,
+  signal?: AbortSignal,
+): Promise<ManagerState> {
+  const own = managersState(manager);
+  if (manager.runner.leading || own.leaderId === "") return own;
+  const late = AbortSignal.timeout(LEADER_ANSWERS_MS);
+  const within = signal ? AbortSignal.any([signal, late]) : late;
+  const here = () => Promise.resolve(reachableManagers(manager));
+  const heard = await manager.onLeader("cluster.reachable", {}, here, within)
+    // A leader of an older version does not know the question.
+    .catch(() => undefined);
+  signal?.throwIfAborted();
+  if (!Array.isArray(heard)) return own;
+  return {
+    ...own,
+    managers: own.managers.map((each) => ({ ...each, reachable: heard.includes(each.nodeId) })),
+  };
+}
+
 /** Raft's picture of the managers. */
 export function managersState(manager: Manager): ManagerState {
   const members = manager.members();

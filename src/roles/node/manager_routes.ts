@@ -15,6 +15,7 @@ import { assertManager } from "./admission.ts";
 import { registerAttachmentRoutes } from "./attachments.ts";
 import { JoinDoor } from "./join_door.ts";
 import type { Trust } from "./ports.ts";
+import { reachableManagers } from "./local_state.ts";
 
 export interface ManagerRoutesOptions {
   /** The running manager; calls are refused with a sentence while there is none. */
@@ -73,6 +74,14 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
     const found = manager().members().find((member) => member.leader);
     if (!found) throw new FleetError("unavailable", manager().noLeaderSentence());
     return Promise.resolve({ nodeId: found.nodeId, addr: found.addr });
+  });
+
+  table.route("cluster.reachable", rolesOf("cluster.reachable"), (_body, context) => {
+    assertManager(manager(), context.peer);
+    if (!manager().runner.leading) {
+      throw new FleetError("unavailable", "this manager does not lead");
+    }
+    return Promise.resolve(reachableManagers(manager()));
   });
 
   table.route("control.call", rolesOf("control.call"), async (body, context) => {
