@@ -2,8 +2,8 @@ import type { Lab } from "../adapters/lab_hosts/lab.ts";
 import { capture, until } from "../adapters/lab_hosts/process.ts";
 import { FleetError } from "../base/errors.ts";
 
-const COMMAND_TIMEOUT_MS = 60_000;
-const READY_TIMEOUT_MS = 60_000;
+const COMMAND_TIMEOUT_MS = 120_000;
+const READY_TIMEOUT_MS = 120_000;
 const SERVICE = "web";
 
 /** What `fleet …` says against a host's agent. @throws FleetError with its own words */
@@ -15,6 +15,9 @@ export async function wordsOf(lab: Lab, host: string, args: readonly string[]): 
   if (code === 0) return stdout;
   throw new FleetError("unavailable", `${host}: fleet ${args.join(" ")}: ${stderr.trim()}`);
 }
+
+/** On a machine that is busy it may happen that nobody leads for a moment: one looks again. */
+const nothingYet = () => "";
 
 /** Makes a cluster of all hosts: the first `managers` of them manage. */
 export async function formCluster(lab: Lab, managers: number): Promise<void> {
@@ -28,7 +31,8 @@ export async function formCluster(lab: Lab, managers: number): Promise<void> {
     await wordsOf(lab, host.name, ["join", "--token", tokens[role], `${first!.address}:2377`]);
   }
   await until("all nodes ready", async () => {
-    const states = await wordsOf(lab, first!.name, ["node", "ls", "--format", "{{.Status}}"]);
+    const list = ["node", "ls", "--format", "{{.Status}}"];
+    const states = await wordsOf(lab, first!.name, list).catch(nothingYet);
     return states.trim().split("\n").every((state) => state === "Ready") &&
       states.trim().split("\n").length === lab.hosts.length;
   }, READY_TIMEOUT_MS);
@@ -58,9 +62,8 @@ export async function showDemo(lab: Lab, say: (text: string) => void): Promise<v
   await until("three tasks on the hosts that are left", async () => {
     const format = "{{.Node}} {{.CurrentState}}";
     const filter = ["--filter", "desired-state=running", "--format", format];
-    const lines = (await wordsOf(lab, "h1", ["service", "ps", ...filter, SERVICE])).trim().split(
-      "\n",
-    );
+    const list = ["service", "ps", ...filter, SERVICE];
+    const lines = (await wordsOf(lab, "h1", list).catch(nothingYet)).trim().split("\n");
     return lines.filter((line) => /^h[12] Running/.test(line)).length === 3;
   }, READY_TIMEOUT_MS);
   await show("service", "ps", SERVICE);
