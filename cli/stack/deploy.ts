@@ -1,4 +1,4 @@
-import { FleetError } from "../../src/base/errors.ts";
+import { FleetError, kindOf, messageOf } from "../../src/base/errors.ts";
 import { desiredStack } from "../../src/core/stack/desired.ts";
 import { checkStackName } from "../../src/core/stack/naming.ts";
 import { planStack, withResolvedImage } from "../../src/core/stack/plan.ts";
@@ -9,7 +9,10 @@ import type {
   StackPlan,
 } from "../../src/core/stack/plan.ts";
 import { planLines } from "../../src/core/stack/plan_text.ts";
+import type { Policy } from "../../src/model/cluster.ts";
+import { checkHostAccess, devicesOf, isPrivileged } from "../../src/model/host_access.ts";
 import { parseDuration } from "../../src/base/duration.ts";
+import type { ApiClient } from "../client.ts";
 import { segment } from "../query.ts";
 import { registryAuth } from "../registry_auth.ts";
 import { pinImage } from "../service/image_digest.ts";
@@ -79,6 +82,7 @@ export async function deployStack(
   const observed = await observeStack(context, desired, files);
   const draft = planStack(desired, observed, flags.resolveImage ?? "always");
   const plan = await withImages(context, draft, observed);
+  await checkPolicy(context.client, plan);
   if (flags.dryRun) {
     for (const line of planLines(plan, flags.prune === true)) context.print(line);
     return;
@@ -89,6 +93,22 @@ export async function deployStack(
     quiet: flags.quiet === true,
     timeoutMs: (flags.timeout ?? DEFAULT_TIMEOUT_NS) / 1e6,
   });
+}
+
+/** What the cluster's policy refuses, before anything is created for it. @throws FleetError forbidden */
+async function checkPolicy(client: ApiClient, plan: StackPlan): Promise<void> {
+  let policy: Policy | undefined;
+  for (const { name, spec, step } of plan.services) {
+    const container = spec.TaskTemplate?.ContainerSpec ?? {};
+    const asks = isPrivileged(container) || devicesOf(container).length > 0;
+    if (step === "none" || !asks) continue;
+    policy ??= await client.get<Policy>("/fleet/policy");
+    try {
+      checkHostAccess(container, policy);
+    } catch (error) {
+      throw new FleetError(kindOf(error), `service ${name}: ${messageOf(error)}`);
+    }
+  }
 }
 
 /** Docker's order: prune, networks, secrets, configs, services. @returns the services by name */

@@ -156,3 +156,32 @@ Deno.test("a failing agent is told in its own words", async () => {
   assert.equal(code, 1);
   assert.match(err, /Error response from daemon: out of order/);
 });
+
+Deno.test("access to hosts that the cluster's policy refuses is told before anything is created", async () => {
+  const attempt = async (policy: object, args: readonly string[] = []) => {
+    await using agent = new FakeAgent((request) =>
+      request.path === "/fleet/policy" ? policy : emptyCluster(request)
+    );
+    const result = await runFleet(
+      ["stack", "deploy", "--detach", "--resolve-image", "never", ...args, "shop"],
+      {
+        host: agent.host,
+        files: {
+          "compose.yaml":
+            "services: {a: {image: x, networks: [n]}, web: {image: x, privileged: true}}\nnetworks: {n: {}}",
+        },
+        variables: { HOME: "/root" },
+      },
+    );
+    return { ...result, writes: agent.writes };
+  };
+  const refused = await attempt({ Privileged: false, Devices: true });
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.err,
+    /service shop_web: privileged containers are not allowed on this cluster; whoever may: fleet policy set --privileged/,
+  );
+  assert.deepEqual(refused.writes, []);
+  const allowed = await attempt({ Privileged: true, Devices: false });
+  assert.equal(allowed.code, 0, allowed.err);
+});

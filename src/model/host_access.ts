@@ -1,4 +1,5 @@
 import { FleetError } from "../base/errors.ts";
+import type { Policy } from "./cluster.ts";
 import type { ContainerSpec } from "./container_spec.ts";
 
 /**
@@ -48,4 +49,31 @@ export function parseDevice(text: string): HostDevice {
     );
   }
   return { host, container, permissions };
+}
+
+/** The long form, which {@link parseDevice} reads. */
+export function deviceText({ host, container, permissions }: HostDevice): string {
+  return `${host}:${container}:${permissions}`;
+}
+
+/**
+ * Refuses a container that asks for more of its host than the cluster's policy gives.
+ * @throws FleetError forbidden, invalid
+ */
+export function checkHostAccess(container: ContainerSpec, policy: Policy | undefined): void {
+  if (isPrivileged(container) && !policy?.Privileged) {
+    throw new FleetError(
+      "forbidden",
+      "privileged containers are not allowed on this cluster; " +
+        "whoever may: fleet policy set --privileged",
+    );
+  }
+  const [device] = devicesOf(container);
+  if (device && !policy?.Devices) {
+    throw new FleetError(
+      "forbidden",
+      `devices of the host (${device.host}) are not allowed on this cluster; ` +
+        "whoever may: fleet policy set --devices",
+    );
+  }
 }

@@ -4,13 +4,14 @@ import { ingressPorts, modeOf } from "../../model/service.ts";
 import type { Service } from "../../model/service.ts";
 import type { ServiceSpec, TaskSpec } from "../../model/service_spec.ts";
 import { timeText } from "../../model/meta.ts";
+import { checkHostAccess } from "../../model/host_access.ts";
 import { validateServiceSpec } from "../../model/validate_service.ts";
+import { clusterOf } from "../../model/view.ts";
 import type { View } from "../../model/view.ts";
 import type { ControlContext } from "./context.ts";
 import { generateName } from "./generated_name.ts";
 import { find, findVersion } from "./lookup.ts";
 import { ensureIngress } from "./networks.ts";
-import { checkHostAccess } from "./policy.ts";
 import { endpointWithPorts } from "./published_ports.ts";
 import type { ControlArgs, ControlResult } from "./methods.ts";
 
@@ -196,7 +197,8 @@ function withCredentials(
 function check(view: View, spec: ServiceSpec, id: string): void {
   validateServiceSpec(spec);
   parseConstraints(spec.TaskTemplate?.Placement?.Constraints ?? []);
-  checkHostAccess(view, spec.TaskTemplate?.ContainerSpec ?? {});
+  // Services that exist already go on as they are.
+  checkHostAccess(spec.TaskTemplate?.ContainerSpec ?? {}, clusterOf(view)?.Policy);
   checkFiles(view, spec);
   checkNetworks(view, spec);
   checkPublishedPorts(view, spec, id);

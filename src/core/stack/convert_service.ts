@@ -1,4 +1,5 @@
 import { createCapabilities } from "../../model/capabilities.ts";
+import { DEVICES_LABEL, PRIVILEGED_LABEL } from "../../model/host_access.ts";
 import { dependenciesText, DEPENDS_LABEL } from "../../model/dependencies.ts";
 import type { ContainerSpec } from "../../model/container_spec.ts";
 import type {
@@ -96,7 +97,7 @@ function convertContainer(stack: string, entry: ServiceEntry, file: StackFile): 
   });
   return dropEmpty<ContainerSpec>({
     Image: taggedImage(entry.image ?? ""),
-    Labels: { ...entry.labels, [STACK_LABEL]: stack },
+    Labels: { ...hostAccessLabels(entry), ...entry.labels, [STACK_LABEL]: stack },
     Command: entry.entrypoint,
     Args: entry.command,
     Hostname: entry.hostname,
@@ -127,6 +128,14 @@ function convertContainer(stack: string, entry: ServiceEntry, file: StackFile): 
       .map(([Name, { hard, soft }]) => ({ Name, Hard: hard, Soft: soft })),
     OomScoreAdj: entry.oom_score_adj,
   });
+}
+
+/** What the API has no field for; labels that the file writes itself win. */
+function hostAccessLabels({ devices = [], privileged }: ServiceEntry): Record<string, string> {
+  return {
+    ...(privileged ? { [PRIVILEGED_LABEL]: "true" } : {}),
+    ...(devices.length > 0 ? { [DEVICES_LABEL]: devices.join(",") } : {}),
+  };
 }
 
 /** The id of a config that holds the specification is filled in with the others. */

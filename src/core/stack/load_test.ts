@@ -1,6 +1,8 @@
 import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
 import { kindOf, messageOf } from "../../base/errors.ts";
+import { devicesOf, isPrivileged } from "../../model/host_access.ts";
 import { configText } from "./config_text.ts";
+import { desiredStack } from "./desired.ts";
 import { loadStack } from "./load.ts";
 
 const PLACES = { folder: "/work", home: "/root" };
@@ -218,11 +220,11 @@ Deno.test("profiles leave services out until they are asked for", async () => {
 
 Deno.test("what means nothing on a cluster is remarked on, with its place", async () => {
   const { remarks } = await load(
-    web("    build: .\n    container_name: w\n    privileged: true\n    x-own: 1"),
+    web("    build: .\n    container_name: w\n    ipc: host\n    x-own: 1"),
   );
   deepStrictEqual([...remarks.unsupported], [
     ["build", ["a.yml:4:5"]],
-    ["privileged", ["a.yml:6:5"]],
+    ["ipc", ["a.yml:6:5"]],
   ]);
   match(remarks.notes.join(), /^a\.yml:5:5: services\.web\.container_name: ignored: /);
 });
@@ -509,4 +511,44 @@ Deno.test("what the managers would refuse is told with file, line and service", 
     /^a\.yml:3:5: services\.web\.image: /,
   );
   await load(["services: {web: {image: A}}", "services: {web: {image: a}}"]);
+});
+
+Deno.test("privileged and devices become the labels that ask for them", async () => {
+  const first = web(`    privileged: true
+    devices:
+      - /dev/fuse
+      - "/dev/a:/dev/x:r"
+      - {source: /dev/b, target: /dev/y, permissions: rw}
+      - {source: /dev/c}`);
+  const second = "services: {web: {devices: ['/dev/z:/dev/x'], labels: {own: l}}}";
+  const { file, remarks } = await load([first, second]);
+  strictEqual(remarks.unsupported.size, 0);
+  const [spec] = desiredStack("shop", file).services;
+  const container = spec!.TaskTemplate!.ContainerSpec!;
+  strictEqual(isPrivileged(container), true);
+  strictEqual(container.Labels?.["own"], "l");
+  deepStrictEqual(
+    devicesOf(container).map((one) => [one.host, one.container, one.permissions]),
+    [
+      ["/dev/fuse", "/dev/fuse", "rwm"],
+      ["/dev/z", "/dev/x", "rwm"],
+      ["/dev/b", "/dev/y", "rw"],
+      ["/dev/c", "/dev/c", "rwm"],
+    ],
+  );
+  deepStrictEqual((await load(configText(file))).file.services, file.services);
+  // Without them, or against them, there is no label.
+  const { file: none } = await load([
+    first,
+    "services: {web: {privileged: false, devices: !reset []}}",
+  ]);
+  deepStrictEqual(desiredStack("shop", none).services[0]!.TaskTemplate!.ContainerSpec!.Labels, {
+    "com.docker.stack.namespace": "shop",
+  });
+  match(
+    await refusal(web("    devices: [fuse]")),
+    /^a\.yml:4:15: services\.web\.devices\[0\]: .*write it as/,
+  );
+  match(await refusal(web("    devices: ['vendor.com/gpu=all']")), /devices\[0\]: .*write it as/);
+  match(await refusal(web("    devices: ['/dev/a,/dev/b']")), /devices\[0\]: .*comma/);
 });

@@ -35,6 +35,7 @@ const RULES: { readonly [K in keyof ServiceEntry]?: Rule<K> } = {
   configs: byKey((use: FileUse) => use.source),
   depends_on: spread,
   deploy: mergeDeploy,
+  devices: byKey((device: string) => device.split(":")[1] ?? ""),
   dns: append,
   dns_opt: append,
   dns_search: append,

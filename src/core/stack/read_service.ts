@@ -1,4 +1,5 @@
 import { shellWords } from "../../base/shell_words.ts";
+import { deviceText, parseDevice } from "../../model/host_access.ts";
 import { CONDITIONS } from "../../model/dependencies.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Cursor } from "./cursor.ts";
@@ -56,7 +57,11 @@ function readKey(
     case "extra_hosts":
       out.extra_hosts = readHosts(at);
       break;
+    case "devices":
+      out.devices = at.items().map(readDevice);
+      break;
     case "init":
+    case "privileged":
     case "read_only":
     case "stdin_open":
     case "tty":
@@ -141,6 +146,25 @@ function readEnvFiles(at: Cursor, places: Places): EnvFile[] {
     if (file.path === "") item.fail("needs a path");
     return file;
   });
+}
+
+/** As `docker run --device` has it, or a mapping. */
+function readDevice(at: Cursor): string {
+  let text = "";
+  if (at.isMap) {
+    const parts = new Map(
+      checkedEntries(at, { known: ["permissions", "source", "target"] })
+        .map(([key, value]) => [key, value.text()]),
+    );
+    const source = parts.get("source") ?? "";
+    text = [source, parts.get("target") ?? source, parts.get("permissions") ?? "rwm"].join(":");
+  } else text = at.text();
+  if (text.includes(",")) at.fail(`device "${text}": a comma cannot stand in it`);
+  try {
+    return deviceText(parseDevice(text));
+  } catch (error) {
+    return at.fail(messageOf(error));
+  }
 }
 
 /** `name:address` or `name=address`, or a mapping; sorted by name where it was one. */

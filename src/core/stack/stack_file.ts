@@ -27,6 +27,8 @@ export interface ServiceEntry {
   credential_spec?: { config?: string; file?: string; registry?: string };
   depends_on?: Record<string, Dependency>;
   deploy?: Deploy;
+  /** `HOST:CONTAINER:PERMISSIONS`. */
+  devices?: string[];
   dns?: string[];
   dns_opt?: string[];
   dns_search?: string[];
@@ -47,6 +49,7 @@ export interface ServiceEntry {
   networks?: Record<string, NetworkUse>;
   oom_score_adj?: number;
   ports?: Port[];
+  privileged?: boolean;
   profiles?: string[];
   read_only?: boolean;
   restart?: string;
