@@ -1,3 +1,4 @@
+import { RESTART_WAIT } from "../../src/model/restart_wait.ts";
 import type { ApiInfo, ApiNode, ApiService, ApiTask } from "../api_types.ts";
 import { globMatcher, isGlob } from "../glob.ts";
 import { addListFlags } from "../list_flags.ts";
@@ -77,6 +78,8 @@ function rowOf(
   const node = nodes.get(task.NodeID ?? "");
   const nodeName = node?.Spec.Name || node?.Description?.Hostname || "";
   const state = task.Status?.State ?? "";
+  const message = task.Status?.Message ?? "";
+  const waits = state === "pending" || message.startsWith(RESTART_WAIT);
   return {
     ID: flags.quiet ? task.ID : shortId(task.ID),
     Name: `${service?.Spec.Name ?? task.ServiceID}.${task.Slot || nodeName || shortId(task.ID)}`,
@@ -87,7 +90,7 @@ function rowOf(
     State: `${title(state)} ${ago(task.Status?.Timestamp, nowMs)}`.trimEnd(),
     Ports: portsOf(task, service),
     Env: (task.Spec?.ContainerSpec?.Env ?? []).map(masked).join(" "),
-    Error: task.Status?.Err || (state === "pending" ? task.Status?.Message ?? "" : ""),
+    Error: task.Status?.Err || (waits ? message : ""),
   };
 }
 

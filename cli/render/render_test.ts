@@ -3,7 +3,8 @@ import { naturalCompare } from "./natural_sort.ts";
 import { renderList } from "./list.ts";
 import { portsText } from "./services.ts";
 import { renderTable } from "./table.ts";
-import { imageText } from "./tasks.ts";
+import type { ApiTask } from "../api_types.ts";
+import { imageText, renderTasks } from "./tasks.ts";
 import { ago, bytesText, ellipsis, timeText } from "./text.ts";
 
 Deno.test("tables count characters, keep a least width and do not pad the last column", () => {
@@ -34,6 +35,22 @@ Deno.test("a list comes as table, ids, json, template or table of a template", (
   assert.equal(list("{{.Name}}"), "web\ndb\n");
   assert.equal(list("table {{.Name}}\\t{{.ID}}"), "NAME      ID\nweb       1\ndb        2\n");
   assert.throws(() => list("Name"), /use table, json, yaml, or a template such as '\{\{\.ID\}\}'/);
+});
+
+Deno.test("a task that waits for its restart shows until when", () => {
+  const row = (Status: ApiTask["Status"]) =>
+    renderTasks(
+      [{ ...({} as ApiTask), ID: "t", Slot: 1, Status }],
+      { service: () => "web", node: (id) => id },
+      0,
+      { format: "{{.Error}}" },
+    );
+  const Message = "restarts at 15:04:05 UTC: failed 6 times in a row";
+  assert.equal(
+    row({ State: "ready", Message } as ApiTask["Status"]),
+    '"restarts at 15:04:05 UTC: fai…"\n',
+  );
+  assert.equal(row({ State: "ready", Message: "prepared" } as ApiTask["Status"]), "\n");
 });
 
 Deno.test("neighbouring published ports are ranges", () => {

@@ -1,3 +1,4 @@
+import { RESTART_WAIT } from "../../src/model/restart_wait.ts";
 import type { ApiTask } from "../api_types.ts";
 import type { ListShape } from "./list.ts";
 import { renderList } from "./list.ts";
@@ -74,7 +75,8 @@ function taskRow(
   const full = options.noTrunc === true;
   // Ids alone are for scripts: whole, as Docker's.
   const fullId = full || options.quiet === true;
-  const error = task.Status?.Err ?? "";
+  const { Err, Message = "" } = task.Status ?? {};
+  const error = Err || (Message.startsWith(RESTART_WAIT) ? Message : "");
   const image = task.Spec?.ContainerSpec?.Image ?? "";
   const since = ago(task.Status?.Timestamp, nowMs);
   return {

@@ -1,3 +1,4 @@
+import { restartWait } from "../../model/restart_wait.ts";
 import type { NetworkAttachment, Task } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
 import { networkJson } from "./network.ts";
@@ -18,6 +19,7 @@ function meshFirst(view: View, attachments: readonly NetworkAttachment[]) {
 
 /** A task as Docker's API shows it. */
 export function taskJson(view: View, task: Task): Record<string, unknown> {
+  const wait = restartWait(task);
   const { AppliedAt: _, ContainerStatus: container, ...status } = task.Status;
   return {
     ID: task.ID,
@@ -32,6 +34,7 @@ export function taskJson(view: View, task: Task): Record<string, unknown> {
     ...(task.NodeID ? { NodeID: task.NodeID } : {}),
     Status: {
       ...status,
+      ...(wait === undefined ? {} : { Message: wait }),
       ...(container
         ? {
           ContainerStatus: {

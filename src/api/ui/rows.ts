@@ -4,6 +4,7 @@ import type { Network } from "../../model/network.ts";
 import { nodeName } from "../../model/node.ts";
 import type { Node } from "../../model/node.ts";
 import type { Objects } from "../../model/objects.ts";
+import { restartWait } from "../../model/restart_wait.ts";
 import { modeOf, replicasOf } from "../../model/service.ts";
 import type { ModeName, Service } from "../../model/service.ts";
 import type { Task } from "../../model/task.ts";
@@ -245,7 +246,7 @@ function taskRow(task: Task): TaskRow {
     state: status.State,
     desired: task.DesiredState,
     error: cut(status.Err),
-    message: cut(status.Message),
+    message: cut(restartWait(task) ?? status.Message),
     since: timeMs(status.Timestamp ?? task.UpdatedAt),
     created: timeMs(task.CreatedAt),
     image: imageName(task.Spec.ContainerSpec?.Image),

@@ -64,7 +64,8 @@ function compare(
     return;
   }
   out.push({
-    field: field.replace(/^ContainerSpec\./, ""),
+    // Labels are the service's where nothing else is said.
+    field: field.replace(/^ContainerSpec\.(?!Labels)/, ""),
     before: text(before),
     after: text(after),
     replaces,

@@ -85,6 +85,12 @@ Deno.test("a difference says whether tasks are replaced, how many, and because o
     "    Labels.a: b",
     "    Mode: 3 replicas -> 5 replicas",
   ]);
+  // Labels of the container are others than the service's.
+  deepStrictEqual(await lines(BASE, BASE.replace("replicas: 3}", "replicas: 3}, labels: {a: b}")), [
+    "service shop_db: no change",
+    "service shop_web: replaces 3 tasks because of ContainerSpec.Labels.a",
+    "    ContainerSpec.Labels.a: b",
+  ]);
   deepStrictEqual(
     await lines(BASE, BASE.replace("image: postgres", "image: postgres, ports: ['1:2']")),
     [
