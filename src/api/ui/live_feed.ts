@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { Applied } from "../../model/view.ts";
-import type { Backend } from "../backend.ts";
+import type { Backend, ManagerState } from "../backend.ts";
 import { toleranceSentence } from "../tolerance.ts";
 import { ROW_TABLES, rowOf } from "./rows.ts";
 import type { Batch, ClusterRow, Rows, RowTable } from "./rows.ts";
@@ -52,6 +52,7 @@ export class LiveFeed {
   #clusterText = "";
   #lookPlanned = false;
   #closed = false;
+  readonly #closing = new AbortController();
   readonly #unwatch: () => void;
 
   constructor(backend: Backend, clock: Clock, epoch: string) {
@@ -63,6 +64,7 @@ export class LiveFeed {
 
   close(): void {
     this.#closed = true;
+    this.#closing.abort();
     this.#unwatch();
   }
 
@@ -72,6 +74,7 @@ export class LiveFeed {
 
   /** Everything there is, read anew. @throws FleetError unavailable on a node that is no manager */
   async snapshot(): Promise<Snapshot> {
+    const heard = await this.#heard();
     await this.#backend.read((view) => {
       const fresh = emptyTables();
       for (const table of ROW_TABLES) {
@@ -82,7 +85,7 @@ export class LiveFeed {
         }
       }
       Object.assign(this.#rows, fresh);
-      this.#cluster = this.#clusterRow(clusterOf(view)?.ID ?? "");
+      this.#cluster = this.#clusterRow(clusterOf(view)?.ID ?? "", heard);
     });
     this.#notePoints(this.#rows.service.keys());
     const rows = Object.fromEntries(
@@ -173,23 +176,32 @@ export class LiveFeed {
   #planLook(): void {
     if (this.#lookPlanned || this.#closed || this.#readers.size === 0) return;
     this.#lookPlanned = true;
-    this.#clock.after(CLUSTER_LOOK_MS, () => {
-      this.#lookPlanned = false;
-      if (this.#closed) return;
-      const cluster = this.#clusterRow(this.#cluster?.id ?? "");
-      const text = JSON.stringify(cluster);
-      if (text !== this.#clusterText) {
-        this.#clusterText = text;
-        this.#cluster = cluster;
-        this.#publish({ put: {}, gone: {}, cluster });
-      }
-      this.#planLook();
-    });
+    this.#clock.after(CLUSTER_LOOK_MS, () => void this.#look());
   }
 
-  #clusterRow(id: string): ClusterRow {
+  async #look(): Promise<void> {
+    const heard = await this.#heard();
+    this.#lookPlanned = false;
+    if (this.#closed) return;
+    const cluster = this.#clusterRow(this.#cluster?.id ?? "", heard);
+    const text = JSON.stringify(cluster);
+    if (text !== this.#clusterText) {
+      this.#clusterText = text;
+      this.#cluster = cluster;
+      this.#publish({ put: {}, gone: {}, cluster });
+    }
+    this.#planLook();
+  }
+
+  /** The managers as the leader hears from them; undefined on a node that is none. Never throws. */
+  async #heard(): Promise<ManagerState | undefined> {
+    if (!this.#backend.localState().manager) return undefined;
+    return await this.#backend.managersHeard(this.#closing.signal).catch(() => undefined);
+  }
+
+  #clusterRow(id: string, heard: ManagerState | undefined): ClusterRow {
     const local = this.#backend.localState();
-    if (!local.manager) {
+    if (!local.manager || !heard) {
       const tolerance = local.error || "no manager runs on this node: open another manager's page";
       return {
         id,
@@ -201,7 +213,7 @@ export class LiveFeed {
         managers: [],
       };
     }
-    const { leaderId, managers, silentNodes = [] } = this.#backend.managerState();
+    const { leaderId, managers, silentNodes = [] } = heard;
     const voters = managers.filter(({ voter }) => voter);
     const reachable = voters.filter((manager) => manager.reachable).length;
     return {

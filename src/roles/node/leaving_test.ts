@@ -48,7 +48,7 @@ Deno.test("leaving: the sentence says what would be lost", async () => {
   // To a follower everybody seems to be there.
   const follower = {
     ...manager([true, true, true], false),
-    onLeader: () => Promise.resolve(["m1", "m2"]),
+    onLeader: () => Promise.resolve({ reachable: ["m1", "m2"], silent: [] }),
   } as unknown as Manager;
   await rejects(refuseLeave(follower), loss);
 });

@@ -26,9 +26,19 @@ export function memberState(running: Running, error: string, trust: Trust): Loca
 /** A leader that takes longer is as good as none. */
 const LEADER_ANSWERS_MS = 2_000;
 
-/** What the leader answers to `cluster.reachable`: the ids of the managers that it hears from, itself among them. */
-export function reachableManagers(manager: Pick<Manager, "members">): string[] {
-  return manager.members().filter(({ reachable }) => reachable).map(({ nodeId }) => nodeId);
+/** What the leader answers to `cluster.reachable`: ids of nodes. */
+export interface Heard {
+  /** The managers that it hears from, itself among them. */
+  readonly reachable: readonly string[];
+  /** Nodes whose session ended a moment ago. */
+  readonly silent: readonly string[];
+}
+
+export function heardBy(manager: Pick<Manager, "members" | "leaderWork">): Heard {
+  return {
+    reachable: manager.members().filter(({ reachable }) => reachable).map(({ nodeId }) => nodeId),
+    silent: manager.leaderWork?.silentNodes ?? [],
+  };
 }
 
 /**
@@ -43,15 +53,16 @@ export async function heardManagersState(
   if (manager.runner.leading || own.leaderId === "") return own;
   const late = AbortSignal.timeout(LEADER_ANSWERS_MS);
   const within = signal ? AbortSignal.any([signal, late]) : late;
-  const here = () => Promise.resolve(reachableManagers(manager));
-  const heard = await manager.onLeader("cluster.reachable", {}, here, within)
+  const here = () => Promise.resolve(heardBy(manager));
+  const { reachable, silent } = (await manager.onLeader("cluster.reachable", {}, here, within)
     // A leader of an older version does not know the question.
-    .catch(() => undefined);
+    .catch(() => undefined) ?? {}) as Partial<Heard>;
   signal?.throwIfAborted();
-  if (!Array.isArray(heard)) return own;
+  if (!Array.isArray(reachable) || !Array.isArray(silent)) return own;
   return {
     ...own,
-    managers: own.managers.map((each) => ({ ...each, reachable: heard.includes(each.nodeId) })),
+    silentNodes: silent,
+    managers: own.managers.map((each) => ({ ...each, reachable: reachable.includes(each.nodeId) })),
   };
 }
 

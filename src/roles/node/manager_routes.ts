@@ -15,7 +15,7 @@ import { assertManager } from "./admission.ts";
 import { registerAttachmentRoutes } from "./attachments.ts";
 import { JoinDoor } from "./join_door.ts";
 import type { Trust } from "./ports.ts";
-import { reachableManagers } from "./local_state.ts";
+import { heardBy } from "./local_state.ts";
 
 export interface ManagerRoutesOptions {
   /** The running manager; calls are refused with a sentence while there is none. */
@@ -81,7 +81,7 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
     if (!manager().runner.leading) {
       throw new FleetError("unavailable", "this manager does not lead");
     }
-    return Promise.resolve(reachableManagers(manager()));
+    return Promise.resolve(heardBy(manager()));
   });
 
   table.route("control.call", rolesOf("control.call"), async (body, context) => {
