@@ -351,10 +351,14 @@ async function startAgent(
     removeTasks: async () => {
       await stop();
       const signal = AbortSignal.timeout(30_000);
-      for (const id of await executor.taskIds(signal)) await executor.removeUnknown(id, signal);
-      await networks.sync.removeAll(signal);
-      await files.dispose();
-      WorkerTaskStore.remove(path);
+      try {
+        for (const id of await executor.taskIds(signal)) await executor.removeUnknown(id, signal);
+        await networks.sync.removeAll(signal);
+      } finally {
+        // Secrets stay on no node that has left.
+        await files.dispose();
+        WorkerTaskStore.remove(path);
+      }
     },
   };
 }

@@ -81,14 +81,14 @@ export class OverlayHost {
   }
 
   /** Everything there is. @throws FleetError unavailable (no engine, a tool missing) */
-  async observe(signal: AbortSignal): Promise<ObservedState> {
+  async observe(signal: AbortSignal, leaving = false): Promise<ObservedState> {
     const [links, addresses, neighbours, forwarding, ruleset, ipvs, networks] = await Promise.all([
       this.#show(["ip", "-j", "-d", "link", "show"], signal),
       this.#show(["ip", "-j", "-4", "addr", "show"], signal),
       this.#show(["ip", "-j", "-4", "neigh", "show", "nud", "permanent"], signal),
       this.#show(["bridge", "-j", "fdb", "show"], signal),
       this.listRuleset(signal),
-      this.#ipvs.observe(signal),
+      leaving ? this.#ipvs.observe(signal).catch(() => undefined) : this.#ipvs.observe(signal),
       engineJson<EngineNetworkJson[]>(this.#engine, "GET", "/networks", { signal }),
     ]);
     const ours = networks.filter(({ Labels }) => Labels?.[NETWORK_LABEL] !== undefined);

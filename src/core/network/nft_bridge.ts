@@ -5,18 +5,21 @@ import { TABLE } from "./nft_ruleset.ts";
 const MAX_CONNECTIONS = 65_536;
 const FORGET_AFTER = "10m";
 
+export const NO_BRIDGE_RULES = `table bridge ${TABLE}\ndelete table bridge ${TABLE}\n`;
+
 /**
  * For published ports that keep their clients' addresses on any node (`preserve`): a script that makes
  * the mesh's bridge remember by which node a client's packets came, and hand what a task answers to that
  * node, instead of to this one, which knows nothing of the connection. Only the frame's destination
- * changes. It may be run again at any time: what is remembered stays. Empty when no port asks for it.
+ * changes. It may be run again at any time: what is remembered stays. Undefined when no port asks for it;
+ * {@link NO_BRIDGE_RULES} takes it away.
  *
  * By frames, not by connections, since not every kernel tracks connections on bridges.
  */
-export function nftBridgeScript({ networks, published }: DesiredState): string {
+export function nftBridgeScript({ networks, published }: DesiredState): string | undefined {
   const ingress = networks.find((network) => network.ingress);
   const kept = published.filter(({ source }) => source === "preserve");
-  if (!ingress || kept.length === 0) return "";
+  if (!ingress || kept.length === 0) return undefined;
   const { subnet, vxlan } = ingress;
   const lines = [
     `table bridge ${TABLE} {`,

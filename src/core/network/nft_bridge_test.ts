@@ -31,9 +31,9 @@ const state = (source?: "node-local" | "preserve") => {
 };
 
 Deno.test("only ports that preserve on any node need the bridge to remember", () => {
-  strictEqual(nftBridgeScript(state()), "");
-  strictEqual(nftBridgeScript(state("node-local")), "");
-  const script = nftBridgeScript(state("preserve"));
+  strictEqual(nftBridgeScript(state()), undefined);
+  strictEqual(nftBridgeScript(state("node-local")), undefined);
+  const script = nftBridgeScript(state("preserve")) ?? "";
   match(
     script,
     /iifname "flx-4096" .* ip saddr != 10\.0\.0\.0\/24 .* tcp dport \{ 80 \} update @entries/,

@@ -5,7 +5,7 @@ import type { MeshKind } from "../../core/network/balancer.ts";
 import type { DesiredState } from "../../core/network/desired.ts";
 import { ipvsServices, planIpvs } from "../../core/network/ipvs.ts";
 import type { IpvsService } from "../../core/network/ipvs.ts";
-import { nftBridgeScript } from "../../core/network/nft_bridge.ts";
+import { nftBridgeScript, NO_BRIDGE_RULES } from "../../core/network/nft_bridge.ts";
 import { nftMemoryScript } from "../../core/network/nft_memory.ts";
 import { nftPatch } from "../../core/network/nft_patch.ts";
 import { nftRuleset } from "../../core/network/nft_ruleset.ts";
@@ -39,7 +39,8 @@ export class MeshRules {
   readonly #logger: Logger;
   #kind: MeshKind | undefined;
   #script: string | undefined;
-  #bridgeScript = "";
+  /** What the bridges' rules are; unknown to an agent that has just begun. */
+  #bridgeScript: string | undefined;
   #memoryScript: string | undefined;
   #canShorten = true;
   /** Addresses of tasks that are asked, or are not any more but still there; unknown to an agent that has just begun. */
@@ -85,9 +86,21 @@ export class MeshRules {
   /** What may follow once the new state balances: connections that are over, answers of other nodes' clients. */
   async after(desired: DesiredState, audit: boolean, signal: AbortSignal): Promise<void> {
     const script = nftBridgeScript(desired);
-    if (script === "" || (script === this.#bridgeScript && !audit)) return;
-    await this.#host.patchRuleset(script, signal);
-    this.#bridgeScript = script;
+    if (script !== undefined) {
+      if (script === this.#bridgeScript && !audit) return;
+      await this.#host.patchRuleset(script, signal);
+    } else {
+      if (this.#bridgeScript === NO_BRIDGE_RULES) return;
+      try {
+        await this.#host.patchRuleset(NO_BRIDGE_RULES, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#logger.log("debug", "the kernel has no rules on bridges that could be removed", {
+          error: messageOf(error),
+        });
+      }
+    }
+    this.#bridgeScript = script ?? NO_BRIDGE_RULES;
   }
 
   /** Nothing depends on it but connections at the moment when a container goes. */

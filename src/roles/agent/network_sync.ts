@@ -25,7 +25,8 @@ import type { ProbedNetwork } from "./offload_probe.ts";
 
 /** The machine's part; `src/adapters/network` implements it. */
 export interface NetworkHost extends RulesHost {
-  observe(signal: AbortSignal): Promise<ObservedState>;
+  /** Without IPVS where that cannot be had, for a node that leaves. */
+  observe(signal: AbortSignal, leaving?: boolean): Promise<ObservedState>;
   execute(
     operations: readonly Operation[],
     signal: AbortSignal,
@@ -114,6 +115,7 @@ export class NetworkSync {
   #drift = 0;
   #balancing = NOTHING_BALANCED;
   #audits = 0;
+  #leaving = false;
   #changed = false;
   /** What the kernel balances by. */
   #inForce: Picture | undefined;
@@ -241,6 +243,7 @@ export class NetworkSync {
   /** Takes everything of overlay networks off the node, which leaves the cluster; after {@link run}. */
   async removeAll(signal: AbortSignal): Promise<void> {
     this.#picture = EMPTY_PICTURE;
+    this.#leaving = true;
     this.#tellNames();
     if (await this.#sync(true, signal)) return;
     this.#options.logger.log("warn", "not all overlay networks could be removed from this node", {
@@ -275,9 +278,9 @@ export class NetworkSync {
         }
         for (const waiter of [...this.#waiters]) waiter();
       }
+      if (retry) this.#observed = undefined;
       if (this.#changed) continue;
       this.#tellDone();
-      if (retry) this.#observed = undefined;
       failures = retry ? failures + 1 : 0;
       const retryMs = Math.min(RETRY_MS * 2 ** (failures - 1), AUDIT_EVERY_MS);
       const restMs = retry ? retryMs : Math.max(0, nextAudit - clock.monotonic());
@@ -316,7 +319,7 @@ export class NetworkSync {
     const known = this.#observed;
     const fresh = known === undefined;
     if (known === undefined && picture.networks.size === 0) {
-      const found = await host.observe(signal);
+      const found = await host.observe(signal, this.#leaving);
       if (
         found.engineNetworks.length === 0 && found.links.size === 0 && found.ruleset === "" &&
         !ownIpvs(found)
@@ -337,7 +340,9 @@ export class NetworkSync {
     });
     const taken = await this.#taken.look(whole.published, audit);
     const desired = { ...whole, published: taken.free.filter(isKernels) };
-    const observed = audit || known === undefined ? await host.observe(signal) : known;
+    const observed = audit || known === undefined
+      ? await host.observe(signal, this.#leaving)
+      : known;
     const plan = planOperations(desired, observed);
     const rulesetLost = audit && known !== undefined && known.ruleset !== NOT_LISTED &&
       observed.ruleset !== known.ruleset;
@@ -507,10 +512,8 @@ export class NetworkSync {
     observed: ObservedState,
   ): void {
     // What the managers changed meanwhile is no drift: it differs from what was known, too.
-    const expected = new Set(
-      planOperations(desired, known).operations.map((operation) => JSON.stringify(operation)),
-    );
-    const repairs = operations.filter((operation) => !expected.has(JSON.stringify(operation)))
+    const expected = new Set(planOperations(desired, known).operations.map(keyOf));
+    const repairs = operations.filter((operation) => !expected.has(keyOf(operation)))
       .map(describeOperation);
     if (known.ipvs && observed.ipvs) {
       const own = observed.ipvs.filter(({ mark }) => isOwnMark(mark));
@@ -534,6 +537,14 @@ export class NetworkSync {
     }
     this.#problems = problems;
   }
+}
+
+/** Without the engine's id, which of a network that was made meanwhile is known only after a look. */
+function keyOf(operation: Operation): string {
+  return JSON.stringify(
+    operation,
+    (name, value: unknown) => name === "engineId" ? undefined : value,
+  );
 }
 
 function ownIpvs({ ipvs = [] }: ObservedState): boolean {

@@ -208,6 +208,29 @@ Deno.test("network sync: what somebody deleted comes back, and is counted", asyn
   await end();
 });
 
+Deno.test("network sync: a network that goes while an audit is due is nobody's doing", async () => {
+  const { sync, clock, host, done, end } = setUp();
+  const { promise: made, resolve: go } = Promise.withResolvers<void>();
+  const execute = host.execute;
+  host.execute = async (operations) => {
+    await made;
+    const failures = await execute(operations);
+    // The engine has an id of its own for it.
+    const engineNetworks = host.state().engineNetworks.map((one) => ({ ...one, engineId: "e1" }));
+    host.change({ ...host.state(), engineNetworks });
+    return failures;
+  };
+  sync.apply(ASSIGNED);
+  await clock.advance(11_000);
+  const remove = [{ kind: "network", id: "net" }] as const;
+  sync.apply({ kind: "incremental", appliesTo: 1, resultsIn: 2, update: [], remove });
+  go();
+  await clock.settle();
+  strictEqual(done.at(-1)?.some(({ op }) => op === "remove-engine-network"), true);
+  strictEqual(sync.state().drift, 0);
+  await end();
+});
+
 Deno.test("network sync: a node that leaves keeps nothing", async () => {
   const { sync, host, done, clock, end } = setUp();
   sync.apply(ASSIGNED);
