@@ -356,5 +356,21 @@ networks:
             0,
       );
     });
+
+    await t.step("nodes that leave keep no rule and no device", async () => {
+      const left = (name: string) =>
+        lab.host(name).exec(["sh", "-c", "nft list tables | grep fleet; ip -o link | grep ' fl'"]);
+      for (const { name } of lab.lab.hosts) assert.match((await left(name)).stdout, /inet fleet/);
+      for (const { name } of [...lab.lab.hosts].reverse()) {
+        await lab.fleet(name, "leave", "--force");
+      }
+      for (const { name } of lab.lab.hosts) {
+        await until(
+          `nothing is left on ${name}`,
+          async () => (await left(name)).stdout === "",
+          60_000,
+        );
+      }
+    });
   });
 });
