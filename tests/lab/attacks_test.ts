@@ -452,10 +452,21 @@ Deno.test("attacks", async (t) => {
         });
         assert.equal(kind, "forbidden", `${route}: ${message}`);
       }
-      for (const route of ["tasks.ask", "raft.messages", "raft.snapshot"]) {
-        const stream = caller.open(route, { taskId: "x", path: "json" });
-        await assert.rejects(stream[Symbol.asyncIterator]().next(), FleetError, route);
+      const question = caller.open("tasks.ask", { taskId: "x", path: "json" });
+      await assert.rejects(question[Symbol.asyncIterator]().next(), FleetError);
+      // It says that it was added later than this manager can know, and that it leads.
+      const members = async () =>
+        (await lab.get<{ ID: string; ManagerStatus?: object }[]>("h1", "/nodes"))
+          .map(({ ID, ManagerStatus }) => [ID, ManagerStatus]);
+      const before = await members();
+      for (const joinedIndex of [0, 1e12]) {
+        const hello = { joinedIndex, starts: 1, name: "thief" };
+        const said = await attack.pretendToLead(caller, old.nodeId, manager.nodeId, hello);
+        assert.equal(said.kind, "forbidden", said.message);
+        assert.match(said.message, /is no member of the consensus group/);
       }
+      assert.deepEqual(await members(), before);
+      await works(lab, "after-a-forged-leader");
       const { csrPem: csr } = createKeyAndCsr();
       assert.equal((await caller.call("ca.issue", { csr }) as { role: string }).role, "worker");
       caller.close();

@@ -7,7 +7,10 @@ import type { LabHost } from "../../src/adapters/lab_hosts/host.ts";
 import { connectAnonymously, rpcDialer } from "../../src/adapters/rpc/client.ts";
 import { MANAGER_SERVER_NAME, PROTOCOL } from "../../src/adapters/rpc/limits.ts";
 import type { RpcCaller, TlsCredentials } from "../../src/adapters/rpc/types.ts";
+import { BatchEncoder } from "../../src/adapters/rpc/raft_codec.ts";
+import { sendSnapshot } from "../../src/adapters/rpc/raft_snapshot_stream.ts";
 import { FleetError } from "../../src/base/errors.ts";
+import type { Append } from "../../src/core/raft/message.ts";
 
 /** The credentials on a node's disk. */
 export async function stolen(host: LabHost): Promise<TlsCredentials & { readonly nodeId: string }> {
@@ -51,6 +54,44 @@ export async function tryToJoin(
   } finally {
     caller.close();
   }
+}
+
+/** Later than any term here. */
+const FORGED_TERM = 99;
+
+/**
+ * What a leader named `from` would say to `to`: an append of a later term, and a snapshot in which it is the only
+ * member. The sentence with which it is refused; @throws when what it says is taken.
+ */
+export async function pretendToLead(
+  caller: RpcCaller,
+  from: string,
+  to: string,
+  hello: { readonly joinedIndex: number; readonly starts: number; readonly name: string },
+): Promise<FleetError> {
+  const stream = caller.open("raft.messages", { hello });
+  const batch = new BatchEncoder(from, to);
+  const append: Append = {
+    ...{ type: "append", from, to, term: FORGED_TERM, prevIndex: 0, prevTerm: 0, entries: [] },
+    ...{ commit: 0, expect: 0 },
+  };
+  batch.add(append);
+  await stream.send(batch.take()).catch(() => {});
+  const meta = { index: 1_000_000, term: FORGED_TERM, conf: { voters: [from], learners: [] } };
+  const snapshot = { meta, data: new Uint8Array(100) };
+  const sent = await sendSnapshot(
+    caller,
+    { type: "snapshot", from, to, term: FORGED_TERM, snapshot },
+    realClock,
+  ).then(() => true, () => false);
+  if (sent) throw new Error("the snapshot was taken");
+  try {
+    for await (const _ of stream) { /* its hello, its answers */ }
+  } catch (error) {
+    if (error instanceof FleetError) return error;
+    throw error;
+  }
+  throw new Error("the stream ended without a refusal");
 }
 
 /** A TLS connection to port 2377 that then says whatever it wants. */

@@ -25,6 +25,7 @@ const MAX_INCOMING_SNAPSHOTS = 2;
 
 /** What raft hears from the transport. None of it is called from within `send`. */
 export interface RaftInbox {
+  /** @throws FleetError forbidden from one that must not be listened to (any more) */
   receive(message: Message): void;
   /** A connection with this member ended: if it leads, an election may start early. */
   peerClosed(nodeId: RaftId): void;
@@ -32,6 +33,8 @@ export interface RaftInbox {
   unreachable(nodeId: RaftId): void;
   /** Once for each snapshot message: whether the member has taken it whole. */
   snapshotSent(nodeId: RaftId, ok: boolean): void;
+  /** Somebody dialled and wants to speak; comes before `admit`. @throws FleetError forbidden when it is no member */
+  enquire(nodeId: RaftId, run: Run): Promise<void>;
   /**
    * A member begins to speak, on its connection or on ours. @throws FleetError when it must not be listened to:
    * corrupt for an old copy of a member, forbidden for one that was removed
@@ -256,6 +259,8 @@ class Transport implements RaftTransport {
   async serveMessages(stream: RpcStream, id: RaftId, remoteAddress: string): Promise<void> {
     const { inbox, nodeId, run: own } = this.#options;
     const run = readHello(stream.meta);
+    await inbox.enquire(id, run);
+    if (this.closed) throw new FleetError("unavailable", "the manager has left");
     await this.#refuseSecond(id, run);
     inbox.admit(id, run);
     const old = this.#incoming.get(id);

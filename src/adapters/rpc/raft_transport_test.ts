@@ -67,6 +67,7 @@ class Member implements AsyncDisposable {
       }),
       inbox: {
         receive: (message) => void this.received.push(message),
+        enquire: () => Promise.resolve(),
         peerClosed: (id) => void this.closed.push(id),
         unreachable: (id) => void this.unreachable.push(id),
         snapshotSent: (id, ok) => void this.snapshots.push([id, ok]),

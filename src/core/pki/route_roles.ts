@@ -27,6 +27,7 @@ export const ROUTE_ROLES = {
   "tasks.answer": NODES,
   "raft.join": MANAGERS,
   "raft.leave": MANAGERS,
+  "raft.members": MANAGERS,
   "raft.messages": MANAGERS,
   "raft.snapshot": MANAGERS,
 } as const satisfies Readonly<Record<string, readonly Caller[]>>;

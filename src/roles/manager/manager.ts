@@ -20,7 +20,6 @@ import { encodeSnapshot } from "../../core/store/codec.ts";
 import { MemoryStore } from "../../core/store/memory_store.ts";
 import type { Transaction } from "../../core/store/transaction.ts";
 import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
-import { nodeName } from "../../model/node.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { View } from "../../model/view.ts";
 import type { RpcDialer } from "../rpc.ts";
@@ -32,6 +31,9 @@ import { LeaderCalls } from "./leader_calls.ts";
 import type { LeaderWork } from "./leader_work.ts";
 import { MemberMemory } from "./member_memory.ts";
 import type { MemoryStorage, Run } from "./member_memory.ts";
+import { MemberDoor } from "./member_door.ts";
+import { Membership } from "./membership.ts";
+import type { Member } from "./membership.ts";
 import { lostAcknowledgedEntries, RaftRunner } from "./raft_runner.ts";
 import type { RaftLog, RaftTransport } from "./raft_runner.ts";
 import { runRoleManager } from "./role_manager.ts";
@@ -40,11 +42,14 @@ import { Writer } from "./writer.ts";
 
 /** Callbacks of the transport into raft. */
 export interface RaftInbox {
+  /** @throws FleetError forbidden from one that is no member (any more) */
   receive(message: Message): void;
   peerClosed(nodeId: string): void;
   unreachable(nodeId: string): void;
   snapshotSent(nodeId: string, ok: boolean): void;
-  /** @throws FleetError corrupt (an old copy of the member) or forbidden (it was removed) */
+  /** Before `admit`, for one that dialled: whether it is a member. @throws FleetError forbidden */
+  enquire(nodeId: string, run: Run): Promise<void>;
+  /** @throws FleetError corrupt (an old copy of the member) or forbidden (it is none) */
   admit(nodeId: string, run: Run): void;
   /** Another member found that this one is an old copy. */
   refused(error: FleetError): void;
@@ -85,16 +90,6 @@ export interface ManagerOptions {
   readonly onRemoved: () => void;
 }
 
-/** One member of the consensus group, as this node sees it. */
-export interface Member {
-  readonly nodeId: string;
-  readonly addr: string;
-  readonly reachable: boolean;
-  readonly leader: boolean;
-  /** False for one that still catches up. */
-  readonly voter: boolean;
-}
-
 /** Who asks for a control method, and as a part of what. */
 export interface Caller {
   /** In the audit log's words. */
@@ -115,8 +110,6 @@ const READ_TIMEOUT_MS = 2_000;
 const SNAPSHOT_PAUSE_MS = 10;
 /** How often what the core remembers of the others is looked at, to be kept on disk. */
 const MEMORY_PERIOD_MS = 2_000;
-/** Without a leader every voter asks for votes within two elections; one that is silent for this many is gone. */
-const SILENT_ELECTIONS = 3;
 /** After its work failed, a leader that cannot hand over tries again this much later. */
 const LEADER_WORK_RETRY_MS = 1_000;
 
@@ -132,14 +125,24 @@ export class Manager {
   #cancelMemory: () => void = () => {};
   #leaderGroup: Group | undefined;
   #leaderWork: LeaderWork | undefined;
-  /** When each member was last heard, in monotonic milliseconds. */
-  readonly #heard = new Map<string, number>();
-  #conf: ConfState;
+  readonly #membership: Membership;
+  readonly #door: MemberDoor;
   #stopped = false;
   #ready: Promise<void> = Promise.resolve();
 
   constructor(options: ManagerOptions) {
     this.#options = options;
+    this.#membership = new Membership({
+      ...options,
+      view: this.store,
+      runner: () => this.runner,
+      connected: (id) => this.#transport.connected(id),
+    });
+    this.#door = new MemberDoor({
+      ...options,
+      membership: this.#membership,
+      applied: () => this.runner.applied,
+    });
     const machine = new StoreMachine(
       this.store,
       () => new Promise((resolve) => void options.clock.after(SNAPSHOT_PAUSE_MS, resolve)),
@@ -152,10 +155,15 @@ export class Manager {
     const snapshot = log.snapshot();
     if (snapshot) machine.restore(snapshot);
     this.#transport = options.openTransport({
-      admit: (id, run) => this.#admit(id, run),
+      enquire: (id, run) => this.#door.enquire(id, run.joinedIndex),
+      admit: (id, run) => {
+        this.#door.assertMember(id);
+        this.#memory.admit(id, run);
+      },
       refused: (error) => this.#refused(error),
       receive: (message) => {
-        this.#heard.set(message.from, options.clock.monotonic());
+        this.#door.assertMember(message.from);
+        this.#membership.noteHeard(message.from);
         this.runner.step(message);
       },
       peerClosed: (id) => this.runner.peerClosed(id),
@@ -171,7 +179,7 @@ export class Manager {
       joinedIndex,
       remembered: this.#memory.remembered(),
     }, log);
-    this.#conf = node.status().conf;
+    this.#membership.conf = node.status().conf;
     this.runner = new RaftRunner({
       id: options.nodeId,
       run: this.#memory.own.name,
@@ -229,7 +237,7 @@ export class Manager {
     this.#announceBlocked();
     this.runner.start();
     this.#noteMemory();
-    const { voters } = this.#conf;
+    const { voters } = this.#membership.conf;
     if (voters.length === 1 && voters[0] === this.#options.nodeId) this.runner.campaign();
   }
 
@@ -252,18 +260,8 @@ export class Manager {
     this.runner.stop();
     await this.#leaderGroup?.stop();
     this.#leaderCalls.close();
+    this.#door.close();
     this.#transport.close();
-  }
-
-  /** Whom the transport may let in: members, and managers of which this log does not know yet that they are. */
-  #admit(id: string, run: Run): void {
-    const { voters, learners } = this.#conf;
-    const member = voters.includes(id) || learners.includes(id);
-    // Whoever was added before what is applied here, and is no member, was removed since.
-    if (!member && voters.length > 0 && run.joinedIndex <= this.runner.applied) {
-      throw new FleetError("forbidden", `node ${id} was removed from the consensus group`);
-    }
-    this.#memory.admit(id, run);
   }
 
   #refused(error: FleetError): void {
@@ -275,7 +273,9 @@ export class Manager {
   /** Keeps what the core remembers of the others' logs, so that an old copy is noticed after restarts, too. */
   #noteMemory(): void {
     this.#cancelMemory = this.#options.clock.after(MEMORY_PERIOD_MS, () => {
-      this.#keepQuietly(() => this.#memory.note(this.runner.node.remembered(), this.#conf));
+      this.#keepQuietly(() =>
+        this.#memory.note(this.runner.node.remembered(), this.#membership.conf)
+      );
       if (!this.#stopped) this.#noteMemory();
     });
   }
@@ -303,53 +303,25 @@ export class Manager {
   }
 
   confState(): ConfState {
-    return this.#conf;
+    return this.#membership.conf;
   }
 
   /** The members as far as this node can tell; only the leader hears from all of them. */
   members(): Member[] {
-    const leading = this.runner.leading;
-    const peers = new Map(this.runner.node.status().peers.map((peer) => [peer.id, peer]));
-    return [...this.#conf.voters, ...this.#conf.learners].map((nodeId) => ({
-      nodeId,
-      addr: this.addressOf(nodeId) ?? "",
-      leader: nodeId === this.runner.leader,
-      voter: this.#conf.voters.includes(nodeId),
-      reachable: nodeId === this.#options.nodeId || nodeId === this.runner.leader ||
-        (leading
-          ? peers.get(nodeId)?.recentActive ?? false
-          : this.runner.leader !== "" || this.#hears(nodeId)),
-    }));
+    return this.#membership.members();
   }
 
-  /** Whether a voter shows that it lives, as all do while they look for a leader. */
-  #hears(nodeId: string): boolean {
-    const { clock, tickMs } = this.#options;
-    const electionTicks = clusterOf(this.store)?.Spec.Raft?.ElectionTick ||
-      CLUSTER_DEFAULTS.electionTick;
-    const silentMs = clock.monotonic() - (this.#heard.get(nodeId) ?? -Infinity);
-    return this.#transport.connected(nodeId) &&
-      silentMs < SILENT_ELECTIONS * electionTicks * tickMs;
+  /** What this manager tells others of the group, and as of which index. */
+  groupView(): { readonly index: number; readonly members: readonly Member[] } {
+    return { index: this.runner.applied, members: this.members() };
   }
 
   addressOf(nodeId: string): string | undefined {
-    if (nodeId === this.#options.nodeId) return this.#options.addr;
-    return this.store.get("node", nodeId)?.ManagerAddr ??
-      this.#options.knownManagers.find((known) => known.nodeId === nodeId)?.addr;
+    return this.#membership.addressOf(nodeId);
   }
 
   noLeaderSentence(): string {
-    const others = this.members().filter(({ nodeId, voter }) =>
-      voter && nodeId !== this.#options.nodeId
-    );
-    const silent = others.filter(({ nodeId }) => !this.#hears(nodeId));
-    const names = (silent.length > 0 ? silent : others).map((member) => {
-      const node = this.store.get("node", member.nodeId);
-      return node ? `${nodeName(node)} (${member.addr})` : member.addr || member.nodeId;
-    });
-    return "The swarm does not have a leader. It's possible that too few managers are online: " +
-      `quorum is lost until more than half of the ${others.length + 1} managers can be reached` +
-      (names.length > 0 ? `; check ${names.join(", ")}` : "");
+    return this.#membership.noLeaderSentence();
   }
 
   /** Reads the store linearizably, or as this node knows it when no majority answers. */
@@ -531,36 +503,24 @@ export class Manager {
     this.#leaderWork = undefined;
     const heir = this.members().find((member) =>
       member.reachable && member.nodeId !== this.#options.nodeId &&
-      this.#conf.voters.includes(member.nodeId)
+      this.#membership.conf.voters.includes(member.nodeId)
     );
     if (heir) this.runner.transferLeadership(heir.nodeId);
     this.#options.clock.after(LEADER_WORK_RETRY_MS, () => this.#startLeaderWork());
   }
 
   #onMembers(conf: ConfState): void {
-    const wasMember = [...this.#conf.voters, ...this.#conf.learners].includes(this.#options.nodeId);
-    this.#conf = conf;
+    const wasMember = [...this.#membership.conf.voters, ...this.#membership.conf.learners].includes(
+      this.#options.nodeId,
+    );
+    this.#membership.conf = conf;
     this.#updatePeers();
     const isMember = [...conf.voters, ...conf.learners].includes(this.#options.nodeId);
     if (wasMember && !isMember) this.#options.onRemoved();
   }
 
   #updatePeers(): void {
-    const peers: { nodeId: string; addr: string }[] = [];
-    for (const nodeId of [...this.#conf.voters, ...this.#conf.learners]) {
-      const addr = this.addressOf(nodeId);
-      if (nodeId !== this.#options.nodeId && addr) peers.push({ nodeId, addr });
-    }
-    // A new member knows whom to answer before its own log does, also while it goes through the members of old.
-    const catchesUp = this.#conf.voters.length === 0 ||
-      this.runner.applied < this.#options.joinedIndex;
-    for (const known of this.#options.knownManagers) {
-      if (known.nodeId === this.#options.nodeId || peers.some((p) => p.nodeId === known.nodeId)) {
-        continue;
-      }
-      if (catchesUp) peers.push(known);
-    }
-    this.#transport.setPeers(peers);
+    this.#transport.setPeers(this.#membership.peers());
   }
 
   /** Periods are the cluster's, so that all managers count alike; the tick itself is this node's flag. */

@@ -1,32 +1,13 @@
 import assert from "node:assert/strict";
 import { silentLogger } from "../../base/log.ts";
 import { SeededRandom } from "../../base/random.ts";
-import { MemoryStorage } from "../../core/raft/memory_storage.ts";
-import type { Entry, HardState, Message, Snapshot } from "../../core/raft/types.ts";
-import { encodeSnapshot } from "../../core/store/codec.ts";
+import type { Message } from "../../core/raft/types.ts";
 import { ManualClock } from "../../../tests/support/manual_clock.ts";
+import { memoryRaftLog } from "../../../tests/support/memory_raft_log.ts";
 import { TestCluster } from "../../../tests/support/test_cluster.ts";
 import type { RpcCaller } from "../rpc.ts";
 import { Manager } from "./manager.ts";
 import type { ManagerOptions, RaftInbox } from "./manager.ts";
-import type { MemoryRecord } from "./member_memory.ts";
-
-class Log extends MemoryStorage {
-  #memory: MemoryRecord | undefined;
-  memory = () => this.#memory;
-  keepMemory = (record: MemoryRecord) => void (this.#memory = record);
-  saveSnapshot = () => Promise.resolve();
-
-  persist({ entries, hardState, snapshot }: {
-    readonly entries: readonly Entry[];
-    readonly hardState: HardState | undefined;
-    readonly snapshot: Snapshot | undefined;
-  }): void {
-    if (snapshot) this.applySnapshot(snapshot);
-    if (entries.length > 0) this.append(entries);
-    if (hardState) this.setHardState(hardState);
-  }
-}
 
 /** Managers `m1` to `mN` in one process on one clock; those in `away` are heard by nobody and hear nobody. */
 class Managers {
@@ -48,31 +29,19 @@ class Managers {
         ManagerAddr: `${id}:2377`,
       });
     }
-    const captured = cluster.store.capture();
-    const index = captured.index;
-    const data = await encodeSnapshot(captured, () => Promise.resolve());
     for (const [i, id] of ids.entries()) {
-      const log = new Log();
-      log.persist({
-        entries: [],
-        hardState: { term: 1, vote: "", commit: index },
-        snapshot: { meta: { index, term: 1, conf: { voters: ids, learners: [] } }, data },
-      });
+      const log = await memoryRaftLog(cluster, { voters: ids, learners: [] });
       self.all.set(id, new Manager(self.#options(id, log, i)));
     }
     for (const manager of self.all.values()) manager.start();
     return self;
   }
 
-  #options(nodeId: string, log: Log, seed: number): ManagerOptions {
-    const storage = new Proxy(log, {
-      get: (target, name) =>
-        name === "append" ? target.persist.bind(target) : bound(target, name as keyof Log),
-    });
+  #options(nodeId: string, log: ManagerOptions["log"], seed: number): ManagerOptions {
     return {
       nodeId,
       addr: `${nodeId}:2377`,
-      log: storage as unknown as ManagerOptions["log"],
+      log,
       openTransport: (inbox) => {
         this.#inboxes.set(nodeId, inbox);
         return {
@@ -147,11 +116,6 @@ class Managers {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const manager of this.all.values()) await manager.stop();
   }
-}
-
-function bound(target: Log, name: keyof Log): unknown {
-  const value: unknown = target[name];
-  return typeof value === "function" ? value.bind(target) : value;
 }
 
 const config = (Name: string) => ({ spec: { Name, Data: "eA==", Labels: {} } });

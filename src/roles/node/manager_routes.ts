@@ -109,6 +109,10 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
   registerQuestionRoutes(table, manager);
   registerAttachmentRoutes(table, manager);
 
+  table.route("raft.members", rolesOf("raft.members"), (_body, context) => {
+    assertManager(manager(), context.peer);
+    return Promise.resolve(manager().groupView());
+  });
   table.route(
     "raft.join",
     rolesOf("raft.join"),
