@@ -20,7 +20,6 @@ export const ROUTE_ROLES = {
   "ca.renew": ANYONE,
   "ca.issueFor": MANAGERS,
   "cluster.leader": NODES,
-  "cluster.reachable": MANAGERS,
   "control.call": MANAGERS,
   "dispatcher.session": NODES,
   "tasks.ask": MANAGERS,

@@ -27,6 +27,8 @@ import type { Trust } from "../node/ports.ts";
 import { prepareRootChange } from "./external_ca.ts";
 import type { ExternalCa } from "./external_ca.ts";
 import { performAsUser } from "./audited_calls.ts";
+import { GroupAsker, MEMBERS_ROUTE } from "./group_view.ts";
+import type { GroupView } from "./group_view.ts";
 import { LeaderCalls } from "./leader_calls.ts";
 import type { LeaderWork } from "./leader_work.ts";
 import { MemberMemory } from "./member_memory.ts";
@@ -127,6 +129,7 @@ export class Manager {
   #leaderWork: LeaderWork | undefined;
   readonly #membership: Membership;
   readonly #door: MemberDoor;
+  readonly #group: GroupAsker;
   #stopped = false;
   #ready: Promise<void> = Promise.resolve();
 
@@ -198,7 +201,10 @@ export class Manager {
         clusterOf(this.store)?.Spec.Raft?.LogEntriesForSlowFollowers ||
         CLUSTER_DEFAULTS.logEntriesForSlowFollowers,
       events: {
-        onLeadership: (_leader, leading) => this.#onLeadership(leading),
+        onLeadership: (leader, leading) => {
+          this.#membership.noteLeader(leader);
+          this.#onLeadership(leading);
+        },
         onMembers: (conf) => this.#onMembers(conf),
         onRegression: (index) => this.#keepQuietly(() => this.#memory.noteOwnConfirmed(index)),
         onFailure: (error) => options.onFailure(error),
@@ -211,6 +217,13 @@ export class Manager {
       clock: options.clock,
       leader: () => this.#leaderAddress(),
       noLeader: () => this.noLeaderSentence(),
+    });
+    this.#group = new GroupAsker({
+      clock: options.clock,
+      membership: this.#membership,
+      own: () => this.ownView(),
+      askLeader: (signal) =>
+        this.onLeader(MEMBERS_ROUTE, {}, () => Promise.resolve(this.ownView()), signal),
     });
     this.store.onApply((changes) => {
       if (changes.some(({ table }) => table === "cluster")) {
@@ -306,14 +319,24 @@ export class Manager {
     return this.#membership.conf;
   }
 
-  /** The members as far as this node can tell; only the leader hears from all of them. */
+  /** The members as far as this node can tell; who of them can be reached is known better by {@link groupView}. */
   members(): Member[] {
     return this.#membership.members();
   }
 
-  /** What this manager tells others of the group, and as of which index. */
-  groupView(): { readonly index: number; readonly members: readonly Member[] } {
-    return { index: this.runner.applied, members: this.members() };
+  /** What this manager itself knows of the group. */
+  ownView(): GroupView {
+    return {
+      index: this.runner.applied,
+      leading: this.runner.leading,
+      members: this.members(),
+      silentNodes: this.leaderWork?.silentNodes ?? [],
+    };
+  }
+
+  /** What the leader knows of the group; this manager where nobody leads. */
+  groupView(): Promise<GroupView> {
+    return this.#group.view();
   }
 
   addressOf(nodeId: string): string | undefined {

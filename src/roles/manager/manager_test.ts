@@ -80,13 +80,20 @@ class Managers {
     return {
       closed: closed.signal,
       close: () => closed.abort(new Error("closed")),
-      call: (_route: string, body: { method: "config.create"; args: never }) => {
+      call: (
+        route: string,
+        body: { method: "config.create"; args: never },
+        { signal }: { signal?: AbortSignal } = {},
+      ) => {
         if (!this.away.has(to) && !this.away.has(from)) {
+          if (route === "raft.members") return Promise.resolve(this.all.get(to)!.ownView());
           return this.all.get(to)!.performHere(body.method, body.args);
         }
-        return new Promise((_, reject) =>
-          closed.signal.addEventListener("abort", () => reject(closed.signal.reason))
-        );
+        return new Promise((_, reject) => {
+          for (const ended of [closed.signal, ...(signal ? [signal] : [])]) {
+            ended.addEventListener("abort", () => reject(ended.reason));
+          }
+        });
       },
     } as unknown as RpcCaller;
   }
@@ -197,4 +204,47 @@ Deno.test("only a leader runs the leader's work, from the time that it leads unt
   await managers.clock.advance(8_000);
   assert.deepEqual(working(), [managers.leader()]);
   assert.notEqual(managers.leader(), old);
+});
+
+Deno.test("who can be reached is the leader's word, also on followers, and soon after one died", async () => {
+  for (const hangs of [false, true]) {
+    await using managers = await Managers.start(3);
+    await managers.clock.advance(4_000);
+    const leader = managers.leader();
+    const [follower, victim] = managers.others(leader) as [Manager, Manager];
+    const reachable = async (manager: Manager) => {
+      const { members } = await managers.settled(manager.groupView());
+      return members.filter((member) => member.reachable).map(({ nodeId }) => nodeId).sort();
+    };
+    const all = [...managers.all.keys()].sort();
+    for (const manager of managers.all.values()) assert.deepEqual(await reachable(manager), all);
+    managers.away.add(victim.nodeId);
+    // Its connections stay open: a machine that vanished, or a process that hangs.
+    if (hangs) managers.hung.add(victim.nodeId);
+    await managers.clock.advance(2_000);
+    const left = [leader.nodeId, follower.nodeId].sort();
+    for (const manager of [leader, follower]) assert.deepEqual(await reachable(manager), left);
+
+    // The leader dies, too: the one that is left waits for an election at most, and hears nobody.
+    managers.away.add(leader.nodeId);
+    await managers.clock.advance(6_000);
+    const asked = managers.clock.monotonic();
+    assert.deepEqual(await reachable(follower), [follower.nodeId]);
+    assert.ok(managers.clock.monotonic() - asked < 1_000, "it waited although nobody leads");
+  }
+});
+
+Deno.test("while the lead changes, who asks after the group gets the next leader's word", async () => {
+  await using managers = await Managers.start(3);
+  await managers.clock.advance(4_000);
+  const old = managers.leader();
+  const [asked, other] = managers.others(old) as [Manager, Manager];
+  await managers.settled(asked.groupView());
+  managers.away.add(old.nodeId);
+  managers.hung.add(old.nodeId);
+  for (const manager of [asked, other]) manager.runner.peerClosed(old.nodeId);
+  const { leading, members } = await managers.settled(asked.groupView());
+  assert.ok(leading);
+  assert.notEqual(members.find(({ leader }) => leader)?.nodeId, old.nodeId);
+  assert.ok(members.find(({ nodeId }) => nodeId === other.nodeId)!.reachable);
 });

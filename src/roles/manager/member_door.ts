@@ -1,10 +1,10 @@
 import { FleetError } from "../../base/errors.ts";
 import type { RaftId } from "../../core/raft/types.ts";
 import type { RpcDialer } from "../rpc.ts";
+import { MEMBERS_ROUTE } from "./group_view.ts";
+import type { GroupView } from "./group_view.ts";
 import type { Address, Membership } from "./membership.ts";
 
-/** What a manager says of the group; see `Manager.groupView`. */
-export const MEMBERS_ROUTE = "raft.members";
 /** Each member that is asked has this long, for the connection and for the answer. */
 const ASK_TIMEOUT_MS = 2_000;
 /** Strangers asked after at a time: there are never many managers that one of them does not know. */
@@ -88,10 +88,7 @@ export class MemberDoor {
     const limits = { timeoutMs: ASK_TIMEOUT_MS, signal: this.#stopped.signal };
     const caller = await dialer.connect(member.addr, { ...limits, expectNodeId: member.nodeId });
     try {
-      const view = await caller.call(MEMBERS_ROUTE, {}, limits) as {
-        readonly index: number;
-        readonly members: readonly { readonly nodeId: string }[];
-      };
+      const view = await caller.call(MEMBERS_ROUTE, {}, limits) as GroupView;
       const named = view.members.some(({ nodeId }) => nodeId === id);
       if (named && view.index > applied() && view.index >= joinedIndex) return view.index;
       throw new FleetError("forbidden", `manager ${member.nodeId} does not name ${id}`);

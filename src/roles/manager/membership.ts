@@ -43,9 +43,12 @@ export class Membership {
   readonly #options: MembershipOptions;
   /** When each member was last heard, in monotonic milliseconds. */
   readonly #heard = new Map<RaftId, number>();
+  /** Since when nobody is known to lead, in monotonic milliseconds. */
+  #leaderlessSince: number | undefined;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+    this.#leaderlessSince = options.clock.monotonic();
   }
 
   /** A message of this member came. */
@@ -53,7 +56,22 @@ export class Membership {
     this.#heard.set(id, this.#options.clock.monotonic());
   }
 
-  /** The members as far as this node can tell; only the leader hears from all of them. */
+  noteLeader(id: RaftId | ""): void {
+    this.#leaderlessSince = id === ""
+      ? this.#leaderlessSince ?? this.#options.clock.monotonic()
+      : undefined;
+  }
+
+  /** Nobody leads, and not only for the time that an election takes. */
+  get leaderless(): boolean {
+    const since = this.#leaderlessSince;
+    return since !== undefined && this.#options.clock.monotonic() - since >= this.#silenceMs();
+  }
+
+  /**
+   * The members as far as this node can tell. The leader hears from all of them; a follower only sees whose
+   * connections are open.
+   */
   members(): Member[] {
     const runner = this.#options.runner();
     const leading = runner.leading;
@@ -66,16 +84,23 @@ export class Membership {
       reachable: nodeId === this.#options.nodeId || nodeId === runner.leader ||
         (leading
           ? peers.get(nodeId)?.recentActive ?? false
-          : runner.leader !== "" || this.#hears(nodeId)),
+          : runner.leader !== ""
+          ? this.#options.connected(nodeId)
+          : this.#hears(nodeId)),
     }));
   }
 
   /** Whether a voter shows that it lives, as all do while they look for a leader. */
   #hears(nodeId: string): boolean {
-    const { clock, tickMs, view, connected } = this.#options;
-    const electionTicks = clusterOf(view)?.Spec.Raft?.ElectionTick || CLUSTER_DEFAULTS.electionTick;
+    const { clock, connected } = this.#options;
     const silentMs = clock.monotonic() - (this.#heard.get(nodeId) ?? -Infinity);
-    return connected(nodeId) && silentMs < SILENT_ELECTIONS * electionTicks * tickMs;
+    return connected(nodeId) && silentMs < this.#silenceMs();
+  }
+
+  #silenceMs(): number {
+    const { tickMs, view } = this.#options;
+    const electionTicks = clusterOf(view)?.Spec.Raft?.ElectionTick || CLUSTER_DEFAULTS.electionTick;
+    return SILENT_ELECTIONS * electionTicks * tickMs;
   }
 
   addressOf(nodeId: string): string | undefined {

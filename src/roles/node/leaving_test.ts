@@ -15,6 +15,7 @@ function manager(reachable: readonly boolean[], leading: boolean, said: string[]
   return {
     nodeId: "m1",
     members: () => members,
+    groupView: () => Promise.resolve({ members, silentNodes: [] }),
     confState: () => ({ voters: members.map(({ nodeId }) => nodeId), learners: [] }),
     runner: { leading, transferLeadership: (to: string) => said.push(`transfer to ${to}`) },
     onLeader: (route: string) => Promise.resolve(void said.push(`${route} by the leader`)),
@@ -48,7 +49,7 @@ Deno.test("leaving: the sentence says what would be lost", async () => {
   // To a follower everybody seems to be there.
   const follower = {
     ...manager([true, true, true], false),
-    onLeader: () => Promise.resolve({ reachable: ["m1", "m2"], silent: [] }),
+    groupView: manager([true, true, false], false).groupView,
   } as unknown as Manager;
   await rejects(refuseLeave(follower), loss);
 });

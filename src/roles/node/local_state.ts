@@ -1,5 +1,6 @@
 import type { LocalState, ManagerState } from "../../api/backend.ts";
 import { parseHostPort } from "../../base/addresses.ts";
+import type { GroupView } from "../manager/group_view.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { Trust } from "./ports.ts";
 import type { Running } from "./running.ts";
@@ -23,52 +24,25 @@ export function memberState(running: Running, error: string, trust: Trust): Loca
   };
 }
 
-/** A leader that takes longer is as good as none. */
-const LEADER_ANSWERS_MS = 2_000;
-
-/** What the leader answers to `cluster.reachable`: ids of nodes. */
-export interface Heard {
-  /** The managers that it hears from, itself among them. */
-  readonly reachable: readonly string[];
-  /** Nodes whose session ended a moment ago. */
-  readonly silent: readonly string[];
-}
-
-export function heardBy(manager: Pick<Manager, "members" | "leaderWork">): Heard {
-  return {
-    reachable: manager.members().filter(({ reachable }) => reachable).map(({ nodeId }) => nodeId),
-    silent: manager.leaderWork?.silentNodes ?? [],
-  };
+/** Raft's picture of the managers, as this one has it. */
+export function managersState(manager: Manager): ManagerState {
+  return stateOf(manager.ownView());
 }
 
 /**
- * The picture of the managers with what the leader knows, as only it hears from all of them: to any other manager
- * everybody seems to be there while somebody leads. The own picture where the leader does not answer.
+ * The picture of the managers with what the leader knows, as only it hears from all of them; the own one where
+ * nobody leads. @throws the signal's reason
  */
 export async function heardManagersState(
   manager: Manager,
   signal?: AbortSignal,
 ): Promise<ManagerState> {
-  const own = managersState(manager);
-  if (manager.runner.leading || own.leaderId === "") return own;
-  const late = AbortSignal.timeout(LEADER_ANSWERS_MS);
-  const within = signal ? AbortSignal.any([signal, late]) : late;
-  const here = () => Promise.resolve(heardBy(manager));
-  const { reachable, silent } = (await manager.onLeader("cluster.reachable", {}, here, within)
-    // A leader of an older version does not know the question.
-    .catch(() => undefined) ?? {}) as Partial<Heard>;
+  const view = await manager.groupView();
   signal?.throwIfAborted();
-  if (!Array.isArray(reachable) || !Array.isArray(silent)) return own;
-  return {
-    ...own,
-    silentNodes: silent,
-    managers: own.managers.map((each) => ({ ...each, reachable: reachable.includes(each.nodeId) })),
-  };
+  return stateOf(view);
 }
 
-/** Raft's picture of the managers. */
-export function managersState(manager: Manager): ManagerState {
-  const members = manager.members();
+function stateOf({ members, silentNodes }: GroupView): ManagerState {
   return {
     leaderId: members.find((member) => member.leader)?.nodeId ?? "",
     managers: members.map(({ nodeId, addr, reachable, voter }) => ({
@@ -77,6 +51,6 @@ export function managersState(manager: Manager): ManagerState {
       reachable,
       voter,
     })),
-    silentNodes: manager.leaderWork?.silentNodes ?? [],
+    silentNodes,
   };
 }

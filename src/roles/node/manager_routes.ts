@@ -15,7 +15,6 @@ import { assertManager } from "./admission.ts";
 import { registerAttachmentRoutes } from "./attachments.ts";
 import { JoinDoor } from "./join_door.ts";
 import type { Trust } from "./ports.ts";
-import { heardBy } from "./local_state.ts";
 
 export interface ManagerRoutesOptions {
   /** The running manager; calls are refused with a sentence while there is none. */
@@ -76,14 +75,6 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
     return Promise.resolve({ nodeId: found.nodeId, addr: found.addr });
   });
 
-  table.route("cluster.reachable", rolesOf("cluster.reachable"), (_body, context) => {
-    assertManager(manager(), context.peer);
-    if (!manager().runner.leading) {
-      throw new FleetError("unavailable", "this manager does not lead");
-    }
-    return Promise.resolve(heardBy(manager()));
-  });
-
   table.route("control.call", rolesOf("control.call"), async (body, context) => {
     assertManager(manager(), context.peer);
     const { method, args, ...caller } = (body ?? {}) as
@@ -111,7 +102,7 @@ export function registerManagerRoutes(table: RouteTable, options: ManagerRoutesO
 
   table.route("raft.members", rolesOf("raft.members"), (_body, context) => {
     assertManager(manager(), context.peer);
-    return Promise.resolve(manager().groupView());
+    return Promise.resolve(manager().ownView());
   });
   table.route(
     "raft.join",
