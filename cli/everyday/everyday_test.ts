@@ -1,8 +1,12 @@
-import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { globMatcher } from "../glob.ts";
 import { masked } from "./list.ts";
-import { restartedSpec } from "./restart.ts";
+import { runCli } from "../main.ts";
+import { FakeAgent } from "../testing/fake_agent.ts";
+import { FakeEnvironment } from "../testing/fake_environment.ts";
+import { answerFixture, SERVICES } from "../testing/fixture.ts";
+import { restartedSpec, restartOrder } from "./restart.ts";
 import { resumedSpec, stoppedSpec } from "./stopped.ts";
 
 Deno.test("a pattern matches what it would as a regular expression, in time that is bounded", () => {
@@ -34,13 +38,11 @@ Deno.test("what was stopped comes back as it was", () => {
 Deno.test("a restart starts first, but not where a host port would be wanted twice", () => {
   const spec = { Name: "web", Mode: { Replicated: { Replicas: 1 } } };
   const restarted = restartedSpec(spec, undefined);
-  strictEqual(restarted.UpdateConfig?.Order, "start-first");
+  strictEqual(restartOrder(spec), "start-first");
+  strictEqual(restarted.UpdateConfig, undefined, "the service's own order stays");
   strictEqual(restarted.TaskTemplate?.ForceUpdate, 1);
   const ports = { Ports: [{ TargetPort: 80, PublishedPort: 80, PublishMode: "host" as const }] };
-  strictEqual(
-    restartedSpec({ ...spec, EndpointSpec: ports }, undefined).UpdateConfig?.Order,
-    "stop-first",
-  );
+  strictEqual(restartOrder({ ...spec, EndpointSpec: ports }), "stop-first");
   const pinned = { Placement: { Constraints: ["node.id==old", "node.labels.a==1"] } };
   deepStrictEqual(
     restartedSpec({ ...spec, TaskTemplate: pinned }, "new").TaskTemplate?.Placement?.Constraints,
@@ -53,4 +55,25 @@ Deno.test("what looks like a secret in an environment is masked", () => {
   strictEqual(masked("DB_PASSWORD=hunter2"), "DB_PASSWORD=***");
   strictEqual(masked("API_KEY="), "API_KEY=***");
   strictEqual(masked("MODE=fast"), "MODE=fast");
+});
+
+Deno.test("Ctrl-C leaves a restart going on as it began, and begins no other", async () => {
+  await using agent = new FakeAgent((request) => {
+    if (request.path === "/tasks") env.interrupt();
+    return answerFixture(request);
+  });
+  const env = new FakeEnvironment({ variables: { FLEET_HOST: agent.host } });
+  strictEqual(await runCli(["restart", "--all", "web*"], env), 0);
+  strictEqual(agent.writes.length, 1, "nothing is put back while the update runs");
+  strictEqual(agent.writes[0]!.query["order"], "start-first");
+  const web2 = SERVICES.find(({ Spec }) => Spec.Name === "web2")!;
+  const sent = agent.writes[0]!.body as { UpdateConfig?: unknown };
+  deepStrictEqual(sent.UpdateConfig, (web2.Spec as Record<string, unknown>)["UpdateConfig"]);
+  const id = web2.ID;
+  ok(
+    env.out.text.endsWith(
+      `Operation continuing in background.\nUse \`fleet service ps ${id}\` to check progress.\nNot begun: web10\n`,
+    ),
+    env.out.text,
+  );
 });

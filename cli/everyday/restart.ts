@@ -29,33 +29,37 @@ export const verb: Verb<Flags> = {
   async run(context, patterns, { node, all = false, quiet = false }) {
     const services = await chosenServices(context.client, patterns, all);
     const nodeId = node === undefined ? undefined : (await getNode(context.client, node)).ID;
-    for (const { ID, Spec } of services) {
-      await restart(context, ID, nodeId, quiet);
-      context.print(`${Spec.Name} restarted`);
+    // What cannot be restarted is told before anything is.
+    for (const { Spec } of services) restartedSpec(Spec, nodeId);
+    for (const [i, { ID, Spec }] of services.entries()) {
+      if (await restart(context, ID, nodeId, quiet)) {
+        context.print(`${Spec.Name} restarted`);
+        continue;
+      }
+      const rest = services.slice(i + 1).map((service) => service.Spec.Name);
+      if (rest.length > 0) context.print(`Not begun: ${rest.join(", ")}`);
+      return;
     }
   },
 };
 
-/** The update order is put back when the tasks are replaced, which replaces none of them. */
+/** False when somebody would not wait for the end. The managers keep the update's order, not this client. */
 async function restart(
   context: VerbContext,
   id: string,
   nodeId: string | undefined,
   quiet: boolean,
-): Promise<void> {
+): Promise<boolean> {
   const service = await getService(context, id);
-  const wanted = restartedSpec(service.Spec, nodeId);
-  const before = service.Spec.UpdateConfig;
-  await putService(context, service, wanted);
-  try {
-    await waitForService(context, id, { quiet });
-  } finally {
-    const now = await getService(context, id);
-    if (now.Spec.UpdateConfig?.Order !== before?.Order) {
-      const { UpdateConfig: _, ...rest } = now.Spec;
-      await putService(context, now, before ? { ...rest, UpdateConfig: before } : rest);
-    }
-  }
+  const order = restartOrder(service.Spec);
+  await putService(context, service, restartedSpec(service.Spec, nodeId), { query: { order } });
+  return await waitForService(context, id, { quiet });
+}
+
+/** Two tasks cannot have one port of a node. */
+export function restartOrder({ EndpointSpec }: ServiceSpec): "start-first" | "stop-first" {
+  const hostPorts = EndpointSpec?.Ports?.some(({ PublishMode }) => PublishMode === "host");
+  return hostPorts ? "stop-first" : "start-first";
 }
 
 /** @throws FleetError invalid for jobs, which run once */
@@ -70,14 +74,8 @@ export function restartedSpec(spec: ServiceSpec, nodeId: string | undefined): Se
   if (resumed && nodeId === undefined) return resumed;
   const base = resumed ?? spec;
   const template = base.TaskTemplate ?? {};
-  const hostPorts = base.EndpointSpec?.Ports?.some(({ PublishMode }) => PublishMode === "host");
   return {
     ...base,
-    UpdateConfig: {
-      Parallelism: 1,
-      ...base.UpdateConfig,
-      Order: hostPorts ? "stop-first" : "start-first",
-    },
     TaskTemplate: {
       ...template,
       ForceUpdate: (template.ForceUpdate ?? 0) + 1,

@@ -21,14 +21,14 @@ export interface WaitOptions {
 }
 
 /**
- * Shows the service's progress until it has converged. Ctrl-C ends the wait, not the work.
+ * Shows the service's progress until it has converged. Ctrl-C ends the wait, not the work: then false.
  * @throws NotConvergedError when its update paused or was rolled back
  */
 export async function waitForService(
   context: VerbContext,
   id: string,
   options: WaitOptions,
-): Promise<void> {
+): Promise<boolean> {
   const { env } = context;
   const display = options.quiet ? undefined : progressDisplay(env.stdout);
   const controller = new AbortController();
@@ -47,11 +47,12 @@ export async function waitForService(
       context.print("Operation continuing in background.");
       context.print(`Use \`fleet service ps ${id}\` to check progress.`);
     }
-    return;
+    return false;
   } finally {
     stopListening();
   }
   checkOutcome(state.outcome, options);
+  return true;
 }
 
 async function lookPatiently(

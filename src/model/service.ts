@@ -20,11 +20,16 @@ export const UPDATE_STATES = [
 ] as const;
 export type UpdateState = typeof UPDATE_STATES[number];
 
+export const UPDATE_ORDERS = ["stop-first", "start-first"] as const;
+export type UpdateOrder = typeof UPDATE_ORDERS[number];
+
 export const UpdateStatus = obj({
   State: oneOf(UPDATE_STATES),
   StartedAt: opt(str),
   CompletedAt: opt(str),
   Message: opt(str),
+  /** The order of this update alone, instead of the spec's. */
+  Order: opt(oneOf(UPDATE_ORDERS)),
 });
 export type UpdateStatus = Infer<typeof UpdateStatus>;
 

@@ -2,7 +2,7 @@ import type { Hono } from "hono";
 import { FleetError } from "../../base/errors.ts";
 import { isDirty } from "../../core/orchestrator/dirty.ts";
 import { withDefaults } from "../../model/defaults.ts";
-import { modeOf } from "../../model/service.ts";
+import { modeOf, UPDATE_ORDERS } from "../../model/service.ts";
 import { ServiceSpec } from "../../model/service_spec.ts";
 import { slotName } from "../../model/task.ts";
 import type { Task } from "../../model/task.ts";
@@ -80,6 +80,13 @@ export function serviceRoutes(app: Hono, backend: Backend, engine: EngineFetch):
     if (rollback !== "previous" && rollback !== "none") {
       throw new FleetError("internal", `unrecognized rollback option ${rollback}`);
     }
+    const order = UPDATE_ORDERS.find((word) => word === c.req.query("order"));
+    if (c.req.query("order") && order === undefined) {
+      throw new FleetError(
+        "invalid",
+        `unknown order "${c.req.query("order")}"; use ${UPDATE_ORDERS.join(" or ")}`,
+      );
+    }
     const { value: service } = await backend.read((view) =>
       lookUp(view, "service", c.req.param("id"))
     );
@@ -93,6 +100,7 @@ export function serviceRoutes(app: Hono, backend: Backend, engine: EngineFetch):
       spec,
       registryAuthFrom: from,
       ...(rollback === "previous" ? { rollback } : {}),
+      ...(order ? { order } : {}),
     }, c.req.raw.signal);
     warnings.push(...updated.warnings);
     // As in Docker, whose answer to a creation leaves the field out.

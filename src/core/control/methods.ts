@@ -3,6 +3,7 @@ import type { ConfigSpec } from "../../model/config.ts";
 import type { NetworkSpec } from "../../model/network.ts";
 import type { NodeSpec } from "../../model/node.ts";
 import type { SecretSpec } from "../../model/secret.ts";
+import type { UpdateOrder } from "../../model/service.ts";
 import type { ServiceSpec } from "../../model/service_spec.ts";
 
 /**
@@ -20,6 +21,8 @@ export interface ControlMethods {
       /** Where the pull credentials come from when the new spec has none. */
       registryAuthFrom?: "spec" | "previous-spec";
       rollback?: "previous";
+      /** The order in which this update replaces tasks; the spec's, and every later update's, stays. */
+      order?: UpdateOrder;
     };
     result: { warnings: string[] };
   };

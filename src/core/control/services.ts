@@ -1,7 +1,7 @@
 import { FleetError } from "../../base/errors.ts";
 import { parseConstraints } from "../../model/constraint.ts";
 import { ingressPorts, modeOf } from "../../model/service.ts";
-import type { Service } from "../../model/service.ts";
+import type { Service, UpdateOrder } from "../../model/service.ts";
 import type { ServiceSpec, TaskSpec } from "../../model/service_spec.ts";
 import { timeText } from "../../model/meta.ts";
 import { checkHostAccess } from "../../model/host_access.ts";
@@ -64,15 +64,22 @@ export function updateService(
   }
   check(tx, spec, service.ID);
   if (ingressPorts(spec).length > 0) ensureIngress(tx, newId);
-  storeNewSpec(context, service, spec);
+  if (args.order !== undefined && isJob(spec)) {
+    throw new FleetError("invalid", `${spec.Name} is a job: an update of it has no order`);
+  }
+  storeNewSpec(context, service, spec, args.order);
   return { warnings: warningsOf(spec) };
 }
 
-/** Puts a checked spec in the place of the current one, which stays to be rolled back to. */
+/**
+ * Puts a checked spec in the place of the current one, which stays to be rolled back to. An `order` holds
+ * until this update is over or another one begins.
+ */
 export function storeNewSpec(
   { tx, nowMs, trace }: Pick<ControlContext, "tx" | "nowMs" | "trace">,
   service: Service,
   spec: ServiceSpec,
+  order?: UpdateOrder,
 ): void {
   const { UpdateStatus: _, Trace: __, ...rest } = service;
   tx.update("service", {
@@ -82,6 +89,14 @@ export function storeNewSpec(
     SpecVersion: nextSpecVersion(service),
     PreviousSpecVersion: service.SpecVersion ?? { Index: 0 },
     Endpoint: { ...service.Endpoint, ...endpointWithPorts(tx, spec, service) },
+    ...(order === undefined ? {} : {
+      UpdateStatus: {
+        State: "updating",
+        StartedAt: timeText(nowMs),
+        Message: "update in progress",
+        Order: order,
+      },
+    }),
     ...(trace === undefined ? {} : { Trace: trace }),
     ...(isJob(spec)
       ? {

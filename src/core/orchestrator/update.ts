@@ -35,7 +35,8 @@ export function planUpdate(
   const rollback = state === "rollback_started" || state === "rollback_paused" ||
     state === "rollback_completed";
   const config = updateConfigOf(draft.service.Spec, rollback);
-  const pace = paceOf(config);
+  const order = state === "updating" ? draft.service.UpdateStatus?.Order : undefined;
+  const pace = paceOf(order === undefined ? config : { ...config, Order: order });
   if (state === "paused" || state === "rollback_paused") {
     for (const stage of stages) withdraw(draft, stage);
     advance(draft, stages.filter((stage) => stage.misplaced), pace, placeOfSlot);
@@ -168,6 +169,7 @@ function maybeComplete(draft: Draft, stages: readonly Stage[], config: Config): 
   });
 }
 
-function setStatus(draft: Draft, status: UpdateStatus): void {
+/** An order of its own ends with the update. */
+function setStatus(draft: Draft, { Order: _, ...status }: UpdateStatus): void {
   draft.changeService({ ...draft.service, UpdateStatus: status });
 }
