@@ -76,6 +76,22 @@ Deno.test("service logs tell where each line comes from, and on which stream", a
   assert.equal(raw.out, "hello\n");
 });
 
+Deno.test("a terminal's lines are shown as they come, with details only when they are asked for", async () => {
+  await using agent = new FakeAgent((request) => {
+    if (request.path.endsWith("/logs")) return new Response("one\r\ntwo\r\n");
+    const service = { ...SERVICES[1]!, Spec: { TaskTemplate: { ContainerSpec: { TTY: true } } } };
+    return request.path.includes("/services/") ? Response.json(service) : answerFixture(request);
+  });
+  for (const details of [[], ["--details"]]) {
+    const { out } = await runFleet(["service", "logs", "--raw", ...details, "web2"], {
+      host: agent.host,
+    });
+    assert.equal(out, "one\r\ntwo\r\n");
+    const { query } = agent.requests.filter(({ path }) => path.endsWith("/logs")).at(-1)!;
+    assert.equal(query["details"] === "true", details.length === 1, JSON.stringify(query));
+  }
+});
+
 Deno.test("points in time: absolute, unix, or back from now", () => {
   const now = Date.parse("2026-11-20T12:00:00Z");
   assert.equal(sinceText("2026-11-20T11:00:00Z", now), String(now / 1000 - 3600));

@@ -56,7 +56,8 @@ export const verb: Verb<Flags> = {
           since: flags.since === undefined ? undefined : sinceText(flags.since, env.now()),
           timestamps: flags.timestamps,
           tail: flags.tail,
-          details: true,
+          // A terminal's lines are shown as they come: nothing is cut from them.
+          details: !source.tty || flags.details,
         },
         signal: controller.signal,
       });

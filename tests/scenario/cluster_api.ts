@@ -19,12 +19,13 @@ const MEMBER = () => Promise.reject(new FleetError("unavailable", "this node is 
 
 /**
  * The API of a cluster of one node, over a store in memory; `asked` are the targets that its engine got. On a
- * `worker` it has no store to look into; `networks` are the engine's own.
+ * `worker` it has no store to look into; `networks` are the engine's own, `backend` answers instead.
  */
 export function api(
-  { worker = false, networks = [] }: {
+  { worker = false, networks = [], backend: others = {} }: {
     readonly worker?: boolean;
     readonly networks?: readonly unknown[];
+    readonly backend?: Partial<Backend>;
   } = {},
 ) {
   const asked: string[] = [];
@@ -102,6 +103,7 @@ export function api(
     unlock: MEMBER,
     unlockKey: () => Promise.resolve(""),
     attachments: { find: () => Promise.resolve(undefined) },
+    ...others,
   } as unknown as Backend;
   const engine: EngineFetch = (target) => {
     asked.push(target);

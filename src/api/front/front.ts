@@ -202,7 +202,12 @@ async function answer(
     }
     // A stream without end must notice that its reader is gone.
     void watchForEnd(client, request);
-    await writeResponse(client, response, { keepAlive: false, head });
+    await writeResponse(client, response, { keepAlive: false, head }, (error) => {
+      // Its head is out: a second answer would be read as part of the first. Without the end of its
+      // chunks the client sees that it was cut.
+      options.logger.log("debug", "a stream was cut", { error: messageOf(error) });
+      request.abort(error);
+    });
     return false;
   } catch (error) {
     request.abort(error);
@@ -246,10 +251,14 @@ function wireName(name: string): string {
   return name.replace(/(^|-)[a-z]/g, (part) => part.toUpperCase());
 }
 
+/** @param cut is told why a body ended before its end; without it that is thrown */
 async function writeResponse(
   client: Duplex,
   response: Response,
   options: { keepAlive: boolean; head: RequestHead | undefined },
+  cut: (error: unknown) => void = (error) => {
+    throw error;
+  },
 ): Promise<void> {
   const headers = new Headers(response.headers);
   headers.delete(STREAM_HEADER);
@@ -270,13 +279,27 @@ async function writeResponse(
     await response.body?.cancel();
     return;
   }
-  for await (const chunk of response.body) {
-    if (chunk.length === 0) continue;
-    if (chunked) await writeAll(client, encoder.encode(`${chunk.length.toString(16)}\r\n`));
-    await writeAll(client, chunk);
-    if (chunked) await writeAll(client, encoder.encode("\r\n"));
+  try {
+    for await (const chunk of response.body) {
+      if (chunk.length > 0) await writeAll(client, chunked ? asChunk(chunk) : chunk);
+    }
+    if (chunked) await writeAll(client, LAST_CHUNK);
+  } catch (error) {
+    cut(error);
   }
-  if (chunked) await writeAll(client, encoder.encode("0\r\n\r\n"));
+}
+
+const LAST_CHUNK = encoder.encode("0\r\n\r\n");
+const LINE_END = encoder.encode("\r\n");
+
+/** With its size before it and a line's end behind it, for one write: each costs more than many copies. */
+function asChunk(bytes: Uint8Array): Uint8Array {
+  const size = encoder.encode(`${bytes.length.toString(16)}\r\n`);
+  const chunk = new Uint8Array(size.length + bytes.length + LINE_END.length);
+  chunk.set(size);
+  chunk.set(bytes, size.length);
+  chunk.set(LINE_END, size.length + bytes.length);
+  return chunk;
 }
 
 const REASONS: Readonly<Record<number, string>> = {

@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { silentLogger } from "../../base/log.ts";
 import { ManualClock } from "../../../tests/support/manual_clock.ts";
 import type { Duplex } from "../../base/duplex.ts";
-import { serveConnection } from "./front.ts";
+import { FleetError } from "../../base/errors.ts";
+import { serveConnection, STREAM_HEADER } from "./front.ts";
 
 const encoder = new TextEncoder();
 
@@ -15,6 +16,8 @@ class FakeClient implements Duplex {
   readonly #stays: boolean;
   #next = 0;
   said = "";
+  /** What each write had. */
+  readonly writes: string[] = [];
   closed = false;
 
   constructor(pieces: readonly (string | Uint8Array)[], options: { stays?: boolean } = {}) {
@@ -36,7 +39,8 @@ class FakeClient implements Duplex {
     return Promise.resolve(taken.length);
   }
   write(bytes: Uint8Array): Promise<number> {
-    this.said += new TextDecoder("latin1").decode(bytes);
+    this.writes.push(new TextDecoder("latin1").decode(bytes));
+    this.said += this.writes.at(-1);
     return Promise.resolve(bytes.length);
   }
   closeWrite(): Promise<void> {
@@ -51,7 +55,7 @@ class FakeClient implements Duplex {
 /** Serves one connection; what fleet's routes saw, what the engine got, what the client was told. */
 async function serve(
   pieces: readonly (string | Uint8Array)[],
-  options: { clock?: ManualClock; stays?: boolean } = {},
+  options: { clock?: ManualClock; stays?: boolean; app?: () => Response } = {},
 ) {
   const seen: string[] = [];
   let engine = "";
@@ -60,6 +64,7 @@ async function serve(
     app: async (request) => {
       const url = new URL(request.url);
       seen.push(`${request.method} ${url.pathname} ${(await request.text()).length}`);
+      if (options.app) return options.app();
       return Response.json({ ok: true });
     },
     dialEngine: () => {
@@ -267,4 +272,72 @@ Deno.test("whatever bytes come, a connection ends and nothing is thrown", async 
     }),
     { numRuns: 2_000 },
   );
+});
+
+/** A stream of `pieces`, then its end, or what it fails with. */
+function streamOf(pieces: readonly string[], error?: Error): Response {
+  const left = [...pieces];
+  const body = new ReadableStream<Uint8Array>({
+    pull(out) {
+      const piece = left.shift();
+      if (piece !== undefined) out.enqueue(encoder.encode(piece));
+      else if (error) out.error(error);
+      else out.close();
+    },
+  }, { highWaterMark: 0 });
+  return new Response(body, { headers: { [STREAM_HEADER]: "1" } });
+}
+
+Deno.test("a stream that fails half-way is cut: no second answer in it, and no end of its chunks", async () => {
+  const request = `GET /services/a/logs HTTP/1.1\r\n${HOST}\r\n`;
+  for (
+    const error of [new FleetError("unavailable", "node h2 is gone"), new Error("something else")]
+  ) {
+    const { client } = await serve([request], {
+      stays: true,
+      app: () => streamOf(["one", "two"], error),
+    }).then(async (served) => (await served.serving, served));
+    assert.equal(client.said.split("HTTP/1.1").length, 2, client.said);
+    assert.match(client.said, /\r\n\r\n3\r\none\r\n3\r\ntwo\r\n$/);
+    assert(client.closed);
+  }
+});
+
+Deno.test("a piece of a stream leaves in one write, and the next is made when it is out", async () => {
+  const request = `GET /services/a/logs HTTP/1.1\r\n${HOST}\r\n`;
+  const { client, serving } = await serve([request], {
+    stays: true,
+    app: () => streamOf(["one", "", "two"]),
+  });
+  await serving;
+  assert.deepEqual(client.writes.slice(1), ["3\r\none\r\n", "3\r\ntwo\r\n", "0\r\n\r\n"]);
+
+  let made = 0;
+  const slow = new FakeClient([request], { stays: true });
+  const { promise: read, resolve: readOn } = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  slow.write = async (bytes) => {
+    if (made > 0) {
+      begun.resolve();
+      await read;
+    }
+    return bytes.length;
+  };
+  const body = new ReadableStream<Uint8Array>({
+    pull(out) {
+      if (made++ < 100) out.enqueue(encoder.encode("line"));
+      else out.close();
+    },
+  }, { highWaterMark: 0 });
+  const slowly = serveConnection(slow, {
+    app: () => new Response(body, { headers: { [STREAM_HEADER]: "1" } }),
+    dialEngine: () => Promise.reject(new Error("not asked")),
+    logger: silentLogger,
+  });
+  await begun.promise;
+  for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setTimeout(resolve));
+  assert.equal(made, 1);
+  readOn();
+  await slowly;
+  assert.equal(made, 101);
 });

@@ -1,12 +1,12 @@
 import type { Context, Hono } from "hono";
 import { FleetError } from "../../base/errors.ts";
-import type { Task } from "../../model/task.ts";
+import { isTerminal } from "../../model/task_state.ts";
 import type { View } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
 import { readerOf } from "../streamed.ts";
 import { STREAM_HEADER } from "../front/front.ts";
 import { gatherLogs } from "../logs/gather.ts";
-import type { LogQuery } from "../logs/gather.ts";
+import type { LogQuery, LogSelection } from "../logs/task_log.ts";
 import { lookUp } from "./lookup.ts";
 import { isAtLeast, looseBoolean } from "./query.ts";
 
@@ -17,30 +17,28 @@ export function logRoutes(app: Hono, backend: Backend): void {
       const { ID, Spec } = lookUp(view, "service", c.req.param("id"));
       return { id: ID, tty: Spec.TaskTemplate?.ContainerSpec?.TTY ?? false };
     });
-    return await logs(c, backend, value.tty, (view) => [...view.tasksOfService(value.id)]);
+    const tasks = (view: View) => [...view.tasksOfService(value.id)];
+    return logs(c, backend, value.tty, {
+      tasks,
+      goesOn: (view) => view.get("service", value.id) !== undefined || tasks(view).length > 0,
+    });
   });
   app.get("/tasks/:id/logs", async (c) => {
     const { value } = await backend.read((view) => lookUp(view, "task", c.req.param("id")));
     const tty = value.Spec.ContainerSpec?.TTY ?? false;
-    return await logs(c, backend, tty, (view) => {
-      const task = view.get("task", value.ID);
-      return task ? [task] : [];
+    const task = (view: View) => view.get("task", value.ID);
+    return logs(c, backend, tty, {
+      tasks: (view) => [task(view) ?? []].flat(),
+      goesOn: (view) => !isTerminal(task(view)?.Status.State ?? "remove"),
     });
   });
 }
 
-async function logs(
-  context: Context,
-  backend: Backend,
-  tty: boolean,
-  select: (view: View) => readonly Task[],
-): Promise<Response> {
-  const query = queryOf(context);
+/** A terminal's log has no frames. */
+function logs(context: Context, backend: Backend, tty: boolean, selection: LogSelection): Response {
+  const query = { ...queryOf(context), framed: !tty };
   const reader = readerOf(context);
-  const source = tty
-    ? rawLogs(backend, await firstTask(backend, select), context, reader.signal)
-    : gatherLogs(backend, select, query, reader.signal);
-  return new Response(reader.body(source), {
+  return new Response(reader.body(gatherLogs(backend, selection, query, reader.signal)), {
     headers: {
       // Frames have a type of their own since 1.42.
       "content-type": tty || !isAtLeast(context, "1.42")
@@ -51,33 +49,8 @@ async function logs(
   });
 }
 
-/** A terminal's log has no frames: it goes through as it is, of one task. */
-async function* rawLogs(
-  backend: Backend,
-  task: Task | undefined,
-  context: Context,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  if (!task) return;
-  const params = new URLSearchParams();
-  for (const name of ["stdout", "stderr", "follow", "tail", "since", "until", "timestamps"]) {
-    const value = context.req.query(name);
-    if (value !== undefined) params.set(name, value);
-  }
-  const answer = await backend.askTask(task.ID, `logs?${params}`, signal);
-  yield* answer.body;
-}
-
-async function firstTask(
-  backend: Backend,
-  select: (view: View) => readonly Task[],
-): Promise<Task | undefined> {
-  const { value } = await backend.read((view) => select(view));
-  return value.find(({ Status }) => Status.ContainerStatus?.ContainerID);
-}
-
 /** @throws FleetError invalid, as Docker says it */
-function queryOf(context: Context): LogQuery {
+function queryOf(context: Context): Omit<LogQuery, "framed"> {
   const stdout = looseBoolean(context, "stdout");
   const stderr = looseBoolean(context, "stderr");
   if (!stdout && !stderr) {

@@ -3,8 +3,10 @@ import { close, writeAll } from "../../base/duplex.ts";
 import type { Duplex } from "../../base/duplex.ts";
 import { FleetError } from "../../base/errors.ts";
 import { taskName } from "../../model/task.ts";
+import type { Task } from "../../model/task.ts";
 import type { View } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
+import { withReason } from "../logs/frames.ts";
 import { readerOf } from "../streamed.ts";
 import { targetOf } from "../engine_fetch.ts";
 import { STREAM_HEADER } from "../front/front.ts";
@@ -30,21 +32,21 @@ export async function findRemoteTask(
   const { state, manager, nodeId } = backend.localState();
   if (state !== "active" || !manager) return undefined;
   try {
-    return (await backend.read((view) => remoteTask(view, reference, nodeId))).value;
+    return (await backend.read((view) => remoteTask(view, reference, nodeId))).value?.ID;
   } catch {
     // The engine can say at least what it knows.
     return undefined;
   }
 }
 
-function remoteTask(view: View, reference: string, nodeId: string): string | undefined {
+function remoteTask(view: View, reference: string, nodeId: string): Task | undefined {
   const byId = SHORTEST_ID.test(reference);
   if (!byId && !reference.includes(".")) return undefined;
   for (const task of view.all("task")) {
     if (!task.NodeID || task.NodeID === nodeId) continue;
     const id = task.Status.ContainerStatus?.ContainerID;
     if (!id) continue;
-    if (byId ? id.startsWith(reference) : taskName(task) === reference) return task.ID;
+    if (byId ? id.startsWith(reference) : taskName(task) === reference) return task;
   }
   return undefined;
 }
@@ -54,15 +56,18 @@ export function remoteContainerRoutes(app: Hono, backend: Backend): void {
   app.get("/containers/:id/:what{json|logs|top|stats}", async (c) => {
     const reference = c.req.param("id");
     const { nodeId } = backend.localState();
-    const { value: taskId } = await backend.read((view) => remoteTask(view, reference, nodeId));
-    if (taskId === undefined) {
+    const { value: task } = await backend.read((view) => remoteTask(view, reference, nodeId));
+    if (!task) {
       throw new FleetError("not-found", `No such container: ${reference}`);
     }
     const query = targetOf(c).split("?", 2)[1];
     const reader = readerOf(c);
-    const path = query ? `${c.req.param("what")}?${query}` : c.req.param("what");
-    const answer = await backend.askTask(taskId, path, reader.signal);
-    return new Response(reader.body(answer.body), {
+    const what = c.req.param("what");
+    const path = query ? `${what}?${query}` : what;
+    const answer = await backend.askTask(task.ID, path, reader.signal);
+    const framed = what === "logs" && answer.status === 200 && !task.Spec.ContainerSpec?.TTY;
+    const body = framed ? withReason(answer.body) : answer.body;
+    return new Response(reader.body(body), {
       status: answer.status,
       headers: { "content-type": answer.contentType, [STREAM_HEADER]: "1" },
     });
