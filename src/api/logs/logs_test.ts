@@ -150,11 +150,11 @@ Deno.test("a terminal's lines are found however the bytes are cut, with a time e
 Deno.test("what ends a framed log too early is told in a frame, also in the middle of another one", async () => {
   const whole = [...frame(STDOUT, bytes("one\n")), ...frame(STDERR, bytes("two\n"))];
   for (const cut of [0, 3, 11]) {
-    async function* failing(): AsyncGenerator<Uint8Array> {
+    const failing = async function* () {
       yield new Uint8Array(whole.slice(0, 12));
       if (cut > 0) yield new Uint8Array(whole.slice(12, 12 + cut));
       throw new FleetError("unavailable", "node h2 is gone");
-    }
+    };
     const found: [number, string][] = [];
     for await (const some of readFrames(withReason(failing()))) {
       for (const { stream, payload } of some) found.push([stream, text(payload)]);
