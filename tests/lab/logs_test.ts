@@ -139,10 +139,59 @@ Deno.test("logs of all nodes", async (t) => {
       },
     );
 
+    await t.step(
+      "a terminal service's log has the lines of all tasks, and ends with them",
+      async () => {
+        const say = "echo hello of $(hostname); while true; do sleep 1; done";
+        await lab.docker(
+          "h1",
+          ...[...create, "--name", "term", "--tty", "--mode", "global", "--hostname"],
+          "{{.Node.Hostname}}",
+          ...["--stop-grace-period", "1s", "busybox:latest", "sh", "-c", say],
+        );
+        await lab.converged("term", 3);
+        const hello = [1, 2, 3].map((n) => `hello of h${n}\r`);
+        await until("all have spoken", async () => {
+          const { stdout } = await lab.tryDocker("h1", ["service", "logs", "--raw", "term"]);
+          return stdout.trim().split("\n").map((line) => line.trim() + "\r").toSorted().join() ===
+            hello.join();
+        });
+        const own = await lab.fleet("h2", "service", "logs", "--raw", "term");
+        assert.deepEqual(
+          own.trimEnd().split("\n").map((line) => line.trim() + "\r").toSorted(),
+          hello,
+        );
+        const following = lab.tryDocker("h1", ["service", "logs", "--follow", "--raw", "term"]);
+        await lab.docker("h1", "service", "rm", "term");
+        const { code, stdout, stderr } = await following;
+        assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+        assert.equal(stdout.match(/hello of h\d\r\n/g)?.length, 3, stdout);
+      },
+    );
+
     await t.step("wrong questions are refused in Docker's words", async () => {
       const { code, stderr } = await lab.tryDocker("h1", ["service", "logs", "nope"]);
       assert.notEqual(code, 0);
       assert.match(stderr, /no such task or service: nope/);
+    });
+
+    await t.step("a followed container whose host goes down: the client is told why", async () => {
+      const there = (await lab.containers("talk")).find(({ host }) => host === "h3")!;
+      const follow = new Deno.Command("docker", {
+        args: ["logs", "--follow", there.id],
+        env: lab.host("h1").env(),
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      const reader = follow.stdout.getReader();
+      assert(!(await reader.read()).done);
+      const told = new Response(follow.stderr).text();
+      await lab.host("h3").crash();
+      while (!(await reader.read()).done);
+      const { code } = await follow.status;
+      assert.match(await told, /error from daemon in stream: Error grabbing logs: .+/);
+      assert.notEqual(code, 0);
     });
   });
 });
