@@ -14,9 +14,17 @@ const MAX_FRAME = 16 * 1024 * 1024;
 export async function* readLogFrames(
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<LogFrame> {
+  for await (const frames of readLogBatches(chunks)) yield* frames;
+}
+
+/** The same, as many at a time as have come. */
+export async function* readLogBatches(
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<readonly LogFrame[]> {
   let rest: Uint8Array = new Uint8Array();
   for await (const chunk of chunks) {
     rest = rest.length === 0 ? chunk : concat(rest, chunk);
+    const frames: LogFrame[] = [];
     for (;;) {
       if (rest.length < HEADER) break;
       const length = new DataView(rest.buffer, rest.byteOffset).getUint32(4);
@@ -26,9 +34,10 @@ export async function* readLogFrames(
       if (rest.length < HEADER + length) break;
       const payload = rest.slice(HEADER, HEADER + length);
       const stream = rest[0] === 3 ? "error" : rest[0] === 2 ? "stderr" : "stdout";
-      yield { stream, payload };
+      frames.push({ stream, payload });
       rest = rest.subarray(HEADER + length);
     }
+    if (frames.length > 0) yield frames;
   }
 }
 

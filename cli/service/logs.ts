@@ -3,8 +3,9 @@ import type { ApiService, ApiTask } from "../api_types.ts";
 import { ApiError } from "../client.ts";
 import type { ApiClient } from "../client.ts";
 import { EXIT } from "../exit_codes.ts";
+import type { OutputStream } from "../environment.ts";
 import { segment } from "../query.ts";
-import { readLogFrames } from "../render/log_frames.ts";
+import { readLogBatches } from "../render/log_frames.ts";
 import type { LogFrame } from "../render/log_frames.ts";
 import { parseLogLine } from "../render/log_line.ts";
 import { shortId } from "../render/text.ts";
@@ -67,7 +68,7 @@ export const verb: Verb<Flags> = {
         return EXIT.ok;
       }
       const names = flags.raw || flags.noResolve ? NO_NAMES : await fetchNames(client);
-      return await printFrames(context, readLogFrames(body), flags, names);
+      return await printFrames(context, readLogBatches(body), flags, names);
     } catch (error) {
       if (controller.signal.aborted) return EXIT.ok;
       // The service itself was found: what is missing is the route.
@@ -125,34 +126,54 @@ function placeFinder(client: ApiClient, names: Names) {
 
 async function printFrames(
   { env, client }: VerbContext,
-  frames: AsyncIterable<LogFrame>,
+  batches: AsyncIterable<readonly LogFrame[]>,
   flags: Flags,
   names: Names,
 ): Promise<number> {
   const decoder = new TextDecoder();
   const placeOf = placeFinder(client, names);
+  const { write, flush } = joinedOutput();
   let width = 0;
   let failed = false;
-  for await (const frame of frames) {
-    const text = decoder.decode(frame.payload);
-    if (frame.stream === "error") {
-      env.stderr.write(text.endsWith("\n") ? text : `${text}\n`);
-      failed = true;
-      continue;
+  for await (const frames of batches) {
+    for (const frame of frames) {
+      const text = decoder.decode(frame.payload);
+      if (frame.stream === "error") {
+        write(env.stderr, text.endsWith("\n") ? text : `${text}\n`);
+        failed = true;
+        continue;
+      }
+      const line = parseLogLine(text, flags.timestamps === true);
+      let out = line.timestamp === "" ? "" : `${line.timestamp} `;
+      if (!flags.raw) {
+        const { taskId, nodeId, serviceId } = line.context;
+        const id = flags.noTrunc ? taskId : shortId(taskId);
+        const place = await placeOf(taskId, serviceId);
+        const origin = `${place}${flags.noTaskIds ? "" : `.${id}`}@${names.node(nodeId)}`;
+        width = Math.max(width, origin.length);
+        out += `${origin.padEnd(width)}    | `;
+      }
+      if (flags.details && line.details !== "") out += `${line.details} `;
+      const stream = frame.stream === "stderr" ? env.stderr : env.stdout;
+      write(stream, out + line.text + (line.text.endsWith("\n") ? "" : "\n"));
     }
-    const line = parseLogLine(text, flags.timestamps === true);
-    let out = line.timestamp === "" ? "" : `${line.timestamp} `;
-    if (!flags.raw) {
-      const { taskId, nodeId, serviceId } = line.context;
-      const id = flags.noTrunc ? taskId : shortId(taskId);
-      const place = await placeOf(taskId, serviceId);
-      const origin = `${place}${flags.noTaskIds ? "" : `.${id}`}@${names.node(nodeId)}`;
-      width = Math.max(width, origin.length);
-      out += `${origin.padEnd(width)}    | `;
-    }
-    if (flags.details && line.details !== "") out += `${line.details} `;
-    const stream = frame.stream === "stderr" ? env.stderr : env.stdout;
-    stream.write(out + line.text + (line.text.endsWith("\n") ? "" : "\n"));
+    flush();
   }
   return failed ? EXIT.failed : EXIT.ok;
+}
+
+/** Joins what goes to one stream into one write, and keeps the order of two. */
+function joinedOutput() {
+  let to: OutputStream | undefined;
+  let text = "";
+  const flush = () => {
+    if (text !== "") to?.write(text);
+    text = "";
+  };
+  const write = (stream: OutputStream, more: string) => {
+    if (stream !== to) flush();
+    to = stream;
+    text += more;
+  };
+  return { write, flush };
 }

@@ -161,11 +161,29 @@ Deno.test("logs of all nodes", async (t) => {
           own.trimEnd().split("\n").map((line) => line.trim() + "\r").toSorted(),
           hello,
         );
-        const following = lab.tryDocker("h1", ["service", "logs", "--follow", "--raw", "term"]);
+        const follow = new Deno.Command("docker", {
+          args: ["service", "logs", "--follow", "--raw", "term"],
+          env: lab.host("h1").env(),
+          stdin: "null",
+          stdout: "piped",
+          stderr: "piped",
+        }).spawn();
+        const told = new Response(follow.stderr).text();
+        const reader = follow.stdout.pipeThrough(new TextDecoderStream()).getReader();
+        let seen = (await reader.read()).value ?? "";
         await lab.docker("h1", "service", "rm", "term");
-        const { code, stdout, stderr } = await following;
-        assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
-        assert.equal(stdout.match(/hello of h\d\r\n/g)?.length, 3, stdout);
+        for (;;) {
+          const { value, done } = await reader.read();
+          if (done) break;
+          seen += value;
+        }
+        assert.deepEqual({ ...await follow.status, told: await told }, {
+          success: true,
+          code: 0,
+          signal: null,
+          told: "",
+        });
+        assert.equal(seen.match(/hello of h\d\r\n/g)?.length, 3, seen);
       },
     );
 
