@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { connect } from "./client.ts";
 import { eventText } from "./events.ts";
 import { readLogFrames } from "./render/log_frames.ts";
 import { parseLogLine } from "./render/log_line.ts";
 import { sinceText } from "./since.ts";
+import { lastLogLines } from "./stack/last_lines.ts";
 import { FakeAgent } from "./testing/fake_agent.ts";
 import { runFleet } from "./testing/fake_environment.ts";
 import { answerFixture, SELF, SERVICES } from "./testing/fixture.ts";
@@ -89,6 +91,25 @@ Deno.test("a terminal's lines are shown as they come, with details only when the
     assert.equal(out, "one\r\ntwo\r\n");
     const { query } = agent.requests.filter(({ path }) => path.endsWith("/logs")).at(-1)!;
     assert.equal(query["details"] === "true", details.length === 1, JSON.stringify(query));
+  }
+});
+
+Deno.test("the last lines of a task, with and without a terminal", async () => {
+  await using agent = new FakeAgent(({ path }) =>
+    new Response(
+      path.includes("tty")
+        ? "one\r\ntwo\r\nthree\r\n"
+        : new Blob([frame(1, "one\n"), frame(2, "two\n"), frame(1, "three\n")] as BlobPart[]),
+    )
+  );
+  const client = connect(agent.host);
+  try {
+    for (const TTY of [true, false]) {
+      const task = { ID: TTY ? "tty1" : "t1", Spec: { ContainerSpec: { Image: "x", TTY } } };
+      assert.deepEqual(await lastLogLines({ client }, task, 2), ["two", "three"]);
+    }
+  } finally {
+    client.close();
   }
 });
 

@@ -17,8 +17,36 @@ const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 const STREAMS = ["stdout", "stdout", "stderr", "system"] as const;
 const decoder = new TextDecoder();
 
+/** The lines of an answer: in frames, or without them where they are a terminal's. */
+export async function* readLogLines(response: Response): AsyncGenerator<LogLine[]> {
+  if (!response.body) return;
+  const framed = response.headers.get("content-type")?.includes("multiplexed");
+  yield* framed ? framedLines(response.body) : plainLines(response.body);
+}
+
+async function* plainLines(body: ReadableStream<Uint8Array>): AsyncGenerator<LogLine[]> {
+  let rest = "";
+  let key = 0;
+  const line = (text: string) => lineOf(key++, "stdout", text);
+  const text = body.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>);
+  const reader = text.getReader();
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop()!;
+      if (rest.length > MAX_FRAME_BYTES) throw new Error("the log cannot be read");
+      if (lines.length > 0) yield lines.map(line);
+    }
+    if (rest !== "") yield [line(rest)];
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
 /** The frames of Docker's multiplexed stream: a byte of stream, three of zero, four of length, the bytes. */
-export async function* readLogLines(body: ReadableStream<Uint8Array>): AsyncGenerator<LogLine[]> {
+async function* framedLines(body: ReadableStream<Uint8Array>): AsyncGenerator<LogLine[]> {
   let rest = new Uint8Array(0);
   let key = 0;
   const reader = body.getReader();
@@ -51,7 +79,7 @@ export async function* readLogLines(body: ReadableStream<Uint8Array>): AsyncGene
 
 /** `TIME key=value,… text`, as `timestamps=1&details=1` asks for it. */
 function lineOf(key: number, stream: LogLine["stream"], raw: string): LogLine {
-  const text = raw.replace(/\r?\n$/, "");
+  const text = raw.replace(/\r?\n?$/, "");
   const [, time, details, rest] = /^(\d{4}-\S+Z) (\S*com\.docker\.swarm\S*) ?(.*)$/s.exec(text) ??
     [];
   if (time === undefined) return { key, stream, time: "", task: "", node: "", text: cut(text) };

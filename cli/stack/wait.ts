@@ -181,7 +181,7 @@ async function explain(context: VerbContext, serviceId: string): Promise<void> {
     const task = newestFailure(tasks);
     if (!task) return;
     context.warn(`    task ${task.ID}: ${task.Status.Err}`);
-    for (const line of await lastLogLines(context, task.ID, LOG_LINES)) {
+    for (const line of await lastLogLines(context, task, LOG_LINES)) {
       context.warn(`    | ${line}`);
     }
   } catch (error) {

@@ -5,6 +5,7 @@ import { Transaction } from "../../src/core/store/transaction.ts";
 import type { Backend, NodeAnswer } from "../../src/api/backend.ts";
 import { FleetError } from "../../src/base/errors.ts";
 import type { Applied, View } from "../../src/model/view.ts";
+import { readLogLines } from "../../ui/log_frames.ts";
 import { api } from "./cluster_api.ts";
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -143,7 +144,7 @@ async function cluster(options: { tty: boolean }) {
     return log;
   };
   const remove = (table: "task" | "service", id: string) => write((tx) => tx.remove(table, id));
-  return { send, task, remove, service, logs, listeners, view: store as View };
+  return { app, send, task, remove, service, logs, listeners, view: store as View };
 }
 
 /** What a stream gives, read on demand. */
@@ -214,6 +215,27 @@ Deno.test("a terminal service's log has the lines of all tasks, by time and with
     new RegExp(`^${stamp(4)} ${details("t2")} a two\r\n${stamp(5)} ${details("t4")} framed one\n$`),
   );
   assert.equal(await (await send("/tasks/t3/logs?stdout=1")).text(), "b one\r\n");
+});
+
+Deno.test("the dashboard reads lines with and without frames", async () => {
+  for (const tty of [true, false]) {
+    const { app, task } = await cluster({ tty });
+    const a = task("t1", "running");
+    a.say(1, "a one");
+    a.say(2, "");
+    a.say(3, "a three");
+    const query = "stdout=1&stderr=1&timestamps=1&details=1&tail=2";
+    // As its page asks: without a version.
+    const response = await app(new Request(`http://fleet/services/s/logs?${query}`));
+    const found: string[][] = [];
+    for await (const lines of readLogLines(response)) {
+      for (const { time, task, node, text } of lines) found.push([time, task, node, text]);
+    }
+    assert.deepEqual(found, [
+      [stamp(2), "t1", "node1", ""],
+      [stamp(3), "t1", "node1", "a three"],
+    ]);
+  }
 });
 
 Deno.test("following a terminal service goes on with the task that replaces another one", async () => {

@@ -160,8 +160,7 @@ function follow(path: string, set: (change: (held: Held) => Held) => void): () =
   const run = async () => {
     const query = `stdout=1&stderr=1&timestamps=1&details=1&follow=1&tail=${TAIL}`;
     const response = await get(`${path}?${query}`, controller.signal);
-    if (!response.body) return;
-    for await (const lines of readLogLines(response.body)) {
+    for await (const lines of readLogLines(response)) {
       // While the page does not get to draw, old lines make room.
       waiting = [...waiting, ...lines].slice(-MAX_LINES);
       timer ??= setTimeout(draw, DRAW_MS);
