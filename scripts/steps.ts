@@ -43,7 +43,7 @@ export const OK_STEPS: readonly Step[] = [
   {
     name: "unit, scenario and architecture tests",
     args: ["test", "-A", "--quiet", "--no-check", "--unstable-http", "--unstable-net", ...UNIT],
-    deadlineSeconds: 300,
+    deadlineSeconds: 600,
     tests: true,
   },
 ];
