@@ -4,6 +4,8 @@ import { nftRuleset } from "../../src/core/network/nft_ruleset.ts";
 import { FleetLab } from "../support/fleet_lab.ts";
 import { SERVICES, TASKS, thousandServices } from "../support/thousand_services.ts";
 import { median, printTable, timed } from "./figures.ts";
+import { parseWrk } from "./wrk.ts";
+import type { Measured } from "./wrk.ts";
 
 const SECONDS = 4;
 const ROUNDS = 3;
@@ -76,7 +78,7 @@ async function requests(): Promise<void> {
             "ok\n",
       );
     }
-    const found = ways.map((): { rate: number; p99: number }[] => []);
+    const found = ways.map((): Measured[] => []);
     for (let round = 0; round < ROUNDS; round++) {
       for (const [i, [, target]] of ways.entries()) found[i]!.push(await load(lab, target));
     }
@@ -94,15 +96,12 @@ async function requests(): Promise<void> {
   }
 }
 
-async function load(lab: FleetLab, target: string): Promise<{ rate: number; p99: number }> {
+async function load(lab: FleetLab, target: string): Promise<Measured> {
   const { stdout, stderr } = await lab.host("h3").exec([
     ...["wrk", "-t", "2", "-c", "16", "-d", `${SECONDS}s`, "--latency", "-H", "Connection: close"],
     `http://${target}/`,
   ], { timeoutMs: 60_000 });
-  const rate = /Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1];
-  const [, p99, unit] = /99%\s+([\d.]+)(us|ms|s)/.exec(stdout) ?? [];
-  if (!rate || !p99) throw new Error(`wrk: ${stdout}${stderr}`);
-  return { rate: Number(rate), p99: Number(p99) * ({ us: 0.001, ms: 1, s: 1000 }[unit!] ?? 1) };
+  return parseWrk(stdout, stderr);
 }
 
 /** `nft` in a network namespace that is there for this only. */

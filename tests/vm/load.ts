@@ -16,7 +16,7 @@ import { waiting } from "./support/waiting.ts";
 
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "2" } } });
 const ROUNDS = Number(values.rounds);
-const REPLICAS = 6;
+const REPLICAS = 4;
 const FEWER = 2;
 const CONNECTIONS = 4;
 const patient = { timeoutMs: 2 * PATIENCE_MS };
@@ -30,10 +30,12 @@ async function round(vm1: VirtualMachine, client: string): Promise<void> {
       `[ "$(${client} service ls --format '{{.Replicas}}')" = ${replicas}/${replicas} ]`,
       PATIENCE_MS,
     );
-  await waiting(
-    "a rolling update",
-    () => docker("service update --detach=false --quiet --no-resolve-image --force web"),
-  );
+  await waiting("a rolling update", async () => {
+    const state = `${client} service inspect --format '{{.UpdateStatus.State}}' web`;
+    await docker("service update --detach --quiet --no-resolve-image --force web");
+    await vm1.until(`[ "$(${state})" = updating ]`, PATIENCE_MS);
+    await vm1.until(`[ "$(${state})" = completed ]`, 2 * PATIENCE_MS);
+  });
   await waiting("a node is drained", async () => {
     await docker("node update --availability drain vm2");
     await vm1.until(
@@ -57,15 +59,21 @@ async function measure(lab: VmLab, client: string): Promise<LoadResult> {
   const [vm1] = lab.machines as [VirtualMachine];
   await vm1.must(
     `${client} service create --detach --no-resolve-image --name web --replicas ${REPLICAS} --publish 8080:80 \
-     --stop-grace-period 2s --update-order start-first --update-parallelism 2 --health-interval 2s \
+     --stop-grace-period 2s --update-order start-first --update-parallelism 2 --health-interval 10s --health-timeout 30s \
      --health-cmd '/busybox wget -q -O /dev/null http://127.0.0.1/' ${IMAGE} ${SERVE}`,
     patient,
   );
-  await waiting("the service runs", () =>
-    vm1.until(
-      `[ "$(${client} service ls --format '{{.Replicas}}')" = ${REPLICAS}/${REPLICAS} ]`,
-      2 * PATIENCE_MS,
-    ));
+  await waiting("the service runs", async () => {
+    try {
+      await vm1.until(
+        `[ "$(${client} service ls --format '{{.Replicas}}')" = ${REPLICAS}/${REPLICAS} ]`,
+        PATIENCE_MS,
+      );
+    } catch (error) {
+      console.log((await vm1.run(`${client} service ps --no-trunc web`, patient)).stdout);
+      throw error;
+    }
+  });
   const targets = lab.machines.map(({ address }) => `${address}:8080`);
   await waiting("both machines answer", () =>
     lab.network.must(

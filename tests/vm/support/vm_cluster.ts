@@ -7,7 +7,7 @@ import { waiting } from "./waiting.ts";
 
 /** An emulated machine beside others at work takes minutes for what takes a second elsewhere. */
 export const PATIENCE_MS = 300_000;
-/** A static busybox, at /busybox. */
+/** A static busybox, at /busybox and as its shell. */
 export const IMAGE = "box:1";
 
 /** Asks the agent's socket, not the command line: starting a program takes seconds here. */
@@ -34,7 +34,9 @@ export async function withEngines(
   await must([
     "sh",
     "-c",
-    `chmod +x ${folder}/fleet; tar -C "$(dirname "$(command -v busybox)")" -cf ${folder}/image.tar busybox`,
+    // Commands of health checks are run by /bin/sh.
+    `chmod +x ${folder}/fleet; mkdir -p ${folder}/root/bin; cp "$(command -v busybox)" ${folder}/root/busybox;
+     ln -s ../busybox ${folder}/root/bin/sh; tar -C ${folder}/root -cf ${folder}/image.tar .`,
   ]);
   await withVms({ count: 2, share: folder, memoryMb: 1200 }, async (lab) => {
     const [vm1, vm2] = lab.machines as [VirtualMachine, VirtualMachine];
