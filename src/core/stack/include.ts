@@ -54,7 +54,7 @@ const REMOTE = /^([a-z][a-z0-9+.-]*:\/\/|oci:|git@)/i;
 export function localPath(at: Cursor, places: Places): string {
   const text = at.text();
   if (REMOTE.test(text)) {
-    at.fail(`files elsewhere ("${text}") are not supported: fetch it first and name the copy`);
+    at.fail(`remote files ("${text}") are not supported: fetch it first and name the copy`);
   }
   return absolutePath(text, places);
 }

@@ -64,11 +64,13 @@ export async function loadStack(
   const file = { ...merged, services: active(merged.services, options.profiles ?? []) };
   checkReferences(file, loader.fail);
   // With `${…}` left as it stands there is no spec yet.
-  if (options.interpolate !== false) checkSpecs(options.stack ?? file.name, file, loader.fail);
-  if (loader.unset.size > 0) {
-    const names = [...loader.unset].sort().join(", ");
-    loader.remarks.notes.push(`not set, so an empty text stands for: ${names}`);
+  const unset = [...loader.unset].sort().join(", ");
+  if (options.interpolate !== false) {
+    checkSpecs(options.stack ?? file.name, file, (path, message) =>
+      // It may well be why.
+      loader.fail(path, unset === "" ? message : `${message} (not set: ${unset})`));
   }
+  if (unset !== "") loader.remarks.notes.push(`not set, so an empty text stands for: ${unset}`);
   return { file, remarks: loader.remarks, variables: loader.shared.variables };
 }
 

@@ -458,7 +458,7 @@ Deno.test("includes are bounded in number, and local", async () => {
     match(
       await refusal(text),
       new RegExp(
-        `^a\\.yml:1:\\d+: ${place}: files elsewhere \\("[^"]+"\\) are not supported: fetch it`,
+        `^a\\.yml:1:\\d+: ${place}: remote files \\("[^"]+"\\) are not supported: fetch it`,
       ),
     );
   }
@@ -505,6 +505,10 @@ Deno.test("what the managers would refuse is told with file, line and service", 
     ],
   ];
   for (const [text, pattern] of cases) match(await refusal(text), pattern, text);
+  match(
+    await refusal("services:\n  web:\n    image: a:${TAG}"),
+    /^a\.yml:3:5: services\.web\.image: "a:" is not a valid repository\/tag \(not set: TAG\)$/,
+  );
   // The place is in the file that says it, and what another file replaces is nobody's mistake.
   match(
     await refusal(["services:\n  web:\n    image: A", "services:\n  web:\n    user: x"]),
