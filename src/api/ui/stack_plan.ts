@@ -29,6 +29,7 @@ export async function stackPlan(
   }
   checkStackName(stack);
   const { file } = await loadStack([{ name: "compose.yaml", text }], {
+    stack,
     places: { folder: "/", home: "/" },
     lookup: () => undefined,
     readText: (path) => {
