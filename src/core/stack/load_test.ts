@@ -507,7 +507,7 @@ Deno.test("what the managers would refuse is told with file, line and service", 
   for (const [text, pattern] of cases) match(await refusal(text), pattern, text);
   match(
     await refusal("services:\n  web:\n    image: a:${TAG}"),
-    /^a\.yml:3:5: services\.web\.image: "a:" is not a valid repository\/tag \(not set: TAG\)$/,
+    /^a\.yml:3:5: services\.web\.image: "a::latest" is not a valid repository\/tag \(not set: TAG\)$/,
   );
   // The place is in the file that says it, and what another file replaces is nobody's mistake.
   match(
