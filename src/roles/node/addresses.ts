@@ -132,6 +132,26 @@ function addressOfInterface(name: string, interfaces: Interfaces): string {
   );
 }
 
+/** Where a cluster's first manager listens, and where others reach it. @throws FleetError invalid */
+export function foundersAddresses(
+  request: {
+    readonly ListenAddr?: string;
+    readonly AdvertiseAddr?: string;
+    readonly DataPathAddr?: string;
+  },
+  machine: { readonly interfaces: Interfaces; readonly listenAddr: string },
+) {
+  const { interfaces } = machine;
+  const listenAddr = resolveListenAddress(request.ListenAddr || machine.listenAddr, interfaces);
+  const advertiseAddr = resolveAdvertiseAddress({
+    given: request.AdvertiseAddr,
+    listen: listenAddr,
+    interfaces,
+  });
+  const dataPathAddr = resolveDataPathAddress(request.DataPathAddr, advertiseAddr, interfaces);
+  return { listenAddr, advertiseAddr, dataPathAddr };
+}
+
 /** What a node that joins advertises. */
 export function joinersAddress(
   options: Parameters<typeof resolveAdvertiseAddress>[0],

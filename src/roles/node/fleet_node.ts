@@ -6,7 +6,6 @@ import type {
   ManagerState,
   RestoreRequest,
 } from "../../api/backend.ts";
-import { parseHostPort } from "../../base/addresses.ts";
 import { FleetError, kindOf, messageOf } from "../../base/errors.ts";
 import type { LogLevel } from "../../base/log.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "../../core/control/methods.ts";
@@ -19,6 +18,7 @@ import { Manager } from "../manager/manager.ts";
 import type { MemoryStorage } from "../manager/member_memory.ts";
 import type { RaftLog } from "../manager/raft_runner.ts";
 import {
+  foundersAddresses,
   joinersAddress,
   resolveAdvertiseAddress,
   resolveDataPathAddress,
@@ -33,7 +33,8 @@ import {
   saveIdentity,
 } from "./identity.ts";
 import type { Identity } from "./identity.ts";
-import { checkAvailability, refusal } from "./admission.ts";
+import { checkAvailability } from "./admission.ts";
+import { agentHost } from "./agent_host.ts";
 import type { FleetNodeOptions } from "./node_options.ts";
 import type { Credentials } from "./ports.ts";
 
@@ -45,13 +46,12 @@ import { callLeader } from "./leader_dial.ts";
 import { foundCluster } from "./founding.ts";
 import { joinCluster } from "./joining.ts";
 import { leaveCluster, refuseLeave, refuseLeaveOutside } from "./leaving.ts";
-import { registerManagerRoutes } from "./manager_routes.ts";
+import { listenForNodes } from "./node_listener.ts";
 import { heardManagersState, managersState, memberState, outsideState } from "./local_state.ts";
-import { followToldRoot, prepareRunning } from "./prepare_running.ts";
-import { tlsInfo } from "./trust_root.ts";
+import { prepareRunning } from "./prepare_running.ts";
 import { ALREADY_IN, LOCKED, NOT_A_MANAGER, WORKER } from "./sentences.ts";
 import { followUnlockKey, unlockKeys } from "./autolock.ts";
-import { managerAddresses } from "./running.ts";
+import { halt, managerAddresses } from "./running.ts";
 import type { Running } from "./running.ts";
 import type { TaskAnswer } from "../task_answer.ts";
 import { askTask, converseWithTask } from "./task_questions.ts";
@@ -92,7 +92,7 @@ export class FleetNode implements Backend {
   async stop(): Promise<void> {
     const running = this.#running;
     this.#running = undefined;
-    if (running) await this.#halt(running);
+    if (running) await halt(running);
   }
 
   /**
@@ -131,26 +131,15 @@ export class FleetNode implements Backend {
   async init(request: InitRequest): Promise<string> {
     if (request.ForceNewCluster) return await this.#forceNewCluster(request);
     this.#assertOutside();
-    const { trust, clock, random, interfaces } = this.#options;
-    const listenAddr = resolveListenAddress(
-      request.ListenAddr || this.#options.listenAddr,
-      interfaces,
-    );
-    const advertiseAddr = resolveAdvertiseAddress({
-      given: request.AdvertiseAddr,
-      listen: listenAddr,
-      interfaces,
-    });
-    const dataPathAddr = resolveDataPathAddress(request.DataPathAddr, advertiseAddr, interfaces);
+    const { trust, clock, random } = this.#options;
+    const addresses = foundersAddresses(request, this.#options);
     if (request.Spec) initialClusterSpec(request.Spec);
     const availability = checkAvailability(request.Availability);
     await this.#options.checkEngine();
     return await this.#exclusively(async () => {
       const { identity, credentials, foundation } = foundCluster({
         request,
-        listenAddr,
-        advertiseAddr,
-        dataPathAddr,
+        ...addresses,
         availability,
         trust,
         random,
@@ -173,7 +162,7 @@ export class FleetNode implements Backend {
     write: (manager: Manager) => Promise<void>,
   ): Promise<string> {
     await this.#enter(identity, credentials, async (running) => {
-      await this.#listen(running);
+      running.listener = await listenForNodes(this.#options, running);
       this.#options.wipeLog();
       const log = this.#options.openLog(true);
       running.log = log;
@@ -198,7 +187,7 @@ export class FleetNode implements Backend {
       saveIdentity(files, running.identity);
       await this.#startAgent(running);
     } catch (error) {
-      await this.#halt(running);
+      await halt(running);
       forgetIdentity(files);
       this.#options.wipeLog();
       throw error;
@@ -256,7 +245,7 @@ export class FleetNode implements Backend {
       : before.identity.advertiseAddr;
     return await this.#exclusively(async () => {
       this.#running = undefined;
-      await this.#halt(before);
+      await halt(before);
       const { nodeId } = before.identity;
       const log = this.#options.openLog(false);
       try {
@@ -335,7 +324,7 @@ export class FleetNode implements Backend {
       }
       this.#running = undefined;
       const agent = running.agent;
-      await this.#halt(running);
+      await halt(running);
       await agent?.removeTasks().catch((error: unknown) => {
         this.#options.logger.log("warn", "some containers could not be removed", {
           error: messageOf(error),
@@ -444,33 +433,19 @@ export class FleetNode implements Backend {
     const running = this.#prepare(identity, credentials);
     try {
       if (identity.role === "manager") {
-        await this.#listen(running);
+        running.listener = await listenForNodes(this.#options, running);
         const log = this.#options.openLog(false);
         running.log = log;
         this.#startManager(running, log);
       }
       await this.#startAgent(running);
     } catch (error) {
-      await this.#halt(running);
+      await halt(running);
       this.#error = messageOf(error);
       throw error;
     }
     this.#error = "";
     this.#running = running;
-  }
-
-  async #listen(running: Running): Promise<void> {
-    const { network, trust, clock, logger } = this.#options;
-    running.listener = await network.listen({
-      address: running.identity.listenAddr,
-      credentials: running.credentials,
-      clusterId: running.identity.clusterId,
-      register: (table) => {
-        registerManagerRoutes(table, { manager: () => running.manager, trust, clock, logger });
-        this.#options.registerTransport(table);
-      },
-      refuse: (peer) => refusal(running, peer),
-    });
   }
 
   #startManager(running: Running, log: RaftLog & MemoryStorage): void {
@@ -501,46 +476,20 @@ export class FleetNode implements Backend {
     this.#error = messageOf(error);
     logger.log("error", this.#error);
     if (this.#running === running) this.#running = undefined;
-    this.#halt(running).catch((failure: unknown) =>
+    halt(running).catch((failure: unknown) =>
       logger.log("warn", "not everything stopped cleanly", { error: messageOf(failure) })
     );
   }
 
   async #startAgent(running: Running): Promise<void> {
-    const { trust, clock } = this.#options;
     running.renewal.start();
-    running.agent = await this.#options.startAgent({
-      nodeId: running.identity.nodeId,
-      dataPathAddr: running.identity.dataPathAddr,
-      apiPort: parseHostPort(running.identity.advertiseAddr, 0).port,
-      dialer: running.dialer,
-      managers: () => managerAddresses(running),
-      tlsInfo: () => tlsInfo(running.credentials.current(), trust, clock.now()),
-      onTlsChange: (listener) => running.credentials.onChange(listener),
-      onSession: ({ managers, role, renewCertificate, trustRoot }) => {
-        this.#rememberManagers(running, managers);
-        running.toldTrustRoot = trustRoot;
-        followToldRoot(this.#options, running);
-        if (role !== running.identity.role) running.renewal.renewNow();
-        else if (renewCertificate) running.renewal.renewSoon();
-      },
-    });
+    running.agent = await this.#options.startAgent(agentHost(this.#options, running));
     if (running.failure !== undefined) throw running.failure;
-  }
-
-  #rememberManagers(
-    running: Running,
-    managers: readonly { readonly nodeId: string; readonly addr: string }[],
-  ): void {
-    if (managers.length === 0) return;
-    if (JSON.stringify(managers) === JSON.stringify(running.identity.managers)) return;
-    running.identity = { ...running.identity, managers };
-    saveIdentity(this.#options.files, running.identity);
   }
 
   /** Asks the leader to take this node into the consensus group, then starts the manager. */
   async #becomeManager(running: Running): Promise<void> {
-    if (!running.listener) await this.#listen(running);
+    if (!running.listener) running.listener = await listenForNodes(this.#options, running);
     const addr = running.identity.advertiseAddr;
     const reply = await callLeader(
       running.dialer,
@@ -581,14 +530,6 @@ export class FleetNode implements Backend {
     }
     running.identity = { ...running.identity, role };
     saveIdentity(this.#options.files, running.identity);
-  }
-
-  async #halt(running: Running): Promise<void> {
-    running.renewal.stop();
-    await running.agent?.stop();
-    await running.manager?.stop();
-    await running.listener?.close();
-    running.log?.close();
   }
 
   #forget(): void {

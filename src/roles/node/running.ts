@@ -29,3 +29,12 @@ export function managerAddresses(running: Running): string[] {
   const addresses = [...own, ...running.identity.managers].map(({ addr }) => addr);
   return [...new Set(addresses.filter((addr) => addr !== ""))];
 }
+
+/** Stops all of it; the containers go on. */
+export async function halt(running: Running): Promise<void> {
+  running.renewal.stop();
+  await running.agent?.stop();
+  await running.manager?.stop();
+  await running.listener?.close();
+  running.log?.close();
+}
