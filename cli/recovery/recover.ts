@@ -97,7 +97,8 @@ function elsewhere(state: string, error: string | undefined, managers: readonly 
   if (state === "locked") return ['This manager is locked: "fleet unlock" first.'];
   if (state === "error") {
     return [
-      `This node's data cannot be used: ${error ?? "unknown"}`,
+      `This node's manager or worker does not run: ${error ?? "unknown"}`,
+      "If that can be put right (room on the disk, a file's mode, a file from a backup), do, and restart the agent.",
       'While another manager runs: "fleet leave --force" here, and join again.',
       'If it was the only one: "fleet leave --force" here, then "fleet restore FILE" from a backup.',
     ];

@@ -2,8 +2,7 @@ import { dirname } from "node:path";
 import { setImmediate } from "node:timers";
 import type { Duplex } from "../base/duplex.ts";
 import type { AgentOptions, BuildInfo } from "../../cli/environment.ts";
-import { sleep } from "../base/clock.ts";
-import { kindOf, messageOf } from "../base/errors.ts";
+import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Tracer } from "../base/tracer.ts";
 import { Figures, metricsOf } from "./figures.ts";
@@ -69,8 +68,6 @@ interface Local {
   announceRestart?: () => Promise<void>;
 }
 
-/** What keeps a node from starting now may be over after this. */
-const START_RETRY_MS = 3_000;
 /** A stop that takes longer is ended hard, so that a service manager does not have to. */
 const STOP_TIMEOUT_MS = 4_500;
 /** The managers hear of a restart by then, or not at all. */
@@ -150,7 +147,7 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
     tcp?.reload();
   };
   Deno.addSignalListener("SIGHUP", () => void reload(options, reloads, logger, serviceManager));
-  if (await startNode(node, logger) === "later") void keepStarting(node, logger);
+  await node.start();
   const endTrial = beginTrial(upgrader, node, logger, () => stopped.resolve(1));
   await serviceManager.ready(`API on ${options.socket}`);
   const code = await stopped.promise;
@@ -160,31 +157,13 @@ export async function runAgent(options: AgentOptions, build: BuildInfo): Promise
   const hard = setTimeout(() => Deno.exit(code), STOP_TIMEOUT_MS);
   await ui?.close();
   await metrics?.close();
-  await node.stop().catch((error: unknown) =>
-    logger.log("warn", "not everything stopped cleanly", { error: messageOf(error) })
-  );
+  await node.stop();
   server.close();
   tcp?.close();
   engine.close();
   lock.release();
   clearTimeout(hard);
   return code;
-}
-
-/** The API stays up when it fails, so that the person can see what is wrong and leave. */
-async function startNode(node: FleetNode, logger: Logger): Promise<"done" | "later"> {
-  try {
-    await node.start();
-    return "done";
-  } catch (error) {
-    logger.log("error", messageOf(error));
-    // A full disk, for one, will not stay full; data that cannot be trusted will not get better.
-    return kindOf(error) === "unavailable" ? "later" : "done";
-  }
-}
-
-async function keepStarting(node: FleetNode, logger: Logger): Promise<void> {
-  do await sleep(realClock, START_RETRY_MS); while (await startNode(node, logger) === "later");
 }
 
 /** SIGHUP: takes the log level from the settings file, and all certificates from their files. */

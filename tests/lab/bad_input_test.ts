@@ -293,6 +293,13 @@ Deno.test("bad input gets one clear sentence and loses nothing", async (t) => {
           );
           return code !== 0 && /no space left/.test(stderr);
         });
+        // A new cluster cannot be forced: the old one stays, and no other takes its place.
+        await until("a forced new cluster is refused", async () => {
+          await second.exec(["dd", "if=/dev/zero", `of=${folder}/more`, "bs=4096"]);
+          const { code, stderr } = await lab.try("h2", "init", "--force-new-cluster");
+          return code !== 0 && /no space left/.test(stderr);
+        });
+        await refused(/part of a swarm/, "h2", "init", "--advertise-addr", second.address);
         // It starts again, too, as soon as there is room.
         await second.stop("agent", "SIGKILL");
         await second.startAgent();
@@ -300,15 +307,23 @@ Deno.test("bad input gets one clear sentence and loses nothing", async (t) => {
           "it says what it waits for",
           async () => /no space left/.test((await lab.try("h2", "node", "ls")).stderr),
         );
-        await second.exec(["rm", `${folder}/filler`]);
+        await second.exec(["rm", "-f", `${folder}/filler`, `${folder}/more`]);
         await until(
           "changes are taken again",
           async () =>
             (await lab.try("h2", ...create(`room-${Math.floor(performance.now())}`))).code === 0,
         );
+        await lab.fleet("h2", "init", "--force-new-cluster");
         assert.match(await lab.fleet("h2", "service", "ls"), /before/);
         await second.stop("agent");
+        await second.exec(["chmod", "644", `${folder}/node.key`]);
         await second.startAgent();
+        await refused(/node\.key is open to others/, "h2", "init");
+        assert.match(
+          await lab.docker("h2", "info"),
+          /Swarm: error\s+NodeID:.*\s+Error: .*node\.key/,
+        );
+        await second.exec(["chmod", "600", `${folder}/node.key`]);
         await until(
           "it is all there after a restart",
           async () => (await lab.try("h2", "service", "inspect", "before")).code === 0,

@@ -11,11 +11,9 @@ import type { LogLevel } from "../../base/log.ts";
 import type { ControlArgs, ControlMethod, ControlResult } from "../../core/control/methods.ts";
 import { initialClusterSpec } from "../../core/control/cluster.ts";
 import type { BackupFacts } from "../../model/backup.ts";
-import type { Role } from "../../model/node.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { Applied, View } from "../../model/view.ts";
 import { Manager } from "../manager/manager.ts";
-import type { MemoryStorage } from "../manager/member_memory.ts";
 import type { RaftLog } from "../manager/raft_runner.ts";
 import {
   foundersAddresses,
@@ -42,19 +40,24 @@ export type { AgentHost, FleetNodeOptions, RunningAgent } from "./node_options.t
 import { forceNewCluster } from "../manager/force_new_cluster.ts";
 import * as backups from "./backup.ts";
 import { createManager } from "./create_manager.ts";
-import { callLeader } from "./leader_dial.ts";
 import { foundCluster } from "./founding.ts";
 import { joinCluster } from "./joining.ts";
+import { assertNothingStored, notStarted, storedMembership } from "./stored_membership.ts";
 import { leaveCluster, refuseLeave, refuseLeaveOutside } from "./leaving.ts";
 import { listenForNodes } from "./node_listener.ts";
 import { heardManagersState, managersState, memberState, outsideState } from "./local_state.ts";
 import { prepareRunning } from "./prepare_running.ts";
 import { ALREADY_IN, LOCKED, NOT_A_MANAGER, WORKER } from "./sentences.ts";
 import { followUnlockKey, unlockKeys } from "./autolock.ts";
+import { becomeManager, changeRole } from "./role_change.ts";
+import type { StartManager } from "./role_change.ts";
 import { halt, managerAddresses } from "./running.ts";
 import type { Running } from "./running.ts";
 import type { TaskAnswer } from "../task_answer.ts";
 import { askTask, converseWithTask } from "./task_questions.ts";
+
+/** What keeps a member from starting now may be over after this. */
+const START_RETRY_MS = 3_000;
 
 /**
  * One machine in, or not yet in, a cluster: owns the identity and starts and stops the agent and the
@@ -67,32 +70,33 @@ export class FleetNode implements Backend {
   readonly #watchers = new Set<(changes: readonly Applied[]) => void>();
   #running: Running | undefined;
   #changing = false;
+  /** Why this node, a member, does not run as one. */
   #error = "";
+  #cancelStart: () => void = () => {};
 
   constructor(options: FleetNodeOptions) {
     this.#options = options;
     this.build = options.build;
   }
 
-  /** Resumes the stored membership, if any. */
+  /**
+   * Resumes the stored membership, if any. What keeps it from that is told by `localState` and by the log, and it
+   * is tried again unless the data cannot be trusted; the API stays up, so that a person can look and leave.
+   */
   async start(): Promise<void> {
+    if (this.#running || this.#changing) return;
     if (this.#options.lock.locked) {
       return this.#options.logger.log("warn", "this manager is locked: fleet unlock");
     }
-    const stored = this.#running
-      ? undefined
-      : loadIdentity(this.#options.files, this.#options.trust);
-    if (!stored) return;
-    await this.#exclusively(() =>
-      this.#resume(stored.identity, new HeldCredentials(stored.credentials))
-    );
+    await this.#exclusively(() => this.#resumeStored()).catch(() => {});
   }
 
   /** Stops everything but the containers. */
   async stop(): Promise<void> {
+    this.#cancelStart();
     const running = this.#running;
     this.#running = undefined;
-    if (running) await halt(running);
+    if (running) await halt(running, this.#options.logger);
   }
 
   /**
@@ -136,7 +140,7 @@ export class FleetNode implements Backend {
     if (request.Spec) initialClusterSpec(request.Spec);
     const availability = checkAvailability(request.Availability);
     await this.#options.checkEngine();
-    return await this.#exclusively(async () => {
+    return await this.#fromOutside(async () => {
       const { identity, credentials, foundation } = foundCluster({
         request,
         ...addresses,
@@ -187,9 +191,8 @@ export class FleetNode implements Backend {
       saveIdentity(files, running.identity);
       await this.#startAgent(running);
     } catch (error) {
-      await halt(running);
-      forgetIdentity(files);
-      this.#options.wipeLog();
+      await halt(running, this.#options.logger);
+      this.#forget();
       throw error;
     }
     this.#running = running;
@@ -215,7 +218,7 @@ export class FleetNode implements Backend {
     const backup = backups.readBackup(await archive.open(file, request.passphrase));
     const identity = backups.restoredIdentity(backup, request, this.#options);
     await checkEngine();
-    await this.#exclusively(() =>
+    await this.#fromOutside(() =>
       this.#found(
         identity,
         backups.restoredCredentials(backup, trust, clock.now()),
@@ -226,43 +229,58 @@ export class FleetNode implements Backend {
     return backups.backupFacts(backup);
   }
 
-  /** A cluster of one manager from this manager's data; services, tokens and CA stay. */
+  /**
+   * A cluster of one manager from this manager's data, also of one that could not start; services, tokens and
+   * CA stay. A failure leaves the manager as it was: it goes on, or starts as soon as it can.
+   */
   async #forceNewCluster(request: InitRequest): Promise<string> {
-    const before = this.#running;
-    if (!before?.manager) {
-      throw new FleetError(
-        "unavailable",
-        "--force-new-cluster recovers a cluster from a manager's data, and this node is no manager; run it on a manager that is left",
-      );
-    }
-    const { interfaces, files } = this.#options;
-    const advertiseAddr = request.AdvertiseAddr
-      ? resolveAdvertiseAddress({
-        given: request.AdvertiseAddr,
-        listen: before.identity.listenAddr,
-        interfaces,
-      })
-      : before.identity.advertiseAddr;
     return await this.#exclusively(async () => {
-      this.#running = undefined;
-      await halt(before);
-      const { nodeId } = before.identity;
-      const log = this.#options.openLog(false);
-      try {
-        await forceNewCluster(log, nodeId);
-      } finally {
-        log.close();
-      }
-      const identity = {
-        ...before.identity,
-        advertiseAddr,
-        managers: [{ nodeId, addr: advertiseAddr }],
-      };
-      saveIdentity(files, identity);
-      await this.#resume(identity, before.credentials);
-      await this.#running!.manager!.reorganise((tx) => backups.beginAgain(tx, identity));
+      const { identity: before, credentials } = this.#managerToRecover();
+      const advertiseAddr = request.AdvertiseAddr
+        ? resolveAdvertiseAddress({
+          given: request.AdvertiseAddr,
+          listen: before.listenAddr,
+          interfaces: this.#options.interfaces,
+        })
+        : before.advertiseAddr;
+      const { nodeId } = before;
+      const alone = { ...before, advertiseAddr, managers: [{ nodeId, addr: advertiseAddr }] };
+      await this.stop();
+      const failures: unknown[] = [];
+      const rewritten = await this.#rewriteLog(alone).catch((error: unknown) => {
+        failures.push(error);
+        return before;
+      });
+      await this.#resume(rewritten, credentials).catch((error: unknown) => failures.push(error));
+      if (failures.length > 0) throw failures[0];
+      await this.#running!.manager!.reorganise((tx) => backups.beginAgain(tx, alone));
       return nodeId;
     });
+  }
+
+  #managerToRecover(): { identity: Identity; credentials: HeldCredentials } {
+    if (this.#options.lock.locked) throw new FleetError("unavailable", LOCKED);
+    if (this.#running?.manager) return this.#running;
+    const stored = this.#running ? undefined : storedMembership(this.#options);
+    if (stored?.identity.role === "manager") {
+      return { ...stored, credentials: new HeldCredentials(stored.credentials) };
+    }
+    throw new FleetError(
+      "unavailable",
+      "--force-new-cluster recovers a cluster from a manager's data, and this node is no manager; run it on a manager that is left",
+    );
+  }
+
+  /** Makes the stored log, all or nothing, one of a cluster whose only manager is `alone`. */
+  async #rewriteLog(alone: Identity): Promise<Identity> {
+    const log = this.#options.openLog(false);
+    try {
+      await forceNewCluster(log, alone.nodeId);
+    } finally {
+      log.close();
+    }
+    saveIdentity(this.#options.files, alone);
+    return alone;
   }
 
   async join(request: JoinRequest): Promise<void> {
@@ -280,7 +298,7 @@ export class FleetNode implements Backend {
     if (request.AdvertiseAddr) advertise(true);
     dataPath(listenAddr);
     await this.#options.checkEngine();
-    await this.#exclusively(async () => {
+    await this.#fromOutside(async () => {
       const { reply, credentials, managerAddr } = await joinCluster({
         remoteAddrs: request.RemoteAddrs ?? [],
         token: request.JoinToken ?? "",
@@ -302,7 +320,9 @@ export class FleetNode implements Backend {
       };
       this.#options.wipeLog();
       await this.#enter(identity, credentials, async (running) => {
-        if (reply.role === "manager") await this.#becomeManager(running);
+        if (reply.role === "manager") {
+          await becomeManager(this.#options, running, this.#startManager);
+        }
       });
     });
   }
@@ -312,8 +332,7 @@ export class FleetNode implements Backend {
     if (!running) {
       const { locked } = this.#options.lock;
       if (force && (this.#error || locked)) {
-        this.#forget();
-        return;
+        return await this.#exclusively(() => Promise.resolve(this.#forget()));
       }
       refuseLeaveOutside({ locked, error: this.#error });
     }
@@ -324,7 +343,7 @@ export class FleetNode implements Backend {
       }
       this.#running = undefined;
       const agent = running.agent;
-      await halt(running);
+      await halt(running, this.#options.logger);
       await agent?.removeTasks().catch((error: unknown) => {
         this.#options.logger.log("warn", "some containers could not be removed", {
           error: messageOf(error),
@@ -336,7 +355,7 @@ export class FleetNode implements Backend {
 
   async unlock(key: string): Promise<void> {
     unlockKeys(this.#options.lock, key, this.#running !== undefined);
-    await this.start();
+    await this.#exclusively(() => this.#resumeStored());
   }
 
   async unlockKey(): Promise<string> {
@@ -401,9 +420,18 @@ export class FleetNode implements Backend {
 
   #assertOutside(): void {
     if (this.#options.lock.locked) throw new FleetError("unavailable", LOCKED);
-    if (this.#running || this.#error) {
-      throw new FleetError("unavailable", ALREADY_IN);
-    }
+    if (this.#running) throw new FleetError("unavailable", ALREADY_IN);
+    if (this.#error) throw notStarted(this.#error);
+    if (!this.#changing) assertNothingStored(this.#options);
+  }
+
+  /** Enters a cluster, which wipes what is left of earlier ones: only once it is sure that nothing is. */
+  #fromOutside<T>(enter: () => Promise<T>): Promise<T> {
+    return this.#exclusively(() => {
+      this.#assertOutside();
+      assertNothingStored(this.#options);
+      return enter();
+    });
   }
 
   /** One change of membership at a time. */
@@ -425,13 +453,27 @@ export class FleetNode implements Backend {
   #prepare(identity: Identity, credentials: HeldCredentials): Running {
     return prepareRunning(this.#options, identity, credentials, {
       managers: managerAddresses,
-      onRole: (running, role) => this.#onRole(running, role),
+      onRole: (running, role) => changeRole(this.#options, running, role, this.#startManager),
     });
   }
 
-  async #resume(identity: Identity, credentials: HeldCredentials): Promise<void> {
-    const running = this.#prepare(identity, credentials);
+  async #resumeStored(): Promise<void> {
+    if (this.#running) return;
+    let stored;
     try {
+      stored = loadIdentity(this.#options.files, this.#options.trust);
+    } catch (error) {
+      this.#outOfService(error);
+      throw error;
+    }
+    this.#error = stored ? this.#error : "";
+    if (stored) await this.#resume(stored.identity, new HeldCredentials(stored.credentials));
+  }
+
+  async #resume(identity: Identity, credentials: HeldCredentials): Promise<void> {
+    let running: Running | undefined;
+    try {
+      running = this.#prepare(identity, credentials);
       if (identity.role === "manager") {
         running.listener = await listenForNodes(this.#options, running);
         const log = this.#options.openLog(false);
@@ -440,15 +482,29 @@ export class FleetNode implements Backend {
       }
       await this.#startAgent(running);
     } catch (error) {
-      await halt(running);
-      this.#error = messageOf(error);
+      if (running) await halt(running, this.#options.logger);
+      this.#outOfService(error);
       throw error;
     }
     this.#error = "";
     this.#running = running;
   }
 
-  #startManager(running: Running, log: RaftLog & MemoryStorage): void {
+  /**
+   * Data that cannot be trusted will not get better by another try. All else may: a disk does not stay full, a
+   * port does not stay taken.
+   */
+  #outOfService(error: unknown): void {
+    const { clock, logger } = this.#options;
+    const sentence = messageOf(error);
+    if (sentence !== this.#error) logger.log("error", sentence);
+    this.#error = sentence;
+    this.#cancelStart();
+    if (kindOf(error) === "corrupt") return;
+    this.#cancelStart = clock.after(START_RETRY_MS, () => void this.start());
+  }
+
+  readonly #startManager: StartManager = (running, log) => {
     const manager = createManager(
       this.#options,
       running,
@@ -462,7 +518,7 @@ export class FleetNode implements Backend {
     manager.start();
     const { lock, rotateDataKey, logger } = this.#options;
     followUnlockKey(manager, lock, rotateDataKey, logger);
-  }
+  };
 
   /**
    * Data that cannot be trusted will not get better by a restart: the node leaves service and says why, and a
@@ -470,15 +526,11 @@ export class FleetNode implements Backend {
    */
   #onFailure(running: Running, error: unknown): void {
     if (kindOf(error) !== "corrupt") return this.#options.onFatal(error);
-    const { logger } = this.#options;
     if (running.failure !== undefined) return;
     running.failure = error;
-    this.#error = messageOf(error);
-    logger.log("error", this.#error);
+    this.#outOfService(error);
     if (this.#running === running) this.#running = undefined;
-    halt(running).catch((failure: unknown) =>
-      logger.log("warn", "not everything stopped cleanly", { error: messageOf(failure) })
-    );
+    void halt(running, this.#options.logger);
   }
 
   async #startAgent(running: Running): Promise<void> {
@@ -487,52 +539,8 @@ export class FleetNode implements Backend {
     if (running.failure !== undefined) throw running.failure;
   }
 
-  /** Asks the leader to take this node into the consensus group, then starts the manager. */
-  async #becomeManager(running: Running): Promise<void> {
-    if (!running.listener) running.listener = await listenForNodes(this.#options, running);
-    const addr = running.identity.advertiseAddr;
-    const reply = await callLeader(
-      running.dialer,
-      managerAddresses(running),
-      "raft.join",
-      { addr },
-    ) as {
-      managers: { nodeId: string; addr: string }[];
-      joinedIndex: number;
-    };
-    running.identity = { ...running.identity, role: "manager", ...reply };
-    const log = this.#options.openLog(true);
-    running.log = log;
-    this.#startManager(running, log);
-  }
-
-  /** A renewed certificate carries the role that the cluster wants this node to have. */
-  async #onRole(running: Running, role: Role): Promise<void> {
-    if (role === running.identity.role && (role === "worker") === (running.manager === undefined)) {
-      return;
-    }
-    if (role === "manager" && !running.manager) {
-      await this.#becomeManager(running);
-    } else if (role === "worker" && running.manager) {
-      const { manager, listener, log } = running;
-      const managers = manager.members().filter((m) => m.nodeId !== running.identity.nodeId)
-        .map(({ nodeId, addr }) => ({ nodeId, addr }));
-      running.identity = { ...running.identity, role: "worker", managers };
-      running.manager = undefined;
-      running.listener = undefined;
-      running.log = undefined;
-      await manager.stop();
-      await listener?.close();
-      log?.close();
-      this.#options.wipeLog();
-      // Workers hold nothing that would be worth a key.
-      this.#options.lock.setUnlockKey(undefined);
-    }
-    running.identity = { ...running.identity, role };
-    saveIdentity(this.#options.files, running.identity);
-  }
-
   #forget(): void {
+    this.#cancelStart();
     this.#error = "";
     forgetIdentity(this.#options.files);
     this.#options.wipeLog();

@@ -21,45 +21,72 @@ const IDENTITY = "node.json";
 const NEXT_CERTIFICATE = "node.crt.next";
 const FILES = { caPem: "ca.crt", certPem: "node.crt", keyPem: "node.key" } as const;
 
+const WAY_OUT = "restore it, or run fleet leave --force and join again";
+
 /**
- * The stored identity, or undefined on a node that belongs to no cluster. A change of certificate that was
- * cut off is finished. @throws FleetError corrupt
+ * The stored identity, or undefined on a node that belongs to no cluster, which has none of these files: one that
+ * is missing alone was lost. A change of certificate that was cut off is finished.
+ * @throws FleetError corrupt, forbidden (a key that is open to others)
  */
 export function loadIdentity(
   files: StateFiles,
   trust: Pick<Trust, "belongTogether">,
 ): { identity: Identity; credentials: Credentials } | undefined {
   const text = files.read(IDENTITY);
-  if (text === undefined) return undefined;
-  let identity: Identity;
-  try {
-    identity = JSON.parse(text) as Identity;
-  } catch {
-    throw new FleetError(
-      "corrupt",
-      `${IDENTITY} in the data directory is damaged; restore it, or run fleet leave --force and join again`,
-    );
+  const found = Object.values(FILES).map((name) => ({ name, text: files.read(name) }));
+  if ([text, ...found.map((file) => file.text)].every((file) => file === undefined)) {
+    return undefined;
   }
-  const [caPem, certPem, keyPem] = [FILES.caPem, FILES.certPem, FILES.keyPem].map((name) => {
-    const found = files.read(name);
-    if (found === undefined) {
-      throw new FleetError(
-        "corrupt",
-        `${name} is missing in the data directory; restore it, or run fleet leave --force and join again`,
-      );
-    }
-    return found;
-  }) as [string, string, string];
+  const missing = [{ name: IDENTITY, text }, ...found].find((file) => file.text === undefined);
+  if (missing) {
+    throw new FleetError("corrupt", `${missing.name} is missing in the data directory; ${WAY_OUT}`);
+  }
+  const identity = parseIdentity(text!);
+  const [caPem, certPem, keyPem] = found.map((file) => file.text!) as [string, string, string];
   const next = files.read(NEXT_CERTIFICATE);
   if (next !== undefined) {
-    if (trust.belongTogether(next, keyPem)) {
+    if (belongTogether(trust, next, keyPem)) {
       const credentials = { caPem, certPem: next, keyPem };
       saveCredentials(files, credentials);
       return { identity, credentials };
     }
     files.remove(NEXT_CERTIFICATE);
   }
+  if (!belongTogether(trust, certPem, keyPem)) {
+    throw new FleetError(
+      "corrupt",
+      `${FILES.certPem} or ${FILES.keyPem} in the data directory is damaged: they do not belong together; ${WAY_OUT}`,
+    );
+  }
   return { identity, credentials: { caPem, certPem, keyPem } };
+}
+
+function belongTogether(
+  trust: Pick<Trust, "belongTogether">,
+  certPem: string,
+  keyPem: string,
+): boolean {
+  try {
+    return trust.belongTogether(certPem, keyPem);
+  } catch {
+    // One of them is no certificate, or no key.
+    return false;
+  }
+}
+
+function parseIdentity(text: string): Identity {
+  try {
+    const identity = JSON.parse(text) as Partial<Identity>;
+    const { nodeId, clusterId, role, listenAddr, advertiseAddr, managers } = identity;
+    const texts = [nodeId, clusterId, listenAddr, advertiseAddr];
+    if (
+      texts.every((value) => typeof value === "string" && value !== "") &&
+      (role === "manager" || role === "worker") && Array.isArray(managers)
+    ) return identity as Identity;
+  } catch {
+    // Told below.
+  }
+  throw new FleetError("corrupt", `${IDENTITY} in the data directory is damaged; ${WAY_OUT}`);
 }
 
 export function saveIdentity(files: StateFiles, identity: Identity): void {

@@ -28,7 +28,15 @@ const trust = {
   belongTogether: (cert: string, key: string) => cert.slice(5) === key.slice(4),
 };
 const credentials = (n: number) => ({ caPem: `ca-${n}`, certPem: `cert-${n}`, keyPem: `key-${n}` });
-const identity = { nodeId: "n1" } as Identity;
+const identity: Identity = {
+  nodeId: "n1",
+  clusterId: "c1",
+  role: "worker",
+  listenAddr: "0.0.0.0:2377",
+  advertiseAddr: "10.0.0.1:2377",
+  dataPathAddr: "10.0.0.1",
+  managers: [],
+};
 
 Deno.test("whenever the power goes, key and certificate belong together afterwards", () => {
   for (let writes = 0; writes <= 5; writes++) {

@@ -30,6 +30,7 @@ export function prepareRunning(
     listener: undefined,
     agent: undefined,
     blocked: new Set(),
+    halted: false,
     failure: undefined,
     toldTrustRoot: undefined,
     renewal: new Renewal({

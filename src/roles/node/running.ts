@@ -1,3 +1,5 @@
+import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RpcDialer } from "../rpc.ts";
 import type { HeldCredentials, Identity } from "./identity.ts";
@@ -15,6 +17,8 @@ export interface Running {
   listener: NodeListener | undefined;
   agent: RunningAgent | undefined;
   blocked: ReadonlySet<string>;
+  /** It was told to stop: nothing may be started any more. */
+  halted: boolean;
   /** Why the manager gave up, if it did. */
   failure: unknown;
   readonly renewal: Renewal;
@@ -30,11 +34,27 @@ export function managerAddresses(running: Running): string[] {
   return [...new Set(addresses.filter((addr) => addr !== ""))];
 }
 
-/** Stops all of it; the containers go on. */
-export async function halt(running: Running): Promise<void> {
+/** Stops all of it; the containers go on. What does not stop cleanly is told and does not keep the rest. */
+export async function halt(running: Running, logger: Logger): Promise<void> {
+  running.halted = true;
   running.renewal.stop();
-  await running.agent?.stop();
-  await running.manager?.stop();
-  await running.listener?.close();
-  running.log?.close();
+  await toldUnless(logger, () => running.agent?.stop());
+  await haltManager(running, logger);
+}
+
+/** Stops what only a manager has running. */
+export async function haltManager(running: Running, logger: Logger): Promise<void> {
+  const { manager, listener, log } = running;
+  running.manager = running.listener = running.log = undefined;
+  await toldUnless(logger, () => manager?.stop());
+  await toldUnless(logger, () => listener?.close());
+  await toldUnless(logger, () => log?.close());
+}
+
+async function toldUnless(logger: Logger, stop: () => Promise<void> | void): Promise<void> {
+  try {
+    await stop();
+  } catch (error) {
+    logger.log("warn", "not everything stopped cleanly", { error: messageOf(error) });
+  }
 }
