@@ -33,8 +33,17 @@ Deno.test("each thing that is wrong is named, with what helps", () => {
   expect({ TimeMs: NOW + 12_000 }, /warning: its clock is 12 seconds ahead .* NTP/);
   expect({ TimeMs: NOW - 120_000 }, /error: its clock is 2 minutes behind/);
   expect({ Disks: [{ path: "/d", free: 1, total: 100 }] }, /error: \/d: 1% free .*free some space/);
-  expect({ CertificateUntilMs: NOW - 1 }, /error: certificate has ended -> .*join again/);
-  expect({ CertificateUntilMs: NOW + 3_600_000 }, /warning: certificate ends in/);
+  expect(
+    { CertificateUntilMs: NOW - 1 },
+    /error: certificate has ended -> it is renewed as soon as a manager answers n1.*log/,
+  );
+  // One that lives for a day ends in less than a day, always: it matters whether it is overdue.
+  expect({ CertificateUntilMs: NOW + 3_600_000 }, /warning: certificate ends in .* and was not renewed/);
+  expect({ CertificateUntilMs: NOW + 3_600_000, CertificateDueMs: NOW + 60_000 });
+  expect(
+    { CertificateUntilMs: NOW + 10 * 86_400_000, CertificateDueMs: NOW - 60_000 },
+    /warning: certificate ends in .* and was not renewed .*-> .*log/,
+  );
   expect(
     { Engine: { Version: "20.10", Problem: "the engine's own swarm mode is active" } },
     /error: the engine's own swarm mode .*docker swarm leave --force/,

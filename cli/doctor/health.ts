@@ -28,6 +28,8 @@ export interface Health {
   readonly Mtu: number;
   /** End of the node's certificate, in milliseconds since 1970; 0 outside of a cluster. */
   readonly CertificateUntilMs: number;
+  /** When it should have been renewed at the latest; unknown of older agents. */
+  readonly CertificateDueMs?: number;
   readonly Trial: boolean;
   readonly RolledBack: string;
 }
@@ -36,7 +38,8 @@ const LOW_DISK = 0.1;
 const FULL_DISK = 0.02;
 /** Certificates and tokens are about minutes, logs of several nodes about less. */
 const SKEW_MS = { warning: 2_000, error: 60_000 } as const;
-const CERTIFICATE_MS = { warning: 3 * 86_400_000, error: 0 } as const;
+/** Of a certificate of which it is not known when its renewal is due. */
+const CERTIFICATE_WARNING_MS = 3 * 86_400_000;
 
 /** What one node's own words tell. `askedMs` is this machine's time in the middle of the question. */
 export function examine(name: string, health: Health, askedMs: number): Finding[] {
@@ -140,24 +143,21 @@ function clock(name: string, skewMs: number): Finding {
   return away < SKEW_MS.error ? warning(name, text, fix) : trouble(name, text, fix);
 }
 
-function certificate(name: string, { CertificateUntilMs }: Health, nowMs: number): Finding[] {
-  if (!CertificateUntilMs) return [];
-  const left = CertificateUntilMs - nowMs;
-  if (left > CERTIFICATE_MS.warning) {
+function certificate(name: string, health: Health, nowMs: number): Finding[] {
+  const { CertificateUntilMs: untilMs, CertificateDueMs: dueMs } = health;
+  if (!untilMs) return [];
+  const left = untilMs - nowMs;
+  const log = `what its agent's log says of "certificate not renewed"`;
+  if (left <= 0) {
+    const fix =
+      `it is renewed as soon as a manager answers ${name}, within 90 days; look at ${log}`;
+    return [trouble(name, "certificate has ended", fix)];
+  }
+  if (nowMs <= (dueMs ?? untilMs - CERTIFICATE_WARNING_MS)) {
     return [ok(name, `certificate good for ${humanDuration(left)}`)];
   }
-  if (left > CERTIFICATE_MS.error) {
-    return [
-      warning(
-        name,
-        `certificate ends in ${humanDuration(left)}`,
-        `is ${name} connected to a manager? It renews by itself then`,
-      ),
-    ];
-  }
-  return [
-    trouble(name, "certificate has ended", `on ${name}: fleet leave --force, and join again`),
-  ];
+  const text = `certificate ends in ${humanDuration(left)} and was not renewed yet`;
+  return [warning(name, text, `is ${name} connected to a manager? Look at ${log}`)];
 }
 
 function upgrade(name: string, { Trial, RolledBack, Version }: Health): Finding[] {

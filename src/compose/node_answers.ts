@@ -8,6 +8,7 @@ import { disk, kernelFeatures, kernelVersion, mtuOf } from "../adapters/health/m
 import { echo, probe, reach } from "../adapters/health/paths.ts";
 import type { Upgrader } from "../adapters/upgrade/upgrader.ts";
 import type { LocalState } from "../api/backend.ts";
+import { renewalTime } from "../core/pki/renewal_schedule.ts";
 import type { OverlaySupport } from "../model/node.ts";
 import type { NetworkState } from "../roles/agent/network_sync.ts";
 import type { NodeAnswers } from "../roles/agent/questions.ts";
@@ -64,7 +65,7 @@ async function answerOf(
         Networks: networksOf(networks()),
         Disks: [disk(options.dataDir)],
         Mtu: nodeAddr === "" ? 0 : mtuOf(nodeAddr),
-        CertificateUntilMs: certificateEnd(`${options.dataDir}/node.crt`),
+        ...certificateLife(`${options.dataDir}/node.crt`),
         Trial: upgrader.state().trial,
         RolledBack: upgrader.state().rolledBack,
       };
@@ -139,12 +140,13 @@ function diskOr(path: string) {
   }
 }
 
-/** Milliseconds since 1970; 0 where there is no certificate. */
-function certificateEnd(path: string): number {
+/** Milliseconds since 1970; the end is 0 where there is no certificate. */
+function certificateLife(path: string) {
   try {
-    return inspect(Deno.readTextFileSync(path)).notAfterMs;
+    const life = inspect(Deno.readTextFileSync(path));
+    return { CertificateUntilMs: life.notAfterMs, CertificateDueMs: renewalTime(life, 1) };
   } catch {
-    return 0;
+    return { CertificateUntilMs: 0 };
   }
 }
 

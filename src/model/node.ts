@@ -71,6 +71,8 @@ export const Node = obj({
   Role,
   /** Internal: where a manager's raft listens (`host:port`). */
   ManagerAddr: opt(str),
+  /** Internal: begin of the certificate's life; unknown of those that older versions issued. */
+  CertificateBegin: opt(str),
   /** Internal: end of the certificate's life. */
   CertificateExpiry: opt(str),
   /** Internal: public key (DER, base64) of the root that signed its newest certificate. */

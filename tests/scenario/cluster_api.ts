@@ -50,7 +50,12 @@ export function api(
         availability: "active",
         spec: undefined,
         rootCa: { CACert: "", JoinTokens: { Worker: "w-1", Manager: "m-1" } },
-        certificate: { notAfterMs: Date.UTC(2027, 0, 1), issuerKey: "k", keyId: "k" },
+        certificate: {
+          notBeforeMs: 0,
+          notAfterMs: Date.UTC(2027, 0, 1),
+          issuerKey: "k",
+          keyId: "k",
+        },
         unlockKey: undefined,
         addrPool: undefined,
         subnetSize: undefined,

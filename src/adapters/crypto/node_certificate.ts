@@ -60,7 +60,13 @@ export function issue(options: {
   clusterId: string;
   nowMs: number;
   validityMs: number;
-}): { certPem: string; notAfterMs: number; keyId: string; issuerKeyDerBase64: string } {
+}): {
+  certPem: string;
+  notBeforeMs: number;
+  notAfterMs: number;
+  keyId: string;
+  issuerKeyDerBase64: string;
+} {
   const publicKeyDer = parseCsr(options.csrPem);
   const ca = parseCertificates(options.caCertPem)[0]!;
   const caKey = parsePrivateKey(options.caKeyPem, "the root CA's key");
@@ -93,6 +99,7 @@ export function issue(options: {
   }, caKey);
   return {
     certPem: certPem + (options.chainPem ?? ""),
+    notBeforeMs: policy.notBeforeMs,
     notAfterMs: policy.notAfterMs,
     keyId: keyId(publicKeyDer),
     issuerKeyDerBase64: Buffer.from(spkiOf(ca)).toString("base64"),

@@ -86,6 +86,36 @@ Deno.test("nodes' certificates are among the warnings", () => {
   assert.deepEqual(more, []);
 });
 
+Deno.test("a certificate is overdue by its own life, not by what new ones would have", () => {
+  const DAY = 86_400_000;
+  const sentences = (beginMs: number | undefined, endMs: number) => {
+    const store = storeWith((tx) => {
+      tx.create("node", {
+        ID: "n1",
+        Spec: { Name: "h1", Role: "worker", Availability: "active" },
+        Role: "worker",
+        Status: { State: "ready" },
+        ...(beginMs === undefined ? {} : { CertificateBegin: new Date(beginMs).toISOString() }),
+        CertificateExpiry: new Date(endMs).toISOString(),
+      });
+      tx.create("cluster", {
+        ID: "c1",
+        Spec: { CAConfig: { NodeCertExpiry: 90 * DAY * 1e6 } },
+      } as never);
+    });
+    return clusterWarnings().sentences(store, 1, 1, NOW).filter((text) => /certificate/.test(text));
+  };
+  // The setting has just gone from a day to 90: these were issued under the old one.
+  assert.deepEqual(sentences(NOW - DAY / 2, NOW + DAY / 2), []);
+  assert.equal(sentences(NOW - 0.9 * DAY, NOW + 0.1 * DAY).length, 1);
+  // From 45 to 72 days on a node renews: nothing is wrong until then.
+  assert.deepEqual(sentences(NOW - 71 * DAY, NOW + 19 * DAY), []);
+  assert.equal(sentences(NOW - 73 * DAY, NOW + 17 * DAY).length, 1);
+  // Of what an older version issued only the end is known.
+  assert.deepEqual(sentences(undefined, NOW + DAY / 2), []);
+  assert.equal(sentences(undefined, NOW - 1).length, 1);
+});
+
 Deno.test("the engine's warnings come first, the cluster's as the stock client prints them", () => {
   const engines = { Name: "h1", Warnings: ["WARNING: No swap limit support"] };
   assert.deepEqual(infoWithWarnings(engines, { Warnings: ["2 managers"] })["Warnings"], [

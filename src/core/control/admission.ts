@@ -9,6 +9,7 @@ const KEPT_KEYS = 2;
 
 /** What is kept of a certificate that was issued. */
 export interface IssuedCertificate {
+  readonly notBeforeMs: number;
   readonly notAfterMs: number;
   /** Digest of its public key. */
   readonly keyId: string;
@@ -104,6 +105,7 @@ export function noteRenewal(
 /** The facts of a certificate as they are kept with its node. */
 export function certificateFields(certificate: IssuedCertificate, before: Node | undefined) {
   return {
+    CertificateBegin: timeText(certificate.notBeforeMs),
     CertificateExpiry: timeText(certificate.notAfterMs),
     CertificateIssuer: certificate.issuerKey,
     CertificateKeys: [...new Set([certificate.keyId, ...before?.CertificateKeys ?? []])]

@@ -70,7 +70,12 @@ Deno.test("a request is good for one node: its key gets no second name", () => {
     update: (_: string, node: Node) => void nodes.set(node.ID, node),
   };
   const context = { tx, nowMs: 0 } as unknown as ControlContext;
-  const certificate = (keyId: string) => ({ notAfterMs: 1, keyId, issuerKey: "root" });
+  const certificate = (keyId: string) => ({
+    notBeforeMs: 0,
+    notAfterMs: 1,
+    keyId,
+    issuerKey: "root",
+  });
   const admit = (id: string, keyId: string) =>
     admitNode(context, {
       ...{ id, role: "worker", labels: {}, availability: "active" },

@@ -8,7 +8,7 @@ const LAST_RETRY_MS = 3_600_000;
 const MAX_DOUBLINGS = 12;
 
 const DAY_MS = 24 * 3_600_000;
-/** A warning is due when so many days are left. */
+/** A warning is due when a renewal is overdue and so many days are left. */
 export const WARNING_DAYS = [30, 7, 1] as const;
 
 /**
@@ -48,20 +48,11 @@ export function daysLeft(notAfterMs: number, nowMs: number): number {
  * The threshold of {@link WARNING_DAYS} that was crossed last, or undefined while none was. Whoever warns
  * keeps what was returned before and speaks when it changes.
  *
- * A threshold counts only when it lies behind the earliest planned renewal: a certificate that lives for
- * hours would warn from birth otherwise.
+ * None counts before the latest planned renewal: until then the node may be as healthy as any.
  */
-export function expiryWarning(
-  { notBeforeMs, notAfterMs }: Life,
-  nowMs: number,
-): number | undefined {
-  const earliestRenewal = renewalTime({ notBeforeMs, notAfterMs }, 0);
-  let crossed: number | undefined;
-  for (const days of WARNING_DAYS) {
-    const at = notAfterMs - days * DAY_MS;
-    if (nowMs >= at && at >= earliestRenewal) crossed = days;
-  }
-  return crossed;
+export function expiryWarning(life: Life, nowMs: number): number | undefined {
+  if (nowMs <= renewalTime(life, 1)) return undefined;
+  return WARNING_DAYS.findLast((days) => nowMs >= life.notAfterMs - days * DAY_MS);
 }
 
 /** One sentence when a threshold was crossed: renewals fail, and somebody has to look. */

@@ -26,22 +26,40 @@ Deno.test("failed renewals back off from a second to an hour", () => {
   assert.equal(renewalRetryDelay(1e9), 3_600_000);
 });
 
-Deno.test("warnings come at 30, 7 and 1 days", () => {
-  assert.equal(expiryWarning(life, left(31)), undefined);
-  assert.equal(expiryWarning(life, left(30)), 30);
+Deno.test("a healthy node, which renews at four fifths of the life at the latest, is never warned of", () => {
+  for (const lifeMs of [1, 24, 240, 2_160, 8_760].map((hours) => hours * DAY / 24)) {
+    const own = { notBeforeMs: 0, notAfterMs: lifeMs };
+    fc.assert(
+      fc.property(fc.float({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (random) => {
+        const at = renewalTime(own, random);
+        assert.equal(expiryWarning(own, at), undefined);
+        assert.equal(expirySentence("h1", own, at), undefined);
+      }),
+    );
+  }
+});
+
+Deno.test("once a renewal is overdue, warnings come inside of 30, 7 and 1 days", () => {
+  assert.equal(expiryWarning(life, left(30)), undefined);
+  assert.equal(expiryWarning(life, left(18) - 1), undefined);
+  assert.equal(expiryWarning(life, left(18) + 1), 30);
   assert.equal(expiryWarning(life, left(7) - 1), 30);
   assert.equal(expiryWarning(life, left(7)), 7);
   assert.equal(expiryWarning(life, left(1) - 1), 7);
   assert.equal(expiryWarning(life, left(1)), 1);
   assert.equal(expiryWarning(life, left(-5)), 1);
+  const year = { notBeforeMs: 0, notAfterMs: 365 * DAY };
+  assert.equal(expiryWarning(year, 300 * DAY), undefined, "65 days are left to look into it");
+  assert.equal(expiryWarning(year, 336 * DAY), 30);
 });
 
-Deno.test("a certificate that lives for hours or days does not warn from birth", () => {
-  const twoHours = { notBeforeMs: 0, notAfterMs: DAY / 12 };
-  assert.equal(expiryWarning(twoHours, DAY / 13), undefined);
+Deno.test("a certificate that lives for hours or days is overdue by its own life", () => {
+  const day = { notBeforeMs: 0, notAfterMs: DAY };
+  assert.equal(expiryWarning(day, 0.79 * DAY), undefined);
+  assert.equal(expiryWarning(day, 0.81 * DAY), 1);
   const tenDays = { notBeforeMs: 0, notAfterMs: 10 * DAY };
   assert.equal(expiryWarning(tenDays, 8 * DAY), undefined);
-  assert.equal(expiryWarning(tenDays, 9 * DAY), 1);
+  assert.equal(expiryWarning(tenDays, 8 * DAY + 1), 7);
 });
 
 Deno.test("days left are whole days, negative after the end", () => {
@@ -56,13 +74,12 @@ Deno.test("days left are whole days, negative after the end", () => {
 
 Deno.test("a sentence comes when a renewal is overdue, and names the node", () => {
   const says = (nowMs: number) => expirySentence("h1", life, nowMs);
-  assert.equal(says(left(31)), undefined);
+  assert.equal(says(left(19)), undefined);
   assert.match(says(left(7))!, /^the certificate of node h1 expires in 7 days and was not renewed/);
   assert.match(says(left(1))!, /expires in 1 day /);
   assert.match(says(left(0.5))!, /expires within a day/);
   assert.match(says(left(-9.5))!, /expired 10 days ago/);
-  // One that lives for an hour is never a matter of days, but its end is.
   const brief = { notBeforeMs: 0, notAfterMs: 3_600_000 };
-  assert.equal(expirySentence("h1", brief, 3_500_000), undefined);
-  assert.match(expirySentence("h1", brief, 3_600_000)!, /expires within a day|expired/);
+  assert.match(expirySentence("h1", brief, 3_500_000)!, /expires within a day/);
+  assert.match(expirySentence("h1", brief, 3_600_001)!, /expired 1 day ago/);
 });

@@ -125,7 +125,12 @@ export async function issueCertificate(
     }
     return {
       certPem: answer + (root.chainPem ?? ""),
-      facts: { notAfterMs: facts.notAfterMs, keyId, issuerKey: facts.issuerKeyDerBase64 },
+      facts: {
+        notBeforeMs: facts.notBeforeMs,
+        notAfterMs: facts.notAfterMs,
+        keyId,
+        issuerKey: facts.issuerKeyDerBase64,
+      },
     };
   };
   return await leader.write((context) =>
@@ -167,6 +172,7 @@ export function signLocally(
   return {
     certPem: issued.certPem,
     facts: {
+      notBeforeMs: issued.notBeforeMs,
       notAfterMs: issued.notAfterMs,
       keyId: issued.keyId,
       issuerKey: issued.issuerKeyDerBase64,

@@ -101,6 +101,7 @@ export function foundCluster(options: {
         ...(forced === undefined ? {} : { LastForcedRotation: forced }),
       },
       certificate: {
+        notBeforeMs: issued.notBeforeMs,
         notAfterMs: issued.notAfterMs,
         keyId: issued.keyId,
         issuerKey: issued.issuerKeyDerBase64,

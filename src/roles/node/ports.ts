@@ -56,7 +56,13 @@ export interface Trust {
     clusterId: string;
     nowMs: number;
     validityMs: number;
-  }): { certPem: string; notAfterMs: number; keyId: string; issuerKeyDerBase64: string };
+  }): {
+    certPem: string;
+    notBeforeMs: number;
+    notAfterMs: number;
+    keyId: string;
+    issuerKeyDerBase64: string;
+  };
   /**
    * @throws FleetError unauthorized unless `rootPem` signed it and it is in force, or has not ended longer
    *   ago than `graceMs`

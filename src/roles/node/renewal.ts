@@ -15,7 +15,7 @@ import type { RpcDialer } from "../rpc.ts";
 import type { HeldCredentials } from "./identity.ts";
 import type { Credentials, NodeNetwork, Trust } from "./ports.ts";
 
-/** Timers longer than this are cut into pieces; at each the end of the certificate is looked at. */
+/** Timers longer than this are cut into pieces. */
 const MAX_TIMER_MS = 24 * 3_600_000;
 
 /** Nodes that are asked to renew together come within this, so that the leader signs for one after the other. */
@@ -83,7 +83,6 @@ export class Renewal {
 
   #wait(ms: number): void {
     this.#cancel();
-    this.#warn();
     this.#cancel = this.#options.clock.after(Math.min(ms, MAX_TIMER_MS), () => {
       if (ms > MAX_TIMER_MS) this.#wait(ms - MAX_TIMER_MS);
       else void this.#renew();
@@ -114,6 +113,7 @@ export class Renewal {
         error: messageOf(error),
         delayMs: delay,
       });
+      this.#warn();
       if (!this.#stopped) this.#wait(delay);
     } finally {
       this.#running = false;

@@ -97,13 +97,15 @@ Deno.test("a certificate is renewed between half and four fifths of its life, ea
   assert(shares.size > 5, `all at ${[...shares]}`);
 });
 
-Deno.test("while nothing is signed a warning comes at 30, 7 and 1 days, once each", async () => {
+Deno.test("once a renewal is overdue a warning comes, and again at 7 days and 1, once each", async () => {
   const { clock, renewal, state, warnings, calls } = world();
   state.refusal = "no leader";
   renewal.start();
-  await clock.advance(61 * DAY);
+  await clock.advance(71 * DAY);
+  assert.deepEqual(warnings(), [], "healthy nodes renew until day 72");
+  await clock.advance(2 * DAY);
   assert.equal(warnings().length, 1);
-  await clock.advance(28 * DAY + 23 * HOUR);
+  await clock.advance(16 * DAY + 23 * HOUR);
   assert.equal(warnings().length, 3, warnings().join());
   assert.match(warnings()[2]!, /node n1 expires within a day|expires in 1 day/);
   state.refusal = undefined;
@@ -111,6 +113,16 @@ Deno.test("while nothing is signed a warning comes at 30, 7 and 1 days, once eac
   assert(!calls.at(-1)!.anonymous);
   await clock.advance(20 * DAY);
   assert.equal(warnings().length, 3);
+  renewal.stop();
+});
+
+Deno.test("a machine that was off for long renews at once, and complains only when that fails", async () => {
+  const { clock, renewal, warnings, calls } = world();
+  await clock.advance(80 * DAY);
+  renewal.start();
+  await clock.advance(HOUR);
+  assert.equal(calls.length, 1);
+  assert.deepEqual(warnings(), []);
   renewal.stop();
 });
 
