@@ -16,7 +16,6 @@ import type { RpcCaller } from "../../src/roles/rpc.ts";
 import { ManualClock } from "./manual_clock.ts";
 
 const DAY_MS = 86_400_000;
-const ADDRESS = "10.0.0.1";
 /** A manager of another cluster that lets everybody in. */
 export const MANAGER_ELSEWHERE = "10.0.0.9:2377";
 /** Steps of time until something must have happened. */
@@ -32,6 +31,7 @@ export const FULL = new FleetError("unavailable", "no space left for raft.db: fr
 export class OneMachine {
   readonly clock = new ManualClock();
   readonly folder: string;
+  address = "10.0.0.1";
   readonly lines: { level: LogLevel; message: string }[] = [];
   /** What goes wrong now. */
   readonly trouble = {
@@ -124,8 +124,8 @@ export class OneMachine {
       externalCa: () => ({}) as never,
       network: this.#network(),
       interfaces: {
-        list: () => [{ name: "eth0", address: ADDRESS }],
-        towards: () => Promise.resolve(ADDRESS),
+        list: () => [{ name: "eth0", address: this.address }],
+        towards: () => Promise.resolve(this.address),
       },
       clock,
       random: this.#random,

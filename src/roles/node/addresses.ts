@@ -4,6 +4,7 @@ import type { Interfaces } from "./ports.ts";
 
 /** Docker's port for traffic between nodes. */
 export const DEFAULT_PORT = 2377;
+const DEFAULT_LISTEN = `0.0.0.0:${DEFAULT_PORT}`;
 /** Interfaces that hold containers, never a node's own address. */
 const CONTAINER_INTERFACE = /^(docker\d+|docker_gwbridge|br-[0-9a-f]{12}|veth|fl-|cni|virbr)/;
 
@@ -12,7 +13,7 @@ const CONTAINER_INTERFACE = /^(docker\d+|docker_gwbridge|br-[0-9a-f]{12}|veth|fl
  * @throws FleetError invalid
  */
 export function resolveListenAddress(text: string | undefined, interfaces: Interfaces): string {
-  const { host, port } = parseHostPort(text || `0.0.0.0:${DEFAULT_PORT}`, DEFAULT_PORT);
+  const { host, port } = parseHostPort(text || DEFAULT_LISTEN, DEFAULT_PORT);
   if (host === "") return formatHostPort({ host: "0.0.0.0", port });
   return formatHostPort({ host: isIP(host) ? host : addressOfInterface(host, interfaces), port });
 }
@@ -149,6 +150,33 @@ export function foundersAddresses(
     interfaces,
   });
   const dataPathAddr = resolveDataPathAddress(request.DataPathAddr, advertiseAddr, interfaces);
+  return { listenAddr, advertiseAddr, dataPathAddr };
+}
+
+/**
+ * The same of a manager that goes on alone: what it had, as far as nothing else is asked for. A data path that
+ * was where it is reached moves along. @throws FleetError invalid
+ */
+export function recoveredAddresses(
+  request: Parameters<typeof foundersAddresses>[0],
+  before: {
+    readonly listenAddr: string;
+    readonly advertiseAddr: string;
+    readonly dataPathAddr: string;
+  },
+  interfaces: Interfaces,
+) {
+  // Docker's client sends its default, whether somebody asked for it or not.
+  const listenAddr = request.ListenAddr && request.ListenAddr !== DEFAULT_LISTEN
+    ? resolveListenAddress(request.ListenAddr, interfaces)
+    : before.listenAddr;
+  const advertiseAddr = request.AdvertiseAddr
+    ? resolveAdvertiseAddress({ given: request.AdvertiseAddr, listen: listenAddr, interfaces })
+    : before.advertiseAddr;
+  const moves = before.dataPathAddr === parseHostPort(before.advertiseAddr, 0).host;
+  const dataPathAddr = request.DataPathAddr || moves
+    ? resolveDataPathAddress(request.DataPathAddr, advertiseAddr, interfaces)
+    : before.dataPathAddr;
   return { listenAddr, advertiseAddr, dataPathAddr };
 }
 

@@ -18,7 +18,7 @@ import type { RaftLog } from "../manager/raft_runner.ts";
 import {
   foundersAddresses,
   joinersAddress,
-  resolveAdvertiseAddress,
+  recoveredAddresses,
   resolveDataPathAddress,
   resolveListenAddress,
 } from "./addresses.ts";
@@ -236,15 +236,10 @@ export class FleetNode implements Backend {
   async #forceNewCluster(request: InitRequest): Promise<string> {
     return await this.#exclusively(async () => {
       const { identity: before, credentials } = this.#managerToRecover();
-      const advertiseAddr = request.AdvertiseAddr
-        ? resolveAdvertiseAddress({
-          given: request.AdvertiseAddr,
-          listen: before.listenAddr,
-          interfaces: this.#options.interfaces,
-        })
-        : before.advertiseAddr;
+      const addresses = recoveredAddresses(request, before, this.#options.interfaces);
       const { nodeId } = before;
-      const alone = { ...before, advertiseAddr, managers: [{ nodeId, addr: advertiseAddr }] };
+      const managers = [{ nodeId, addr: addresses.advertiseAddr }];
+      const alone = { ...before, ...addresses, managers };
       await this.stop();
       const failures: unknown[] = [];
       const rewritten = await this.#rewriteLog(alone).catch((error: unknown) => {

@@ -182,6 +182,24 @@ Deno.test("a new cluster that could not be forced leaves the old one as it was, 
   }
 });
 
+Deno.test("a new cluster under another address has its data path there, too, and listens where it is told", () =>
+  withMachine(async (machine) => {
+    let node = await machine.boot();
+    const nodeId = await machine.settled(node.init({ ...INIT, ListenAddr: "10.0.0.1:2377" }));
+    await node.stop();
+    machine.address = "10.0.0.2";
+    node = await machine.boot();
+    const request = { ...NEW_CLUSTER, AdvertiseAddr: "10.0.0.2", ListenAddr: "10.0.0.2:2377" };
+    assert.equal(await machine.settled(node.init(request)), nodeId);
+    assert.equal(node.localState().nodeAddr, "10.0.0.2");
+    assert.equal(machine.agentHost!.dataPathAddr, "10.0.0.2");
+    const { listenAddr } = JSON.parse(Deno.readTextFileSync(machine.path("node.json")));
+    assert.equal(listenAddr, "10.0.0.2:2377");
+    await machine.settled(node.init({ ...NEW_CLUSTER, ListenAddr: "0.0.0.0:2377" }));
+    assert.match(Deno.readTextFileSync(machine.path("node.json")), /"listenAddr": "10.0.0.2:2377"/);
+    await node.stop();
+  }));
+
 Deno.test("a manager that stopped for a new cluster starts by itself once there is room", () =>
   withMachine(async (machine) => {
     const { node, nodeId } = await founded(machine);
