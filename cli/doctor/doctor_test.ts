@@ -38,7 +38,10 @@ Deno.test("each thing that is wrong is named, with what helps", () => {
     /error: certificate has ended -> it is renewed as soon as a manager answers n1.*log/,
   );
   // One that lives for a day ends in less than a day, always: it matters whether it is overdue.
-  expect({ CertificateUntilMs: NOW + 3_600_000 }, /warning: certificate ends in .* and was not renewed/);
+  expect(
+    { CertificateUntilMs: NOW + 3_600_000 },
+    /warning: certificate ends in .* and was not renewed/,
+  );
   expect({ CertificateUntilMs: NOW + 3_600_000, CertificateDueMs: NOW + 60_000 });
   expect(
     { CertificateUntilMs: NOW + 10 * 86_400_000, CertificateDueMs: NOW - 60_000 },
