@@ -249,3 +249,25 @@ Deno.test("a promotion that fails on its way is tried again, and holds after a r
       }));
   }
 });
+
+Deno.test("a demotion that fails on its way is tried again, and wipes the log only when it is not needed", () =>
+  withMachine(async (machine) => {
+    let node = await machine.boot();
+    machine.role = "manager";
+    const join = { RemoteAddrs: [MANAGER_ELSEWHERE], JoinToken: machine.token };
+    await machine.settled(node.join(join));
+    assert(node.localState().manager);
+    machine.trouble.file = "node.json";
+    machine.role = "worker";
+    machine.agentHost!.onSession({ managers: [], role: "worker", renewCertificate: false });
+    await machine.settled(machine.clock.advance(500));
+    assert(!node.localState().manager);
+    assert("raft.db" in machine.files(), "a manager by its files has its log");
+    machine.trouble.file = "";
+    await machine.settled(machine.clock.advance(60_000));
+    assert(!("raft.db" in machine.files()));
+    await node.stop();
+    node = await machine.boot();
+    assert.deepEqual([node.localState().state, node.localState().manager], ["active", false]);
+    await node.stop();
+  }));

@@ -54,8 +54,10 @@ export async function changeRole(
     }
     return;
   }
-  const managers = running.manager?.members().filter(({ nodeId }) => nodeId !== before.nodeId)
-    .map(({ nodeId, addr }) => ({ nodeId, addr })) ?? before.managers;
+  const others = (running.manager?.members() ?? []).filter(({ nodeId }) => nodeId !== before.nodeId)
+    .map(({ nodeId, addr }) => ({ nodeId, addr }));
+  // One that never caught up knows of nobody.
+  const managers = others.length > 0 ? others : before.managers;
   running.identity = { ...before, role, managers };
   await haltManager(running, logger);
   if (running.halted) return;
