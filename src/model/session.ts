@@ -153,6 +153,8 @@ export interface ServiceAssignment {
   }[];
   /** Ports that every node answers on. */
   readonly ports?: readonly PublishedPort[];
+  /** When the service was created, where it has ports: should two have one, the older's it is. */
+  readonly since?: string;
 }
 
 export interface PublishedPort {

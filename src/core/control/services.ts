@@ -12,7 +12,7 @@ import type { ControlContext } from "./context.ts";
 import { generateName } from "./generated_name.ts";
 import { find, findVersion } from "./lookup.ts";
 import { ensureIngress } from "./networks.ts";
-import { endpointWithPorts } from "./published_ports.ts";
+import { checkPublishedPorts, endpointWithPorts } from "./published_ports.ts";
 import type { ControlArgs, ControlResult } from "./methods.ts";
 
 /** Creates a service; without a name it gets a made-up one. Its tasks are the orchestrator's business. */
@@ -117,6 +117,8 @@ function rollbackService(
   if (!service.PreviousSpec) {
     throw new FleetError("invalid", `service ${service.ID} does not have a previous spec`);
   }
+  // Somebody may have taken a port of the previous spec meanwhile.
+  checkPublishedPorts(tx, service.PreviousSpec, service.ID);
   const { Trace: _, ...rest } = service;
   tx.update("service", {
     ...rest,
@@ -251,28 +253,6 @@ function checkNetworks(view: View, spec: ServiceSpec): void {
         "invalid",
         'Service cannot be explicitly attached to the ingress network "' + network.Spec.Name + '"',
       );
-    }
-  }
-}
-
-/** One published port belongs to one service; only host ports may repeat, since nodes differ. */
-function checkPublishedPorts(view: View, spec: ServiceSpec, id: string): void {
-  const wanted = (spec.EndpointSpec?.Ports ?? []).filter((port) => port.PublishedPort);
-  if (wanted.length === 0) return;
-  for (const other of view.all("service")) {
-    if (other.ID === id) continue;
-    for (const taken of other.Spec.EndpointSpec?.Ports ?? []) {
-      for (const port of wanted) {
-        if (port.PublishedPort !== taken.PublishedPort) continue;
-        if ((port.Protocol ?? "tcp") !== (taken.Protocol ?? "tcp")) continue;
-        if (port.PublishMode === "host" && taken.PublishMode === "host") continue;
-        throw new FleetError(
-          "invalid",
-          `port '${port.PublishedPort}' is already in use by service '${other.Spec.Name}' (${other.ID}) as ${
-            taken.PublishMode === "host" ? "a host-published" : "an ingress"
-          } port`,
-        );
-      }
     }
   }
 }

@@ -91,7 +91,7 @@ export function addNetworks(
           ...(vip?.Addr ? { vip: withoutLength(vip.Addr) } : {}),
         };
       }),
-      ...(ports.length > 0 ? { ports } : {}),
+      ...(ports.length > 0 ? { ports, since: service.CreatedAt } : {}),
     };
     set.set(`service/${service.ID}`, { kind: "service", id: service.ID, service: assignment });
   }

@@ -77,6 +77,44 @@ export function desiredBalancers(
   return found.sort((a, b) => a.key < b.key ? -1 : 1);
 }
 
+interface PortOwners {
+  /** Service id by `protocol/port`: the oldest of those that publish it. */
+  readonly owners: ReadonlyMap<string, string>;
+  /** A sentence for each service that another one keeps from a port, by `protocol/port of name`. */
+  readonly clashes: ReadonlyMap<string, string>;
+}
+
+/**
+ * Whose a published port is. The managers refuse a second owner; should there be one all the same, the
+ * kernel hears of the older service only, or the two would be one server there.
+ */
+export function portOwners({ services }: Picture): PortOwners {
+  const owners = new Map<string, string>();
+  const clashes = new Map<string, string>();
+  const byAge = [...services].filter(([, { ports = [] }]) => ports.length > 0).sort((a, b) =>
+    compare(a[1].since ?? "", b[1].since ?? "") || compare(a[0], b[0])
+  );
+  for (const [id, { name, ports = [] }] of byAge) {
+    for (const { protocol, published } of ports) {
+      const key = portKey(protocol, published);
+      const owner = owners.get(key);
+      if (owner === undefined) owners.set(key, id);
+      else if (owner !== id) {
+        clashes.set(
+          `${key} of ${name}`,
+          `port ${published}/${protocol} of service ${name} is not answered: service ${
+            services.get(owner)!.name
+          }, which is older, publishes it too; publish another one`,
+        );
+      }
+    }
+  }
+  return { owners, clashes };
+}
+
+const portKey = (protocol: string, published: number) => `${protocol}/${published}`;
+const compare = (a: string, b: string) => a < b ? -1 : a > b ? 1 : 0;
+
 /** One server for each published port, while the node has the mesh's network; sorted by port. */
 export function desiredPublished(
   picture: Picture,
@@ -99,8 +137,10 @@ export function desiredPublished(
     }
   }
   const found: PublishedServer[] = [];
+  const { owners } = portOwners(picture);
   for (const [serviceId, { name, ports = [] }] of picture.services) {
     for (const port of ports) {
+      if (owners.get(portKey(port.protocol, port.published)) !== serviceId) continue;
       // Whatever the store says, a node never gives the managers' own port away.
       if (port.protocol === "tcp" && port.published === apiPort) continue;
       const behind = (reals.get(serviceId) ?? []).filter(({ nodeId }) =>

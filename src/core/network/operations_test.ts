@@ -1,7 +1,9 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
+import { portOwners } from "./balancer.ts";
 import { desiredState } from "./desired.ts";
 import type { NodeFacts } from "./desired.ts";
+import { ipvsServices } from "./ipvs.ts";
 import { nftRuleset } from "./nft_ruleset.ts";
 import type { ObservedState } from "./observed.ts";
 import { assume, describeOperation, planOperations } from "./operations.ts";
@@ -179,4 +181,27 @@ Deno.test("nftables: the managers' port is never given away, and a hostile name 
   const rules = nftRuleset(desiredState({ ...base, services }, FACTS));
   ok(!rules.includes("port-tcp-2377"));
   match(rules, /comment "x___flush_ruleset___"/);
+});
+
+Deno.test("two services with one port: the kernel hears of the older one, and the other is named", () => {
+  const base = picture(2, 0);
+  const ports = [{ protocol: "tcp" as const, published: 8080, target: 80 }];
+  const services = new Map([
+    ["s0", { name: "young", networks: [], ports, since: "2026-01-02T00:00:00.000Z" }],
+    ["s1", { name: "old", networks: [], ports, since: "2026-01-01T00:00:00.000Z" }],
+  ]);
+  const desired = desiredState({ ...base, services }, FACTS);
+  deepStrictEqual(desired.published.map(({ name }) => name), ["old"]);
+  const marks = ipvsServices(desired).map(({ mark }) => mark);
+  strictEqual(new Set(marks).size, marks.length);
+  const { clashes } = portOwners({ ...base, services });
+  deepStrictEqual([...clashes.keys()], ["tcp/8080 of young"]);
+  match(
+    [...clashes.values()][0]!,
+    /^port 8080\/tcp of service young is not answered: service old, which is older/,
+  );
+  // The same number for another protocol is no clash.
+  const udp = [{ ...ports[0]!, protocol: "udp" as const }];
+  services.set("s1", { ...services.get("s1")!, ports: udp as never });
+  strictEqual(portOwners({ ...base, services }).clashes.size, 0);
 });

@@ -2,7 +2,8 @@ import { NS_PER_MS } from "../../base/duration.ts";
 import { updateConfigOf } from "../../model/defaults.ts";
 import { restartPolicyOf } from "../../model/defaults.ts";
 import { timeMs, timeText } from "../../model/meta.ts";
-import { endpointOf, isRollingOut } from "../../model/service.ts";
+import { withFreePorts } from "../../model/free_ports.ts";
+import { isRollingOut } from "../../model/service.ts";
 import type { Service, UpdateStatus } from "../../model/service.ts";
 import type { UpdateConfig } from "../../model/service_spec.ts";
 import { isEvicted } from "../../model/task.ts";
@@ -142,7 +143,10 @@ function rollBack(draft: Draft, spec: Service["Spec"], message: string): void {
     Spec: spec,
     // A version of its own: the rollback's failures must not mix with older ones of that spec.
     SpecVersion: { Index: Math.max(rest.SpecVersion?.Index ?? 0, previous?.Index ?? 0) + 1 },
-    Endpoint: { ...rest.Endpoint, ...endpointOf(spec) },
+    Endpoint: {
+      ...rest.Endpoint,
+      ...withFreePorts(draft.situation.view, spec, draft.service),
+    },
     UpdateStatus: {
       State: "rollback_started",
       StartedAt: timeText(draft.nowMs),

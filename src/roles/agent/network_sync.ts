@@ -4,6 +4,7 @@ import type { Logger } from "../../base/log.ts";
 import { desiredState } from "../../core/network/desired.ts";
 import { isKernels, relayedPorts } from "../../core/network/relayed_ports.ts";
 import type { RelayedPort } from "../../core/network/relayed_ports.ts";
+import { portOwners } from "../../core/network/balancer.ts";
 import type { MeshKind } from "../../core/network/balancer.ts";
 import type { DesiredNetwork, DesiredState } from "../../core/network/desired.ts";
 import { countBalancing, NOTHING_BALANCED } from "../../core/network/balancing.ts";
@@ -159,6 +160,7 @@ export class NetworkSync {
           ...[...this.#problems].map(([id, problem]) => [nameOf(id), problem]),
           ...this.#portProblems,
           ...this.#relayProblems,
+          ...this.#portClashes,
           ...(this.#trouble === undefined ? [] : [["this node", this.#trouble] as const]),
         ],
       ),
@@ -352,6 +354,7 @@ export class NetworkSync {
     if (audit) this.#audits++;
     const problems = new Map(plan.problems);
     this.#portProblems = taken.problems;
+    this.#portClashes = portOwners(picture).clashes;
     const operations = await this.#encrypt(desired, audit, plan, problems, signal);
     const failures = operations.length > 0 ? await host.execute(operations, signal) : [];
     for (const { operation, reason } of failures) {
@@ -418,6 +421,7 @@ export class NetworkSync {
   /** `protocol/port` to the sentence that says who has it. */
   #portProblems: ReadonlyMap<string, string> = new Map();
   #relayProblems: ReadonlyMap<string, string> = new Map();
+  #portClashes: ReadonlyMap<string, string> = new Map();
   /** What was encrypted last, as text; a restarted agent does not know it. */
   #encryption = "unknown";
   #mtuKnown: number | undefined;
