@@ -50,6 +50,7 @@ import { remoteExchange } from "../api/routes/remote_exchange.ts";
 import { serveConnection } from "../api/front/front.ts";
 import { Agent } from "../roles/agent/agent.ts";
 import type { NodeAnswers } from "../roles/agent/questions.ts";
+import { NAME_PORT } from "../core/network/relayed_ports.ts";
 import { NetworkSync } from "../roles/agent/network_sync.ts";
 import { OffloadProbe } from "../roles/agent/offload_probe.ts";
 import { ClusterWork } from "../roles/manager/dispatcher_server.ts";
@@ -354,8 +355,12 @@ function overlayNetworks(
     resolvers: new HostResolvers("/etc/resolv.conf", realClock),
   });
   const ipvs = new IpvsHost({ backend: options.meshBackend, logger });
-  const machine = new OverlayHost(engine, ipvs);
   const relay = new PortRelay({ logger });
+  const machine = new OverlayHost(
+    engine,
+    ipvs,
+    (port) => port === NAME_PORT || relay.listensAt(port),
+  );
   const sync = new NetworkSync({
     nodeId: host.nodeId,
     dataPathAddr: host.dataPathAddr,

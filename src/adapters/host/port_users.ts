@@ -14,10 +14,12 @@ const MAX_PROCESSES = 50_000;
 
 /**
  * Who listens at these ports on this machine, as `name (pid 7)`, by `protocol/port`; ports that nobody
- * listens at, or only the process `own`, are left out. SCTP is not looked at: the kernel lists it elsewhere.
+ * listens at are left out. Of the process `own` only what listens for TCP counts (its dashboard, its API),
+ * and not what `isMesh` says to be the mesh's own. SCTP is not looked at: the kernel lists it elsewhere.
  */
 export async function portUsers(
   ports: readonly UsedPort[],
+  isMesh: (port: number) => boolean = () => false,
   own: number = Deno.pid,
 ): Promise<Map<string, string>> {
   const found = new Map<string, string>();
@@ -37,9 +39,12 @@ export async function portUsers(
     if (inodes.size === 0) continue;
     const owners = await ownersOf(new Set(inodes.keys()));
     for (const [inode, port] of inodes) {
-      // The agent's own name server has addresses that the mesh does not answer at.
-      if (owners.get(inode)?.endsWith(`(pid ${own})`)) continue;
-      found.set(`${protocol}/${port}`, owners.get(inode) ?? "another program");
+      const isOwn = owners.get(inode)?.endsWith(`(pid ${own})`);
+      if (isOwn && (protocol === "udp" || isMesh(port))) continue;
+      found.set(
+        `${protocol}/${port}`,
+        isOwn ? "fleet itself" : owners.get(inode) ?? "another program",
+      );
     }
   }
   return found;

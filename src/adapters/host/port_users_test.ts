@@ -7,16 +7,22 @@ Deno.test("who listens is named; a port that nobody listens at is not there", as
   const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const freePort = (free.addr as Deno.NetAddr).port;
   free.close();
-  const found = await portUsers([{ protocol: "tcp", port }, { protocol: "tcp", port: freePort }, {
-    protocol: "udp",
-    port,
-  }], 1);
+  const found = await portUsers(
+    [{ protocol: "tcp", port }, { protocol: "tcp", port: freePort }, {
+      protocol: "udp",
+      port,
+    }],
+    undefined,
+    1,
+  );
   assert.deepEqual([...found.keys()], [`tcp/${port}`]);
   assert.match(found.get(`tcp/${port}`)!, new RegExp(`^\\S+ \\(pid ${Deno.pid}\\)$`));
 });
 
-Deno.test("what the agent itself listens at is nobody's", async () => {
+Deno.test("the agent's own API and dashboard keep their ports, its part of the mesh is nobody's", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
-  assert.equal((await portUsers([{ protocol: "tcp", port }])).size, 0);
+  const asked = [{ protocol: "tcp" as const, port }];
+  assert.deepEqual([...await portUsers(asked)], [[`tcp/${port}`, "fleet itself"]]);
+  assert.equal((await portUsers(asked, (own) => own === port)).size, 0);
 });

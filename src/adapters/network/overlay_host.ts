@@ -73,10 +73,17 @@ export class OverlayHost {
   readonly #engine: EngineApi;
   readonly #ipvs: IpvsHost;
   readonly #esp = new EspHost();
+  readonly #isMesh: (port: number) => boolean;
   #forgetsSoon = false;
 
-  constructor(engine: EngineApi, ipvs: IpvsHost) {
+  /** @param isMesh whether the agent listens at a TCP port for the mesh, or for names */
+  constructor(
+    engine: EngineApi,
+    ipvs: IpvsHost,
+    isMesh: (port: number) => boolean = () => false,
+  ) {
     this.#engine = engine;
+    this.#isMesh = isMesh;
     this.#ipvs = ipvs;
   }
 
@@ -188,7 +195,7 @@ export class OverlayHost {
 
   /** Who listens at these ports on this machine, by `protocol/port`. */
   portUsers(ports: readonly UsedPort[]): Promise<Map<string, string>> {
-    return portUsers(ports);
+    return portUsers(ports, this.#isMesh);
   }
 
   /** Puts a part of the rules in force, all of it or nothing. */

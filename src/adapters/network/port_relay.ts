@@ -61,6 +61,11 @@ export class PortRelay {
     return problems;
   }
 
+  /** Whether it answers at this port. */
+  listensAt(port: number): boolean {
+    return this.#listening.has(port);
+  }
+
   /** Ends all connections. */
   async close(): Promise<void> {
     this.serve([]);

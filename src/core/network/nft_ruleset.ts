@@ -65,29 +65,38 @@ function served<T extends VirtualServer | PublishedServer>(servers: readonly T[]
   return servers.filter(({ reals }) => reals.some(({ weight }) => weight > 0));
 }
 
-function natChains({ balancers, published }: DesiredState): string[] {
+/**
+ * Whichever of its addresses the node is asked at; but not those on overlay networks, where its name server
+ * answers: whoever publishes port 53 shall not take that away from containers.
+ */
+function atNode(networks: DesiredState["networks"], without: readonly string[] = []): string {
+  const left = [...without, ...networks.map(({ subnet }) => subnet)];
+  return `ip daddr != { ${left.join(", ")} } fib daddr type local`;
+}
+
+function natChains({ networks, balancers, published }: DesiredState): string[] {
   const vips = served(balancers);
   // Looked up, not gone through one by one: there may be thousands.
   const inside = vips.map((s) => `"${s.bridge}" . ${s.address} : goto ${chainOf(s)}`);
   const own = vips.map((s) => `${s.address} : goto ${chainOf(s)}`);
-  // Whichever of its addresses a node is asked at, and also from the node itself.
+  const here = atNode(networks);
   const meshed = portRules(published, "vmap", (server) => `goto ${publishedChain(server)}`);
   return [
     "  chain prerouting {",
     "    type nat hook prerouting priority -110; policy accept;",
     ...(vips.length > 0 ? [`    iifname . ip daddr vmap { ${inside.join(", ")} }`] : []),
-    ...meshed.map((rule) => `    fib daddr type local ${rule}`),
+    ...meshed.map((rule) => `    ${here} ${rule}`),
     "  }",
     "  chain output {",
     "    type nat hook output priority -110; policy accept;",
     ...(vips.length > 0 ? [`    ip daddr vmap { ${own.join(", ")} }`] : []),
-    ...meshed.map((rule) => `    fib daddr type local ${rule}`),
+    ...meshed.map((rule) => `    ${here} ${rule}`),
     "  }",
   ];
 }
 
 /** Marks what IPVS shall take: it looks at local input and output, after these. */
-function markChains({ balancers, published }: DesiredState): string[] {
+function markChains({ networks, balancers, published }: DesiredState): string[] {
   const vips = balancers.filter(({ reals }) => reals.length > 0);
   const marks = vipMarks(balancers);
   const of = (address: string) => hex(marks.get(address) ?? 0);
@@ -99,7 +108,7 @@ function markChains({ balancers, published }: DesiredState): string[] {
     (server) => hex(portMark(server)),
   );
   // A client on 127.0.0.1 is none of IPVS: it lets nothing go elsewhere from there.
-  const here = "ip daddr != 127.0.0.0/8 fib daddr type local";
+  const here = atNode(networks, ["127.0.0.0/8"]);
   return [
     "  chain mark-in {",
     "    type filter hook prerouting priority -150; policy accept;",

@@ -133,7 +133,7 @@ Deno.test("with IPVS nftables only marks, except for clients on 127.0.0.1", () =
   match(rules, /meta mark set iifname \. ip daddr map \{ "fl-4096" \. 10\.0\.0\.5 : 0x71000005 \}/);
   match(
     rules,
-    /ip daddr != 127\.0\.0\.0\/8 .* meta mark set tcp dport map \{ 8080 : 0x70001f90 \}/,
+    /ip daddr != \{ 127\.0\.0\.0\/8, 10\.0\.0\.0\/24 \} .* meta mark set tcp dport map \{ 8080 : 0x70001f90 \}/,
   );
   match(rules, /ip daddr 127\.0\.0\.0\/8 tcp dport vmap \{ 8080 : goto port-tcp-8080 \}/);
   match(rules, /meta mark & 0xfe000000 == 0x70000000 .* snat to 10\.0\.0\.2/);
@@ -204,4 +204,24 @@ Deno.test("two services with one port: the kernel hears of the older one, and th
   const udp = [{ ...ports[0]!, protocol: "udp" as const }];
   services.set("s1", { ...services.get("s1")!, ports: udp as never });
   strictEqual(portOwners({ ...base, services }).clashes.size, 0);
+});
+
+Deno.test("a published port 53 leaves the node's name server alone, with nftables and IPVS", () => {
+  const base = picture(2, 0);
+  const ports = [
+    { protocol: "udp" as const, published: 53, target: 53 },
+    { protocol: "tcp" as const, published: 53, target: 53 },
+  ];
+  const services = new Map([["s0", { name: "pihole", networks: [], ports }]]);
+  const desired = desiredState({ ...base, services }, FACTS);
+  for (const kind of ["nftables", "ipvs"] as const) {
+    const rules = nftRuleset(desired, kind).split("\n").filter((line) =>
+      line.includes("fib daddr type local") && / (udp|tcp) dport v?map /.test(line)
+    );
+    // Both protocols, for what comes in and what the node sends itself.
+    strictEqual(rules.length, 4);
+    for (const rule of rules) {
+      match(rule, /ip daddr != \{ [^}]*10\.0\.0\.0\/24, 10\.0\.1\.0\/24 \} fib daddr type local/);
+    }
+  }
 });

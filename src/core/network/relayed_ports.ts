@@ -22,6 +22,12 @@ export interface RelayedPort {
 /** Whether the kernel balances the port; the PROXY protocol is nothing that it could speak. */
 export const isKernels = ({ source }: PublishedServer): boolean => source !== "proxy";
 
+/**
+ * Where the node's name server listens, at its addresses on overlay networks: the relay, which listens at
+ * all addresses, would keep it from new networks, and cannot have the port while it is there.
+ */
+export const NAME_PORT = 53;
+
 /** What the agent relays for these ports; TCP only. Ports without a task are closed. */
 export function relayedPorts(published: readonly PublishedServer[]): RelayedPort[] {
   return published.filter(({ protocol }) => protocol === "tcp").map((

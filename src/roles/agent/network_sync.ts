@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { desiredState } from "../../core/network/desired.ts";
-import { isKernels, relayedPorts } from "../../core/network/relayed_ports.ts";
+import { isKernels, NAME_PORT, relayedPorts } from "../../core/network/relayed_ports.ts";
 import type { RelayedPort } from "../../core/network/relayed_ports.ts";
 import { portOwners } from "../../core/network/balancer.ts";
 import type { MeshKind } from "../../core/network/balancer.ts";
@@ -388,7 +388,13 @@ export class NetworkSync {
   #relay({ free, problems }: TakenLook): ReadonlyMap<string, string> {
     const ports = relayedPorts(free);
     const found = new Map<string, string>();
-    for (const [key, reason] of this.#options.relay.serve(ports)) {
+    const failures = new Map(
+      this.#options.relay.serve(ports.filter(({ published }) => published !== NAME_PORT)),
+    );
+    if (ports.some(({ published }) => published === NAME_PORT)) {
+      failures.set(`tcp/${NAME_PORT}`, "the name server of the node's networks listens there");
+    }
+    for (const [key, reason] of failures) {
       const port = ports.find(({ published }) => key === `tcp/${published}`);
       if (!port || problems.has(key)) continue;
       const how = port.header ? "with the PROXY protocol" : "over IPv6";

@@ -79,6 +79,7 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
     openMesh: () => Promise.resolve(),
   };
   let table: () => NameTable = () => ({ networks: [] });
+  const relayed: number[][] = [];
   const names = {
     setTable: (next: () => NameTable) => void (table = next),
     listenOn: () => Promise.resolve([]),
@@ -89,7 +90,12 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
     apiPort: 2377,
     host,
     names,
-    relay: { serve: () => new Map() },
+    relay: {
+      serve: (ports) => {
+        relayed.push(ports.map(({ published }) => published));
+        return new Map();
+      },
+    },
     clock,
     logger,
   });
@@ -101,6 +107,7 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
     host,
     done,
     forgotten,
+    relayed,
     warnings,
     names: () => table(),
     end: async () => {
@@ -267,5 +274,67 @@ Deno.test("network sync: who waits for a task that went while no agent was here 
   deepStrictEqual(forgotten, Array(7).fill("10.0.0.7"));
   await clock.advance(600_000);
   deepStrictEqual(forgotten.length, 13);
+  await end();
+});
+
+/** The mesh's network, and services with a task each that publish these ports. */
+function publishing(...services: { name: string; published: number; since: string }[]) {
+  const [item] = ASSIGNED.update;
+  if (item?.kind !== "network") throw new Error("the assignment is a network");
+  return {
+    ...ASSIGNED,
+    update: [
+      { ...item, network: { ...item.network, ingress: true as const } },
+      ...services.flatMap(({ name, published, since }, i) => [{
+        kind: "service" as const,
+        id: `s${i}`,
+        service: {
+          name,
+          networks: [],
+          ports: [{ protocol: "tcp" as const, published, target: 80 }],
+          since,
+        },
+      }, {
+        kind: "endpoint" as const,
+        id: `t${i}`,
+        endpoint: {
+          nodeId: "n2",
+          serviceId: `s${i}`,
+          names: [],
+          addresses: [{ networkId: "net", address: `10.0.0.${20 + i}` }],
+          serving: true,
+        },
+      }]),
+    ],
+  };
+}
+
+Deno.test("network sync: port 53 stays with the name server, and what is not answered for it is named", async () => {
+  const { sync, clock, relayed, end } = setUp();
+  sync.apply(publishing({ name: "pihole", published: 53, since: "1" }, {
+    name: "web",
+    published: 8080,
+    since: "2",
+  }));
+  await clock.settle();
+  deepStrictEqual(relayed.at(-1), [8080]);
+  match(
+    sync.state().problems["tcp/53"]!,
+    /^port 53\/tcp of service pihole is not answered over IPv6 on this node: the name server/,
+  );
+  await end();
+});
+
+Deno.test("network sync: of two services with one port the younger one is named", async () => {
+  const { sync, clock, end } = setUp();
+  sync.apply(publishing({ name: "young", published: 8080, since: "2" }, {
+    name: "old",
+    published: 8080,
+    since: "1",
+  }));
+  await clock.settle();
+  deepStrictEqual(Object.keys(sync.state().problems), ["tcp/8080 of young"]);
+  // Its network is there; whoever waits for it does not learn of others' ports.
+  strictEqual(await sync.ready("net", "back", new AbortController().signal, "s1"), "10.0.0.2");
   await end();
 });
