@@ -13,7 +13,13 @@ const PROBE = ["src", "127.0.0.1", "dst", "127.0.0.1", "proto", "esp", "spi", "0
 
 /** Encryption between nodes by the kernel's ESP, driven by `ip xfrm`. */
 export class EspHost {
-  #support: string | undefined | null = null;
+  readonly #run: typeof runTool;
+  /** That it can is not asked again; what it lacks may have come with a module. */
+  #can = false;
+
+  constructor(run: typeof runTool = runTool) {
+    this.#run = run;
+  }
 
   /**
    * Makes the kernel encrypt for these networks, and no others of fleet's; the number of changes.
@@ -26,8 +32,8 @@ export class EspHost {
       if (problem !== undefined) throw new FleetError("unavailable", problem);
     }
     const [states, policies] = await Promise.all([
-      runTool(["ip", "-4", "xfrm", "state"], signal),
-      runTool(["ip", "-4", "xfrm", "policy"], signal),
+      this.#run(["ip", "-4", "xfrm", "state"], signal),
+      this.#run(["ip", "-4", "xfrm", "policy"], signal),
     ]);
     const lines = planEsp(desired, {
       associations: parseAssociations(states.stdout),
@@ -35,7 +41,7 @@ export class EspHost {
     });
     if (lines.length === 0) return 0;
     const script = lines.join("\n") + "\n";
-    const { success, stderr } = await runTool(["ip", "-force", "-batch", "-"], signal, script);
+    const { success, stderr } = await this.#run(["ip", "-force", "-batch", "-"], signal, script);
     if (!success) {
       const [number = 0, reason = stderr.trim()] = [...batchFailures(stderr)][0] ?? [];
       const line = (lines[number - 1] ?? "").replace(/0x[0-9a-f]{40}/g, "…");
@@ -44,17 +50,19 @@ export class EspHost {
     return lines.length;
   }
 
-  /** Why the kernel cannot encrypt; undefined when it can. Found out by trying, once. */
+  /** Why the kernel cannot encrypt; undefined when it can. Found out by trying, until it could. */
   async problem(signal: AbortSignal): Promise<string | undefined> {
-    if (this.#support === null) this.#support = await probe(signal);
-    return this.#support;
+    if (this.#can) return undefined;
+    const problem = await probe(this.#run, signal);
+    this.#can = problem === undefined;
+    return problem;
   }
 }
 
-async function probe(signal: AbortSignal): Promise<string | undefined> {
-  await runTool(["ip", "xfrm", "state", "delete", ...PROBE], signal);
+async function probe(run: typeof runTool, signal: AbortSignal): Promise<string | undefined> {
+  await run(["ip", "xfrm", "state", "delete", ...PROBE], signal);
   const key = `0x${"00".repeat(KEY_BYTES)}`;
-  const { success, stderr } = await runTool([
+  const { success, stderr } = await run([
     ...["ip", "xfrm", "state", "add", ...PROBE, "mode", "transport"],
     ...["aead", "rfc4106(gcm(aes))", key, "128"],
   ], signal);
@@ -63,7 +71,7 @@ async function probe(signal: AbortSignal): Promise<string | undefined> {
       stderr.trim().split("\n")[0]
     }`;
   }
-  await runTool(["ip", "xfrm", "state", "delete", ...PROBE], signal);
+  await run(["ip", "xfrm", "state", "delete", ...PROBE], signal);
   return undefined;
 }
 

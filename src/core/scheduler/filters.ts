@@ -1,7 +1,9 @@
 import { explainMismatch, matches, parseConstraints } from "../../model/constraint.ts";
 import type { Constraint } from "../../model/constraint.ts";
+import { isEncrypted } from "../../model/network.ts";
 import type { Platform } from "../../model/service_spec.ts";
 import type { Task } from "../../model/task.ts";
+import type { View } from "../../model/view.ts";
 import { bindSources, hostPortsOf } from "./node_info.ts";
 import type { NodeInfo } from "./node_info.ts";
 
@@ -27,7 +29,7 @@ const MIB = 1024 * 1024;
 const BUILTIN_LOG_DRIVERS: ReadonlySet<string> = new Set(["", "none"]);
 
 /** All filters that a task needs, in SwarmKit's order: the first that says no is the one told. */
-export function filtersFor(task: Task, nowMs: number): Filter[] {
+export function filtersFor(view: View, task: Task, nowMs: number): Filter[] {
   const placement = task.Spec.Placement;
   const filters = [ready, ...resourceFilters(task)];
   for (const plugin of pluginsOf(task)) filters.push(pluginFilter(plugin));
@@ -36,6 +38,11 @@ export function filtersFor(task: Task, nowMs: number): Filter[] {
   }
   for (const path of bindSources(task)) filters.push(pathFilter(path, nowMs));
   if (task.NetworksAttachments?.some(({ Addresses }) => Addresses?.length)) filters.push(overlay);
+  const encrypted = (task.NetworksAttachments ?? []).flatMap(({ NetworkID }) => {
+    const network = view.get("network", NetworkID);
+    return network && isEncrypted(network) ? [network.Spec.Name ?? network.ID] : [];
+  });
+  if (encrypted.length > 0) filters.push(encryption(encrypted[0]!));
   if (placement?.Platforms?.length) filters.push(platformFilter(placement.Platforms));
   for (const port of hostPortsOf(task)) filters.push(hostPortFilter(port));
   if (placement?.MaxReplicas) filters.push(maxReplicasFilter(task, placement.MaxReplicas));
@@ -170,6 +177,21 @@ const overlay: Filter = {
     };
   },
 };
+
+/** What of an encrypted network is on a node that cannot encrypt would reach nobody. */
+function encryption(network: string): Filter {
+  return {
+    dynamic: false,
+    passes: ({ node }) => node.Description?.Overlay?.EncryptionProblem === undefined,
+    refusal: ({ node }) => {
+      const why = node.Description?.Overlay?.EncryptionProblem ?? "";
+      return {
+        what: `encryption ${why}`,
+        say: (count) => `encrypted network ${network} cannot be on ${nodes(count)}: ${why}`,
+      };
+    },
+  };
+}
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
 const usual = (arch: string | undefined) => ARCHITECTURES[arch ?? ""] ?? arch ?? "";

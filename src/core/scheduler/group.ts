@@ -46,7 +46,7 @@ export class PlacementGroup {
     this.#byId = byId;
     this.#first = first;
     this.#nowMs = nowMs;
-    const filters = filtersFor(first, nowMs);
+    const filters = filtersFor(view, first, nowMs);
     this.#lasting = filters.filter(({ dynamic }) => !dynamic);
     this.#passing = filters.filter(({ dynamic }) => dynamic);
   }

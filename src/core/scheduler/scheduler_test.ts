@@ -203,6 +203,26 @@ Deno.test("a task on an overlay network goes only where there can be one", () =>
   assert.deepEqual(decisions(schedule(storeOf(without, task("u")), NOW).changes), ["u>a"]);
 });
 
+Deno.test("a task on an encrypted network goes only where the kernel encrypts", () => {
+  const EncryptionProblem = "the kernel has no ESP";
+  const without = node("a", { Description: { Overlay: { Addr: "10.0.0.1", EncryptionProblem } } });
+  const network = (ID: string, Options: Record<string, string>): Change => ({
+    op: "create",
+    table: "network",
+    object: { ...META, ID, Spec: { Name: ID, Driver: { Name: "overlay", Options } } },
+  });
+  const networks = [network("sealed", { encrypted: "" }), network("open", {})];
+  const on = (NetworkID: string) =>
+    task("t", {}, { NetworksAttachments: [{ NetworkID, Addresses: ["10.0.1.5/24"] }] });
+  const at = (...changes: Change[]) =>
+    decisions(schedule(storeOf(...networks, without, ...changes), NOW).changes);
+  assert.deepEqual(at(on("sealed")), [
+    "t: no suitable node (encrypted network sealed cannot be on 1 node: the kernel has no ESP)",
+  ]);
+  assert.deepEqual(at(node("b"), on("sealed")), ["t>b"]);
+  assert.deepEqual(at(on("open")), ["t>a"]);
+});
+
 Deno.test("without nodes the reason says so", () => {
   assert.deepEqual(decisions(schedule(storeOf(task("t")), NOW).changes), [
     "t: no suitable node (the cluster has no nodes)",
