@@ -67,18 +67,22 @@ async function dataPaths(
     const results = await client.get<Probed[]>(`/fleet/nodes/${from.ID}/probe`, {
       query: { address: `${to.Status.Addr}:${port}`, mtu },
     });
-    return verdict(nodeNameOf(from), nodeNameOf(to), port === dataPort, results, mtu);
+    const sure = port === dataPort;
+    return verdict(nodeNameOf(from), nodeNameOf(to), { dataPort, sure, mtu }, results);
   });
   return summed(tried, "datagrams pass between all nodes, whole and at full size");
 }
 
 /** The data path's own port tells for sure; another one may be shut by a firewall that leaves that open. */
-function verdict(
+export function verdict(
   from: string,
   to: string,
-  sure: boolean,
+  { dataPort, sure, mtu }: {
+    readonly dataPort: number;
+    readonly sure: boolean;
+    readonly mtu: number;
+  },
   [small, large]: readonly Probed[],
-  mtu: number,
 ): Finding | undefined {
   if (small?.ok && large?.ok) return undefined;
   const pair = `${from} -> ${to}`;
@@ -99,11 +103,11 @@ function verdict(
   }
   const text = `no datagram comes back: ${small?.why ?? "no answer"}`;
   return sure
-    ? trouble(pair, text, "let UDP 4789 pass between the nodes, in both directions")
+    ? trouble(pair, text, `let UDP ${dataPort} pass between the nodes, in both directions`)
     : warning(
       pair,
       `${text} (tried on another port than the data path's)`,
-      "check that UDP 4789 passes between the nodes",
+      `check that UDP ${dataPort} passes between the nodes`,
     );
 }
 

@@ -1,6 +1,12 @@
 import { formatDuration } from "../../src/base/duration.ts";
 import type { ContainerSpec } from "../../src/model/container_spec.ts";
-import type { TaskSpec, UpdateConfig } from "../../src/model/service_spec.ts";
+import { sourceOf } from "../../src/model/port_source.ts";
+import type {
+  PortConfig,
+  ServiceSpec,
+  TaskSpec,
+  UpdateConfig,
+} from "../../src/model/service_spec.ts";
 import type { ApiService } from "../api_types.ts";
 import { Blocks } from "../render/blocks.ts";
 import { modeText } from "../render/services.ts";
@@ -36,11 +42,19 @@ export function prettyService(
   out.block("Ports", (ports) => {
     for (const port of service.Endpoint?.Ports ?? spec.EndpointSpec?.Ports ?? []) {
       ports.line("PublishedPort", port.PublishedPort).line(" Protocol", port.Protocol)
-        .line(" TargetPort", port.TargetPort).line(" PublishMode", port.PublishMode);
+        .line(" TargetPort", port.TargetPort).line(" PublishMode", port.PublishMode)
+        .line(" Source", sourceText(spec, port));
     }
   });
   healthcheck(out, container);
   return out.toString();
+}
+
+/** How tasks see the clients, where it is not Swarm's way; the API has no place for it but labels. */
+function sourceText(spec: ServiceSpec, { PublishMode, PublishedPort }: PortConfig) {
+  if ((PublishMode ?? "ingress") !== "ingress" || !PublishedPort) return undefined;
+  const source = sourceOf(spec, PublishedPort);
+  return source === "masquerade" ? undefined : source;
 }
 
 function serviceMode(service: ApiService): string {

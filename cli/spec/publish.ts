@@ -36,18 +36,27 @@ export function sourceLabels(texts: readonly string[]): Record<string, string> {
 function longSyntax(text: string): PortConfig {
   const port: { -readonly [K in keyof PortConfig]: PortConfig[K] } = {};
   let published: number | undefined;
+  let source: string | undefined;
   for (const { key, value } of parseFields(text)) {
     const given = needValue(`port "${text}"`, key, value);
     if (key === "protocol") port.Protocol = given.toLowerCase();
     else if (key === "mode") port.PublishMode = given.toLowerCase();
     else if (key === "target") port.TargetPort = portNumber(text, given);
     else if (key === "published") published = portNumber(text, given);
-    else if (key === "source") checkSource(`port "${text}"`, given);
-    else throw fail(text, `unknown field "${key}"`);
+    else if (key === "source") {
+      checkSource(`port "${text}"`, given);
+      source = given;
+    } else throw fail(text, `unknown field "${key}"`);
   }
   if (port.TargetPort === undefined) throw fail(text, "target is required");
   const mode = port.PublishMode ?? "ingress";
   if (mode !== "ingress" && mode !== "host") throw fail(text, `mode is ingress or host`);
+  if (mode === "host" && source !== undefined) {
+    throw fail(
+      text,
+      "source is for mode ingress: with mode host tasks see the client's address anyway",
+    );
+  }
   return {
     Protocol: protocolOf(text, port.Protocol ?? "tcp"),
     TargetPort: port.TargetPort,

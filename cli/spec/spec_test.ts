@@ -57,6 +57,10 @@ const REFUSED: readonly (readonly [() => unknown, RegExp])[] = [
   [() => parsePublish("published=80"), /target is required/],
   [() => parsePublish("target=80,mode=vip"), /mode is ingress or host/],
   [() => parsePublish("target=80,x=1"), /unknown field "x"/],
+  [
+    () => parsePublish("target=80,published=80,mode=host,source=preserve"),
+    /source is for mode ingress/,
+  ],
   [() => parseFileReference("secret", "target=/x"), /source is required/],
   [() => parseFileReference("config", "source=a,mode=9"), /no file mode/],
   [() => parseFileReference("config", "source=a,b=9"), /unknown field "b"/],

@@ -13,6 +13,7 @@ import { changedList, changedRecord, changedStrings } from "./lists.ts";
 import { parseNetworkAttachment } from "./network_attachment.ts";
 import { toRecord } from "./pairs.ts";
 import * as parts from "./parts.ts";
+import { SOURCE_LABEL } from "../../src/model/port_source.ts";
 import { parsePublish, sourceLabels } from "./publish.ts";
 import type { UpdateFlags } from "./service_flags.ts";
 import { updateContainer } from "./update_container.ts";
@@ -55,7 +56,7 @@ export function updateServiceSpec(
   return parts.compact<ServiceSpec>({
     ...rest,
     Labels: changedRecord(
-      spec.Labels,
+      withoutSources(spec, flags),
       { ...toRecord(flags.labelAdd), ...sourceLabels(flags.publishAdd ?? []) },
       flags.labelRm,
     ),
@@ -171,7 +172,17 @@ function endpoint(now: ServiceSpec["EndpointSpec"], flags: UpdateFlags) {
   };
 }
 
-function ports(now: readonly PortConfig[] | undefined, flags: UpdateFlags): PortConfig[] {
+/** The labels but those of ports that are taken away: whoever publishes one again begins anew. */
+function withoutSources({ Labels = {}, EndpointSpec }: ServiceSpec, flags: UpdateFlags) {
+  const kept = keptPorts(EndpointSpec?.Ports, flags).map(({ PublishedPort }) => PublishedPort);
+  const gone = (EndpointSpec?.Ports ?? []).map(({ PublishedPort }) => PublishedPort)
+    .filter((port) => port !== undefined && !kept.includes(port));
+  const stale = new Set(gone.map((port) => `${SOURCE_LABEL}.${port}`));
+  return Object.fromEntries(Object.entries(Labels).filter(([label]) => !stale.has(label)));
+}
+
+/** What `--publish-rm` leaves. */
+function keptPorts(now: readonly PortConfig[] | undefined, flags: UpdateFlags): PortConfig[] {
   let kept = [...now ?? []];
   for (const text of flags.publishRm ?? []) {
     for (const wanted of parsePublish(text)) {
@@ -184,6 +195,10 @@ function ports(now: readonly PortConfig[] | undefined, flags: UpdateFlags): Port
       kept = kept.filter((port) => !match(port));
     }
   }
+  return kept;
+}
+
+function ports(now: readonly PortConfig[] | undefined, flags: UpdateFlags): PortConfig[] {
   const keyOf = (port: PortConfig) =>
     [
       port.PublishedPort ?? 0,
@@ -192,5 +207,10 @@ function ports(now: readonly PortConfig[] | undefined, flags: UpdateFlags): Port
       port.PublishMode ?? "ingress",
     ]
       .join("/");
-  return changedList(kept, (flags.publishAdd ?? []).flatMap(parsePublish), () => false, keyOf);
+  return changedList(
+    keptPorts(now, flags),
+    (flags.publishAdd ?? []).flatMap(parsePublish),
+    () => false,
+    keyOf,
+  );
 }

@@ -8,6 +8,11 @@ import type { DecodedPacket } from "./dns_packet.d.ts";
 export interface Query {
   readonly id: number;
   readonly name: string;
+  /**
+   * The question as it came, for the answer: a name may hold any bytes, and dots within a label, which no
+   * text gives back.
+   */
+  readonly question: Uint8Array;
   /** `A`, `AAAA`, `PTR`, … */
   readonly type: string;
   /** Bytes of the largest answer that the asker takes over UDP. */
@@ -59,6 +64,9 @@ export function decodeQuery(bytes: Uint8Array): Decoded {
   const [question] = message.questions ?? [];
   if (!question || message.questions?.length !== 1) return { kind: "error", rcode: "FORMERR" };
   if ((question.class ?? "IN") !== "IN") return { kind: "error", rcode: "REFUSED" };
+  const end = questionEnd(bytes);
+  // Nobody has a reason to compress the first name of a message.
+  if (end === undefined) return { kind: "error", rcode: "FORMERR" };
   const opt = message.additionals?.find((record) => record.type === "OPT");
   const offered = opt?.udpPayloadSize ?? PLAIN_UDP_BYTES;
   return {
@@ -66,6 +74,7 @@ export function decodeQuery(bytes: Uint8Array): Decoded {
     query: {
       id: word(bytes, 0),
       name: question.name,
+      question: bytes.slice(HEADER_BYTES, end),
       type: question.type,
       udpSize: Math.min(MAX_UDP_BYTES, Math.max(PLAIN_UDP_BYTES, offered)),
       edns: opt !== undefined,
@@ -86,25 +95,45 @@ export function encodeAnswer(
   ttl: number,
   limit = Infinity,
 ): Uint8Array {
-  const encode = (answers: readonly Record[], more: number) =>
-    packet.encode({
+  const encode = (answers: readonly Record[], more: number) => {
+    const written = packet.encode({
       type: "response",
       id: query.id,
       flags: AUTHORITATIVE | RECURSION_AVAILABLE | RCODES[rcode] | more |
         (query.recursionDesired ? RECURSION_DESIRED : 0),
-      questions: [{ name: query.name, type: query.type, class: "IN" }],
-      answers: answers.map(({ type, data }) => ({
-        name: query.name,
-        type,
-        class: "IN",
-        ttl,
-        data,
-      })),
+      questions: [],
+      answers: answers.map(({ type, data }) => ({ name: ".", type, class: "IN", ttl, data })),
       additionals: query.edns ? [EDNS] : [],
     });
+    return withQuestion(written, query.question, answers.length);
+  };
   const whole = encode(records, 0);
   return whole.length <= limit ? whole : encode([], TRUNCATED);
 }
+
+/** The message with a question, and its name in the place of the empty names of `records` answers. */
+function withQuestion(message: Uint8Array, question: Uint8Array, records: number): Uint8Array {
+  const whole = new Uint8Array(message.length + question.length + records);
+  whole.set(message.subarray(0, HEADER_BYTES));
+  setWord(whole, 4, 1);
+  whole.set(question, HEADER_BYTES);
+  let from = HEADER_BYTES;
+  let to = HEADER_BYTES + question.length;
+  for (let i = 0; i < records; i++) {
+    const end = from + RECORD_HEAD + word(message, from + RECORD_HEAD - 2);
+    setWord(whole, to, QUESTION_NAME);
+    whole.set(message.subarray(from + 1, end), to + 2);
+    to += end - from + 1;
+    from = end;
+  }
+  whole.set(message.subarray(from), to);
+  return whole;
+}
+
+/** An empty name, type, class, TTL and the length of the data (RFC 1035 4.1.3). */
+const RECORD_HEAD = 11;
+/** A pointer to the first name after the header (RFC 1035 4.1.4). */
+const QUESTION_NAME = 0xc000 | HEADER_BYTES;
 
 const EDNS = {
   type: "OPT",

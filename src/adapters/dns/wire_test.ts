@@ -96,10 +96,63 @@ Deno.test("no bytes make the decoder throw or stall", () => {
       const decoded = decodeQuery(bytes);
       if (decoded.kind === "error") assert.equal(encodeError(bytes, decoded.rcode).length, 12);
       // Whatever can be read can be answered.
-      if (decoded.kind === "query") encodeAnswer(decoded.query, "NXDOMAIN", [], 0);
+      if (decoded.kind === "query") {
+        const records = [{ type: "A" as const, data: "10.0.0.1" }];
+        for (const [rcode, given] of [["NXDOMAIN", []], ["NOERROR", records]] as const) {
+          const answer = encodeAnswer(decoded.query, rcode, given, 0);
+          assert.equal(packet.decode(Buffer.from(answer)).answers?.length, given.length);
+          if (rcode === "NOERROR") assert.ok(answers(bytes, answer));
+        }
+      }
       answers(valid, bytes);
       answers(bytes, valid);
     }),
     { numRuns: 3_000 },
   );
+});
+
+Deno.test("a name of any bytes is repeated byte for byte: high ones, long labels, dots within", () => {
+  const label = [63, ...new Array(63).fill(0xe9)];
+  for (const name of [[...label, ...label], [3, 0x61, 0x2e, 0x62], [2, 0xc3, 0xa9]]) {
+    const asked = new Uint8Array([
+      0x10,
+      0x92,
+      1,
+      0,
+      0,
+      1,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      ...name,
+      0,
+      0,
+      1,
+      0,
+      1,
+    ]);
+    const answer = encodeAnswer(query(asked), "NXDOMAIN", [], 0);
+    assert.deepEqual([...answer.subarray(12)], [...asked.subarray(12)]);
+    assert.equal(packet.decode(Buffer.from(answer)).rcode, "NXDOMAIN");
+  }
+});
+
+Deno.test("records of every kind carry the name that was asked for", () => {
+  const given = [
+    { type: "A" as const, data: "10.0.0.1" },
+    { type: "AAAA" as const, data: "fd00::1" },
+    { type: "PTR" as const, data: "web.1.back" },
+  ];
+  const asked = query(question("Web.example", { additionals: [opt(1232)] }));
+  const { answers: told = [], additionals } = packet.decode(
+    Buffer.from(encodeAnswer(asked, "NOERROR", given, 7)),
+  );
+  assert.deepEqual(
+    told.map(({ name, type, data, ttl }) => ({ name, type, data, ttl })),
+    given.map((record) => ({ name: "Web.example", ...record, ttl: 7 })),
+  );
+  assert.equal(additionals?.[0]?.type, "OPT");
 });

@@ -5,6 +5,7 @@ import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
 import { isOverlay, OPTION, subnetOf } from "../../model/network.ts";
 import type { IPAMConfig, Network, NetworkSpec } from "../../model/network.ts";
 import { nodeName } from "../../model/node.ts";
+import { AddressPool } from "./address_pool.ts";
 import { clusterOf } from "../../model/view.ts";
 import type { View } from "../../model/view.ts";
 
@@ -15,6 +16,23 @@ export const LAST_VNI = 2 ** 24 - 2;
 /** A gateway, an address per node, a service and a task need this much room at least. */
 const LONGEST_PREFIX = 29;
 const SHORTEST_PREFIX = 8;
+/** Of a range within the subnet: for one node and one task. */
+const LEAST_ADDRESSES = 2;
+
+/** Addresses that have a meaning of their own everywhere (RFC 6890): no container could be reached there. */
+const SPECIAL = [
+  ["0.0.0.0/8", "this network"],
+  ["127.0.0.0/8", "each machine's own"],
+  ["169.254.0.0/16", "link-local"],
+  ["224.0.0.0/4", "multicast"],
+  ["240.0.0.0/4", "reserved"],
+] as const;
+
+/** In words what of a range is nobody's to give; undefined when nothing. */
+export function specialPart(range: Cidr): string | undefined {
+  const found = SPECIAL.find(([text]) => overlap(parseCidr(text)!, range));
+  return found && `${found[0]} (${found[1]})`;
+}
 
 /** What makes a subnet unusable for a new network. */
 interface Taken {
@@ -100,6 +118,12 @@ function checkSubnet(spec: NetworkSpec, text: string): Cidr {
       `network ${spec.Name}: subnet ${text}: the length must be from ${SHORTEST_PREFIX} to ${LONGEST_PREFIX}`,
     );
   }
+  const special = specialPart(range);
+  if (special !== undefined) {
+    bad(
+      `network ${spec.Name}: subnet ${text} has addresses of ${special}, which no container can have; choose one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16`,
+    );
+  }
   return range;
 }
 
@@ -109,6 +133,11 @@ function checkInside(spec: NetworkSpec, config: IPAMConfig, subnet: Cidr): void 
     if (!range || !contains(subnet, range)) {
       bad(`network ${spec.Name}: IP range ${config.IPRange} is not inside ${config.Subnet}`);
     }
+  }
+  if (new AddressPool(withGateway(config)).capacity < LEAST_ADDRESSES) {
+    bad(
+      `network ${spec.Name}: IP range ${config.IPRange} of ${config.Subnet} has no room: a node and a container on it need an address each; choose a larger one`,
+    );
   }
   const single = [["gateway", config.Gateway] as const].concat(
     Object.values(config.AuxiliaryAddresses ?? {}).map((address) =>
@@ -211,32 +240,6 @@ function firstFree(
     }
   }
   return undefined;
-}
-
-/** Checks what `init` was given. @throws FleetError invalid */
-export function checkAddressPools(
-  pools: readonly string[] | undefined,
-  subnetSize: number | undefined,
-): void {
-  const ranges: Cidr[] = [];
-  for (const text of pools ?? []) {
-    const range = parseCidr(text);
-    if (!range || cidrText(range) !== text) {
-      bad(`invalid default address pool "${text}": write it like 10.0.0.0/8`);
-    }
-    if (ranges.some((other) => overlap(other, range))) {
-      bad(`default address pool ${text} overlaps with another one`);
-    }
-    if (subnetSize && range.length > subnetSize) {
-      bad(`default address pool ${text} is smaller than a subnet of length ${subnetSize}`);
-    }
-    ranges.push(range);
-  }
-  if (subnetSize !== undefined && (subnetSize < SHORTEST_PREFIX || subnetSize > LONGEST_PREFIX)) {
-    bad(
-      `invalid default address pool mask length ${subnetSize}: from ${SHORTEST_PREFIX} to ${LONGEST_PREFIX}`,
-    );
-  }
 }
 
 /** Whether two networks would share addresses; for audits. */

@@ -109,6 +109,17 @@ Deno.test("networks: range, gateway and reserved addresses have to be inside the
   refused({ Subnet, Gateway: "10.8.0.1" }, /gateway 10\.8\.0\.1 is no host address/);
   refused({ Subnet, Gateway: "10.9.0.255" }, /gateway 10\.9\.0\.255 is no host address/);
   refused({ Subnet, AuxiliaryAddresses: { a: "10.8.0.9" } }, /reserved address 10\.8\.0\.9/);
+  refused({ Subnet, IPRange: "10.9.0.0/32" }, /range 10\.9\.0\.0\/32 .* has no room/);
+  refused({ Subnet, IPRange: "10.9.0.0/31" }, /has no room/);
+  refused(
+    { Subnet, IPRange: "10.9.0.8/31", AuxiliaryAddresses: { a: "10.9.0.8", b: "10.9.0.9" } },
+    /has no room/,
+  );
+  for (
+    const special of ["127.5.0.0/24", "0.0.0.0/8", "224.1.0.0/16", "240.0.0.0/8", "169.254.7.0/24"]
+  ) {
+    refused({ Subnet: special }, /which no container can have; choose one of 10\.0\.0\.0\/8/);
+  }
   const config = { Subnet, IPRange: "10.9.0.128/25", AuxiliaryAddresses: { a: "10.9.0.1" } };
   deepStrictEqual(subnet("good", config), { ...config, Gateway: "10.9.0.2" });
 });

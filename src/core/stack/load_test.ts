@@ -59,6 +59,8 @@ Deno.test("what is wrong is told with file, line, column and the way out", async
     ],
     [web("    ports: ['70000:80']"), /70000 is no port/],
     [web("    ports: ['8000-8002:80-81']"), /same number of ports/],
+    [web("    ports: ['8001-8000:80']"), /"8001-8000:80": a range begins with its lower port/],
+    [web("    ports: ['8000:81-80']"), /a range begins with its lower port/],
     [
       web("    networks: [frnt]\nnetworks:\n  front:"),
       /a\.yml:4:\d+: .*"frnt" is not declared: did you mean front\?/,

@@ -44,7 +44,10 @@ function readShort(at: Cursor): Port[] {
   const published = from === undefined ? undefined : portNumber(at, Number(from));
   const last = to === undefined ? published : portNumber(at, Number(to));
   const width = published === undefined ? 0 : (last ?? published) - published + 1;
-  if (count < 1 || width < 0 || (width > 0 && width !== count && count !== 1)) {
+  if (count < 1 || (published !== undefined && width < 1)) {
+    at.fail(`"${text}": a range begins with its lower port`);
+  }
+  if (width > 0 && width !== count && count !== 1) {
     at.fail(`"${text}": both ranges must hold the same number of ports`);
   }
   const ports: Port[] = [];

@@ -7,6 +7,7 @@ import { newId } from "../../base/ids.ts";
 import type { Random } from "../../base/random.ts";
 import type { Foundation } from "../../core/control/bootstrap.ts";
 import { formatJoinToken } from "../../core/pki/join_token.ts";
+import { specialPart } from "../../core/allocator/subnets.ts";
 import { issuerOf } from "../../core/pki/roots.ts";
 import { CLUSTER_DEFAULTS } from "../../model/cluster.ts";
 import type { Identity } from "./identity.ts";
@@ -16,8 +17,13 @@ const DATA_PATH_PORTS = { from: 1024, to: 49_151 } as const;
 /** A network of fewer than 8 addresses holds no service. */
 const LONGEST_SUBNET = 29;
 
-/** What Docker checks of a new cluster's networks, in its words. @throws FleetError invalid */
-function checkNetworking({ DataPathPort: port, DefaultAddrPool, SubnetSize }: InitRequest): void {
+/**
+ * What Docker checks of a new cluster's networks, in its words, and that containers can have the addresses.
+ * @throws FleetError invalid
+ */
+export function checkNetworking(
+  { DataPathPort: port, DefaultAddrPool, SubnetSize }: InitRequest,
+): void {
   if (port && (port < DATA_PATH_PORTS.from || port > DATA_PATH_PORTS.to)) {
     throw new FleetError(
       "invalid",
@@ -33,6 +39,13 @@ function checkNetworking({ DataPathPort: port, DefaultAddrPool, SubnetSize }: In
     const pool = parseCidr(text);
     if (!pool) {
       throw new FleetError("invalid", `invalid base pool ${text}: invalid CIDR address: ${text}`);
+    }
+    const special = specialPart(pool);
+    if (special !== undefined) {
+      throw new FleetError(
+        "invalid",
+        `default address pool ${text} has addresses of ${special}, which no container can have`,
+      );
     }
     if (pool.length > length) {
       throw new FleetError(
