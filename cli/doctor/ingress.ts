@@ -4,7 +4,7 @@ import { renderTable } from "../render/table.ts";
 import type { VerbContext } from "../verb.ts";
 
 /** GET /fleet/doctor/ingress. */
-interface Report {
+export interface Report {
   readonly Skipped: number;
   readonly Nodes: readonly {
     readonly ID: string;
@@ -18,6 +18,8 @@ interface Report {
     readonly Service: string;
     readonly Protocol: string;
     readonly PublishedPort: number;
+    readonly State: "open" | "failed" | "idle" | "untried";
+    /** Not failed. */
     readonly OK: boolean;
     readonly Reason: string;
   }[];
@@ -46,24 +48,31 @@ export async function doctorIngress(
   return code;
 }
 
+const WORDS = { open: "ok", failed: "FAILED", idle: "-", untried: "not tried" } as const;
+
 /** One row for each node, one column for each published port. */
-function matrix({ Nodes, Results }: Report): string {
+export function matrix({ Nodes, Results }: Report): string {
   const ports = [...new Set(Results.map(portText))];
   const rows = Nodes.map(({ ID, Name, Addr, Mesh }) => {
     const own = new Map(
       Results.filter(({ NodeID }) => NodeID === ID).map((result) => [portText(result), result]),
     );
-    return [Name, Addr, Mesh, ...ports.map((port) => own.get(port)?.OK ? "ok" : "FAILED")];
+    return [Name, Addr, Mesh, ...ports.map((port) => WORDS[own.get(port)?.State ?? "untried"])];
   });
   return renderTable([["NODE", "ADDRESS", "MESH", ...ports], ...rows]);
 }
 
-/** Each reason once, with the nodes and ports that it is about. */
-function reasons({ Nodes, Results }: Report): string[] {
+/** What failed, and what is to be said of the rest; `not tried` says it all. */
+export function reasons({ Nodes, Results }: Report): string[] {
   const names = new Map(Nodes.map(({ ID, Name }) => [ID, Name]));
-  return Results.filter(({ OK }) => !OK).map((result) =>
-    `${names.get(result.NodeID)} ${portText(result)}: ${result.Reason}`
-  );
+  const text = (result: Report["Results"][number]) =>
+    `${names.get(result.NodeID)} ${portText(result)}: ${result.Reason}`;
+  return [
+    ...Results.filter(({ State }) => State === "failed"),
+    ...Results.filter(({ State, Reason }) =>
+      (State === "open" || State === "idle") && Reason !== ""
+    ),
+  ].map(text);
 }
 
 const portText = ({ PublishedPort, Protocol, Service }: Report["Results"][number]) =>

@@ -2,6 +2,8 @@ import type { Hono } from "hono";
 import { nodeName } from "../../model/node.ts";
 import type { Node } from "../../model/node.ts";
 import { sourceOf } from "../../model/port_source.ts";
+import { modeOf, replicasOf } from "../../model/service.ts";
+import type { Service } from "../../model/service.ts";
 import { compareStates } from "../../model/task_state.ts";
 import type { View } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
@@ -26,6 +28,8 @@ interface PublishedPort {
   readonly nodeLocal: boolean;
   /** Nodes with tasks that serve. */
   readonly servedBy: ReadonlySet<string>;
+  /** Whether there shall be tasks at all. */
+  readonly wanted: boolean;
 }
 
 interface Cell {
@@ -39,11 +43,11 @@ export function doctorRoutes(app: Hono, backend: Backend, probe: ProbePort): voi
     const { value } = await backend.read(gather, c.req.raw.signal);
     const cells = value.nodes.flatMap((node) => value.ports.map((port) => ({ node, port })));
     const kept = cells.slice(0, MAX_CELLS);
-    const results = new Array<{ OK: boolean; Reason: string }>(kept.length);
+    const results = new Array<Verdict>(kept.length);
     let next = 0;
     await Promise.all(Array.from({ length: PARALLEL }, async () => {
       for (let i = next++; i < kept.length; i = next++) {
-        results[i] = await look(kept[i]!, probe, c.req.raw.signal);
+        results[i] = await look(kept[i]!, value.ingress, probe, c.req.raw.signal);
       }
     }));
     return c.json({
@@ -66,7 +70,10 @@ export function doctorRoutes(app: Hono, backend: Backend, probe: ProbePort): voi
   });
 }
 
-function gather(view: View): { nodes: readonly Node[]; ports: readonly PublishedPort[] } {
+function gather(
+  view: View,
+): { nodes: readonly Node[]; ports: readonly PublishedPort[]; ingress: string } {
+  const ingress = [...view.all("network")].find(({ Spec }) => Spec.Ingress)?.Spec.Name ?? "";
   const nodes = [...view.all("node")].sort((a, b) => nodeName(a) < nodeName(b) ? -1 : 1);
   const ports: PublishedPort[] = [];
   for (const service of view.all("service")) {
@@ -83,43 +90,100 @@ function gather(view: View): { nodes: readonly Node[]; ports: readonly Published
         published: port.PublishedPort,
         nodeLocal: sourceOf(service.Spec, port.PublishedPort) === "node-local",
         servedBy: new Set(serving.map(({ NodeID = "" }) => NodeID)),
+        wanted: isWanted(service),
       });
     }
   }
-  return { nodes, ports: ports.sort((a, b) => a.published - b.published) };
+  return { nodes, ports: ports.sort((a, b) => a.published - b.published), ingress };
+}
+
+/** Jobs come to an end, and who scaled to 0 wants nobody. */
+function isWanted({ Spec }: Service): boolean {
+  const mode = modeOf(Spec);
+  return mode === "global" || (mode === "replicated" && replicasOf(Spec) > 0);
+}
+
+/**
+ * `failed` asks for somebody; `idle` is as it shall be: the node has nobody to answer with. What is `untried`
+ * may be well.
+ */
+type Outcome = "open" | "failed" | "idle" | "untried";
+
+interface Verdict {
+  readonly State: Outcome;
+  /** Whether nobody has to do anything. */
+  readonly OK: boolean;
+  readonly Reason: string;
+}
+
+function verdict(State: Outcome, Reason = ""): Verdict {
+  return { State, OK: State !== "failed", Reason };
 }
 
 async function look(
   { node, port }: Cell,
+  ingress: string,
   probe: ProbePort,
   signal: AbortSignal,
-): Promise<{ OK: boolean; Reason: string }> {
-  const no = (Reason: string) => ({ OK: false, Reason });
+): Promise<Verdict> {
   const { published, protocol, service } = port;
   const address = node.Status.Addr ?? "";
-  if (node.Status.State !== "ready") return no(`the node is ${node.Status.State}`);
-  const told =
-    (node.Description?.Overlay?.Problems ?? []).find((problem) =>
-      problem.startsWith(`port ${published}/${protocol} `) || problem.includes("network ingress")
-    ) ?? node.Description?.Overlay?.Problem;
-  if (port.servedBy.size === 0) return no(`no task of ${service} runs`);
-  if (port.nodeLocal && !port.servedBy.has(node.ID)) {
-    return no(`no task of ${service} runs on this node, and its source is node-local`);
+  if (node.Status.State !== "ready") return verdict("failed", `the node is ${node.Status.State}`);
+  const { ofPort, ofNode } = toldBy(node, port, ingress);
+  if (port.servedBy.size === 0) {
+    return port.wanted
+      ? verdict("failed", `no task of ${service} runs`)
+      : verdict("idle", `no task of ${service} shall run`);
   }
+  if (port.nodeLocal && !port.servedBy.has(node.ID)) {
+    return verdict(
+      "idle",
+      `no task of ${service} runs on this node, and its source is node-local`,
+    );
+  }
+  const told = ofPort ?? ofNode;
   // A datagram that nobody answers tells nothing; what the node says of itself does.
   if (protocol !== "tcp") {
-    return told ? no(told) : { OK: true, Reason: `${protocol}: nothing wrong is known; not tried` };
+    return told
+      ? verdict("failed", told)
+      : verdict("untried", `${protocol}: nothing wrong is known; not tried`);
   }
   const result = await probe(address, published, signal);
   if (result === "open") {
-    return told?.startsWith(`port ${published}/`) ? no(told) : { OK: true, Reason: "" };
+    // Over IPv4 it is answered, and that was tried.
+    return ofPort === undefined || ofPort.includes(" over IPv6 ")
+      ? verdict("open", ofPort)
+      : verdict("failed", ofPort);
   }
-  if (told) return no(told);
+  if (told) return verdict("failed", told);
   if (result === "silent") {
-    return no(`no answer from ${address}: is TCP ${published} blocked by a firewall on the way?`);
+    return verdict(
+      "failed",
+      `no answer from ${address}: is TCP ${published} blocked by a firewall on the way?`,
+    );
   }
-  if (result === "unreachable") return no(`${address} cannot be reached from here`);
-  return no(
+  if (result === "unreachable") return verdict("failed", `${address} cannot be reached from here`);
+  return verdict(
+    "failed",
     "refused: the tasks do not listen at their port, or the node has not heard of them yet",
   );
+}
+
+/** What the node says of the port itself, and of what all ports need: the mesh's network, or the whole node. */
+function toldBy(
+  { Description }: Node,
+  { published, protocol, service }: PublishedPort,
+  ingress: string,
+) {
+  const problems = Description?.Overlay?.Problems ?? [];
+  const ofNetwork = problems.find((problem) =>
+    problem.startsWith(`network ${ingress}:`) || problem.startsWith(`network ${ingress} `)
+  );
+  return {
+    ofPort: problems.find((problem) =>
+      problem.startsWith(`port ${published}/${protocol} of service ${service} `)
+    ),
+    ofNode: ofNetwork ?? problems.find((problem) => !/^(port \d|network )/.test(problem)) ??
+      Description?.Overlay?.Problem,
+  };
 }
