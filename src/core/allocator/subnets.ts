@@ -134,11 +134,6 @@ function checkInside(spec: NetworkSpec, config: IPAMConfig, subnet: Cidr): void 
       bad(`network ${spec.Name}: IP range ${config.IPRange} is not inside ${config.Subnet}`);
     }
   }
-  if (new AddressPool(withGateway(config)).capacity < LEAST_ADDRESSES) {
-    bad(
-      `network ${spec.Name}: IP range ${config.IPRange} of ${config.Subnet} has no room: a node and a container on it need an address each; choose a larger one`,
-    );
-  }
   const single = [["gateway", config.Gateway] as const].concat(
     Object.values(config.AuxiliaryAddresses ?? {}).map((address) =>
       ["reserved address", address] as never
@@ -150,6 +145,12 @@ function checkInside(spec: NetworkSpec, config: IPAMConfig, subnet: Cidr): void 
     if (value === undefined || value <= subnet.first || value >= subnet.last) {
       bad(`network ${spec.Name}: ${what} ${address} is no host address of ${config.Subnet}`);
     }
+  }
+  if (new AddressPool(withGateway(config)).capacity < LEAST_ADDRESSES) {
+    const what = config.IPRange === undefined ? "subnet" : `IP range ${config.IPRange} of`;
+    bad(
+      `network ${spec.Name}: ${what} ${config.Subnet} has no room: a node and a container on it need an address each; choose a larger one`,
+    );
   }
 }
 
