@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs fleet: the executable, its group, and a system service that is always on.
 #
-#   curl -fsSL RELEASES/install.sh | sh
-#   curl -fsSL RELEASES/install.sh | sh -s -- --dry-run
+#   curl -fsSL RELEASES/channels/install.sh | sh
+#   curl -fsSL RELEASES/channels/install.sh | sh -s -- --dry-run
 #   sh install.sh --help
 #
 # Running it again upgrades in place; containers go on running. Nothing is changed before everything
@@ -501,11 +501,16 @@ release_key() {
 
 # Completion and manual pages, where this system looks for them. Nothing depends on them.
 integrations() {
-  [ -z "$dry_run" ] || return 0
-  "$BIN" completion bash >"$work/bash" 2>/dev/null && [ -s "$work/bash" ] || return 0
+  program=$BIN
+  [ -z "$dry_run" ] || program=$work/fleet
+  "$program" completion bash >"$work/bash" 2>/dev/null && [ -s "$work/bash" ] || return 0
   if [ -d "$BASH_COMPLETIONS" ]; then put "$BASH_COMPLETIONS/fleet" 0644 <"$work/bash"; fi
-  if [ -d "$FISH_COMPLETIONS" ]; then "$BIN" completion fish | put "$FISH_COMPLETIONS/fleet.fish" 0644; fi
-  if [ -d "$ZSH_COMPLETIONS" ]; then "$BIN" completion zsh | put "$ZSH_COMPLETIONS/_fleet" 0644; fi
+  if [ -d "$FISH_COMPLETIONS" ]; then "$program" completion fish | put "$FISH_COMPLETIONS/fleet.fish" 0644; fi
+  if [ -d "$ZSH_COMPLETIONS" ]; then "$program" completion zsh | put "$ZSH_COMPLETIONS/_fleet" 0644; fi
+  if [ -n "$dry_run" ]; then
+    say "would write: $MAN_PAGES/fleet.1 and a page for each command"
+    return 0
+  fi
   mkdir -p "$MAN_PAGES"
   "$BIN" man --output "$MAN_PAGES" >/dev/null 2>&1 || warn "the manual pages could not be written"
 }
@@ -525,7 +530,8 @@ stop_agent() {
 
 is_agent() {
   case $1 in '' | *[!0-9]*) return 1 ;; esac
-  tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | grep -qx agent
+  # In this order: a shell says that there is no such process where standard error goes by then.
+  tr '\0' '\n' 2>/dev/null <"/proc/$1/cmdline" | grep -qx agent
 }
 
 service() {
@@ -590,10 +596,11 @@ remove() {
     if grep -q "^$GROUP:" /etc/group; then
       if have groupdel; then run groupdel "$GROUP"; else run delgroup "$GROUP"; fi
     fi
-    say "fleet and its data are gone."
-  else
+    [ -n "$dry_run" ] || say "fleet and its data are gone."
+  elif [ -z "$dry_run" ]; then
     say "fleet is removed; its data is kept in $STATE (remove it with --uninstall --purge)."
   fi
+  [ -z "$dry_run" ] || say "Nothing was changed."
 }
 
 main() {

@@ -1,8 +1,9 @@
 /**
  * Lays a release out as `install.sh` and `fleet upgrade` expect it on a release server, any server of
- * files:
+ * files, and the assets of releases on GitHub: there every path is TAG/FILE, and `channels` is a tag.
  *
- *     install.sh
+ *     install.sh                            for whoever has the folder itself
+ *     channels/install.sh                   the same, where any server of releases can have it
  *     channels/stable                       the version that the channel is at
  *     v0.1.0/fleet-linux-x86_64             and fleet-linux-aarch64
  *     v0.1.0/SHA256SUMS, SHA256SUMS.sig     the signature where there is a key
@@ -57,7 +58,9 @@ export async function layOutRelease(release: Release): Promise<void> {
   const script = (await Deno.readTextFile(fromRoot("install.sh")))
     .replace("@RELEASES@", release.releases ?? "@RELEASES@")
     .replace("@RELEASE_KEY@", release.publicKey?.trim() ?? "");
-  await Deno.writeTextFile(`${release.output}/install.sh`, script, { mode: 0o755 });
+  for (const place of ["", "/channels"]) {
+    await Deno.writeTextFile(`${release.output}${place}/install.sh`, script, { mode: 0o755 });
+  }
   // Last: whoever asks for the channel's version finds all of it.
   await Deno.writeTextFile(
     `${release.output}/channels/${release.channel ?? "stable"}`,

@@ -71,7 +71,7 @@ async function install(
   const releases = (from ?? env.variable("FLEET_RELEASES"))?.replace(/\/$/, "");
   if (releases) {
     warn(`Installing fleet on ${machine} from ${releases} …`);
-    const script = `curl -fsSL ${word(`${releases}/install.sh`)}`;
+    const script = `curl -fsSL ${word(`${releases}/channels/install.sh`)}`;
     await onMachine(
       env,
       machine,

@@ -9,12 +9,14 @@ import { formCluster, showDemo, wordsOf } from "./lab_cluster.ts";
 import { Lab } from "../adapters/lab_hosts/lab.ts";
 import type { LabOptions } from "../adapters/lab_hosts/lab.ts";
 import { nameFlag } from "../adapters/lab_hosts/layout.ts";
+import { requireRoot } from "../adapters/lab_hosts/requirements.ts";
 import type { LabHost } from "../adapters/lab_hosts/host.ts";
 import { FleetError } from "../base/errors.ts";
 import { onInterrupt, ownCommand } from "./cli_environment.ts";
 
-/** The verbs of `fleet lab`. */
+/** The verbs of `fleet lab`, for root. @throws FleetError forbidden */
 export function labCommands(): LabCommands {
+  requireRoot();
   return {
     labUp,
     labStatus,

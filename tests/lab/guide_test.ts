@@ -1,90 +1,84 @@
-/** Runs every block of commands of the guide, page by page, on three hosts. */
+/** Runs the blocks of commands of the guide, page by page, on three hosts; see guide_blocks.ts for the others. */
 import assert from "node:assert/strict";
 import { fromRoot } from "../../scripts/run.ts";
+import { capture } from "../../src/adapters/lab_hosts/process.ts";
 import { withFleetLab } from "../support/fleet_lab.ts";
 import type { FleetLab } from "../support/fleet_lab.ts";
+import { type Block, blocksOf, guidePages } from "../support/guide_blocks.ts";
+import { writeFleetOfLab } from "../support/typed.ts";
 
-interface Block {
-  readonly line: number;
-  readonly hosts: readonly string[];
-  readonly expect: RegExp | undefined;
-  /** Another test, which runs these commands. */
-  readonly runBy: string | undefined;
-  readonly script: string;
-}
+const NAME = "guide";
+const AGENT_ARGS = ["--ui-addr", "127.0.0.1:2380", "--metrics-addr", "127.0.0.1:9323"];
+/** What README.md deploys. */
+const COMPOSE = `services:
+  db: { image: "busybox:latest", command: sleep 100000, stop_grace_period: 1s }
+`;
+/** What a block leaves to the next one. */
+const KEPT = ["token", "manager", "DOCKER_HOST", "FLEET_HOST"];
 
-/** The `sh` blocks of a page, each with the comment right above it. */
-function blocksOf(page: string): Block[] {
-  const blocks: Block[] = [];
-  const fence = /(?:<!-- (.*) -->\n)?```(sh|bash|console)\n([^]*?)```/g;
-  for (const match of page.matchAll(fence)) {
-    const [, note = "", , script = ""] = match;
-    const line = page.slice(0, match.index).split("\n").length;
-    const expect = /expect: (.*)$/.exec(note)?.[1];
-    blocks.push({
-      line,
-      script,
-      hosts: /on: ([h0-9 ]+)/.exec(note)?.[1]?.trim().split(" ") ?? [],
-      expect: expect === undefined ? undefined : new RegExp(expect),
-      runBy: /^run by: (.*)$/.exec(note)?.[1],
-    });
-  }
-  return blocks;
+/** Values of a session that somebody else had, as they are in this lab. */
+function asHere(script: string, lab: FleetLab): string {
+  return script.replaceAll("10.77.0.1", lab.host("h1").address)
+    .replaceAll(/SWMTKN-1-\S*…/g, "$(fleet join-token -q worker)");
 }
 
 /** What one block sets, the next one has, on whichever host, as for a person with several windows. */
-async function runBlock(lab: FleetLab, block: Block, state: string): Promise<string> {
+async function runBlock(lab: FleetLab, block: Block, folder: string): Promise<string> {
   let said = "";
+  const state = `${folder}/${block.page.replaceAll("/", "_")}.state`;
   for (const name of block.hosts) {
-    const host = lab.host(name);
-    const script =
-      `ADDRESS=${host.address}; [ ! -f ${state} ] || . ${state}; ADDRESS=${host.address}
+    const here = name === "here";
+    const address = lab.host(here ? "h1" : name).address;
+    const script = `cd ${folder}; [ ! -f ${state} ] || . ${state}; ADDRESS=${address}
 set -e
-${block.script}
+${asHere(block.script, lab)}
 set +e
-{ printf "token='%s'\\n" "$token"; printf "manager='%s'\\n" "$manager"; } >${state}`;
-    const output = await host.exec(["sh", "-c", script], { timeoutMs: 300_000 });
+for name in ${KEPT.join(" ")}; do
+  eval "[ -z \\"\\$$name\\" ] || printf \\"export $name='%s'\\n\\" \\"\\$$name\\""
+done >${state}`;
+    const options = { timeoutMs: 300_000 };
+    const output = here
+      ? await capture(["sh", "-c", script], {
+        ...options,
+        env: { PATH: `${folder}/bin:${Deno.env.get("PATH")}` },
+      })
+      : await lab.host(name).exec(["sh", "-c", script], options);
     assert.equal(
       output.code,
       0,
-      `line ${block.line} on ${name}:\n${output.stdout}${output.stderr}`,
+      `${block.page}:${block.line} on ${name}:\n${output.stdout}${output.stderr}`,
     );
     said += output.stdout + output.stderr;
   }
   return said;
 }
 
-async function runPage(lab: FleetLab, blocks: readonly Block[], state: string): Promise<void> {
+async function runPage(lab: FleetLab, blocks: readonly Block[], folder: string): Promise<void> {
   for (const block of blocks) {
-    if (block.runBy) {
-      await Deno.stat(fromRoot(block.runBy));
-      continue;
-    }
-    assert(block.hosts.length > 0, `line ${block.line} does not say where it is run`);
-    const said = await runBlock(lab, block, state);
-    if (block.expect) assert.match(said, block.expect, `line ${block.line}`);
+    const said = await runBlock(lab, block, folder);
+    if (block.expect) assert.match(said, block.expect, `${block.page}:${block.line}`);
   }
 }
 
 Deno.test("the guide's commands do what it says", async (t) => {
-  const pages = (await Array.fromAsync(Deno.readDir(fromRoot("docs"))))
-    .map(({ name }) => name).filter((name) => name.endsWith(".md")).sort();
-  assert(pages.length >= 8);
   const folder = await Deno.makeTempDir({ prefix: "fleet-guide-" });
   try {
-    await withFleetLab("guide", 3, async (lab) => {
-      for (const page of pages) {
-        const blocks = blocksOf(await Deno.readTextFile(fromRoot(`docs/${page}`)));
+    await writeFleetOfLab(`${folder}/bin`, NAME);
+    await Deno.writeTextFile(`${folder}/compose.yaml`, COMPOSE);
+    await withFleetLab(NAME, 3, async (lab) => {
+      for (const page of await guidePages()) {
+        const text = await Deno.readTextFile(fromRoot(page));
+        const blocks = blocksOf(page, text).filter(({ hosts }) => hosts.length > 0);
         if (blocks.length === 0) continue;
         await t.step(`${page}: ${blocks.length} blocks`, async () => {
           try {
-            await runPage(lab, blocks, `${folder}/${page}.state`);
+            await runPage(lab, blocks, folder);
           } finally {
             for (const { name } of lab.lab.hosts) await lab.try(name, "leave", "--force");
           }
         });
       }
-    });
+    }, { agentArgs: AGENT_ARGS });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -11,7 +11,14 @@ import { BINARY } from "../support/fleet_lab.ts";
 const ARCH = Deno.build.arch;
 /** Does as fleet does when asked for its version, and nothing more: what counts here is the script. */
 const standIn = (version: string) =>
-  `#!/bin/sh\n[ "$1" = --version ] && echo "fleet version ${version}, a stand-in"\n`;
+  `#!/bin/sh
+case $1 in
+  --version) echo "fleet version ${version}, a stand-in" ;;
+  completion) echo "complete fleet" ;;
+  man) echo page >"$3/fleet.1" ;;
+  *) exit 1 ;;
+esac
+`;
 
 interface Site {
   readonly url: string;
@@ -77,7 +84,10 @@ function failed(output: Output, sentence: RegExp, code = 1): void {
 }
 
 /** What a newcomer pastes. */
-const paste = (site: Site, flags = "") => `curl -fsSL ${site.url}/install.sh | sh -s -- ${flags}`;
+const paste = (site: Site, flags = "") => {
+  const line = `curl -fsSL ${site.url}/channels/install.sh | sh`;
+  return flags === "" ? line : `${line} -s -- ${flags}`;
+};
 
 Deno.test("install.sh is plain POSIX sh", async () => {
   const { code, stdout } = await capture(["shellcheck", "--shell=sh", fromRoot("install.sh")]);
@@ -91,14 +101,22 @@ Deno.test("install.sh on a base system", async (t) => {
       await release(site, "1.0.0");
 
       await t.step("a dry run says what it would do and does nothing", async () => {
+        succeeded(await machine.run("mkdir -p /usr/share/bash-completion/completions"));
         const said = succeeded(await machine.run(paste(site, "--dry-run")));
         for (
-          const part of [/would run: apt-get install .*ipvsadm/, /would install: \/usr\/local/]
+          const part of [
+            /would run: apt-get install .*ipvsadm/,
+            /would install: \/usr\/local/,
+            /would write: \S*\/completions\/fleet$/m,
+            /would write: \S*\/fleet\.1 /,
+          ]
         ) {
           assert.match(said, part);
         }
         assert.match(said, /Nothing was changed\.\n$/);
-        const left = await machine.run("ls /usr/local/bin /etc/default; grep fleet /etc/group");
+        const left = await machine.run(
+          "ls /usr/local/bin /usr/local/share/man/man1 /usr/share/bash-completion/completions /etc/default; grep fleet /etc/group",
+        );
         assert.doesNotMatch(left.stdout, /fleet/);
       });
 
@@ -111,7 +129,7 @@ Deno.test("install.sh on a base system", async (t) => {
         failed(await machine.run(paste(site, "--from /nowhere")), /\/nowhere does not exist/);
         failed(
           await machine.run(
-            `curl -fsSL ${site.url}/install.sh >/i; su nobody -s /bin/sh -c 'sh /i'`,
+            `curl -fsSL ${site.url}/channels/install.sh >/i; su nobody -s /bin/sh -c 'sh /i'`,
           ),
           /run it as root/,
         );
@@ -277,10 +295,19 @@ Deno.test("install.sh on a base system", async (t) => {
         succeeded(
           await machine.run("mkdir -p /var/lib/fleet && echo keep > /var/lib/fleet/raft.db"),
         );
+        for (const flags of ["--uninstall --dry-run", "--uninstall --purge --dry-run"]) {
+          // Left by an agent that is no more: no process has such a number.
+          const stale = "echo 4194305 >/var/lib/fleet/lock; ";
+          const would = await machine.run(stale + paste(site, flags));
+          assert.match(succeeded(would), /would run: rm -f .*\nNothing was changed\.\n$/s);
+          assert.doesNotMatch(would.stdout, /are gone|is removed/);
+          assert.equal(would.stderr, "");
+        }
+        succeeded(await machine.run("rm /var/lib/fleet/lock; cat /usr/local/bin/fleet"));
         const said = succeeded(await machine.run(paste(site, "--uninstall")));
         assert.match(said, /its data is kept in \/var\/lib\/fleet/);
         const left = await machine.run(
-          "ls /usr/local/bin /etc/init.d /etc/systemd/system; cat /var/lib/fleet/raft.db",
+          "ls /usr/local/bin /usr/share/bash-completion/completions /usr/local/share/man/man1 /etc/init.d /etc/systemd/system; cat /var/lib/fleet/raft.db",
         );
         assert.doesNotMatch(left.stdout, /fleet/);
         assert.match(left.stdout, /keep/);

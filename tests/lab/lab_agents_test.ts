@@ -7,7 +7,8 @@ import { until } from "../support/until.ts";
 const NAME = "labagent";
 
 /** `fleet lab …` as a person types it. */
-async function fleetLab(...args: string[]) {
+async function fleetLab(line: string) {
+  const [, , ...args] = line.split(" ");
   const { code, stdout, stderr } = await new Deno.Command(BINARY, {
     args: ["lab", ...args, "--name", NAME],
     stdin: "null",
@@ -19,17 +20,17 @@ async function fleetLab(...args: string[]) {
 Deno.test("the lab's commands make, show, use and remove hosts with agents", async () => {
   await Lab.remove(NAME);
   try {
-    const up = await fleetLab("up", "--hosts", "2");
+    const up = await fleetLab("fleet lab up --hosts 2");
     assert.equal(up.code, 0, up.stderr);
     assert.match(
-      (await fleetLab("status")).stdout,
+      (await fleetLab("fleet lab status")).stdout,
       /^h2 +10\.77\.\d+\.2 +up \(\d+\) +up \(\d+\) /m,
     );
     assert.match(
-      (await fleetLab("env", "h1")).stdout,
+      (await fleetLab("fleet lab env h1")).stdout,
       /^export FLEET_HOST=unix:\/\/.*fleet.sock$/m,
     );
-    const again = await fleetLab("up", "--hosts", "2");
+    const again = await fleetLab("fleet lab up --hosts 2");
     assert.deepEqual([again.code, /exists already/.test(again.stderr)], [1, true]);
 
     // Inside a host the commands need no settings.
@@ -41,11 +42,11 @@ Deno.test("the lab's commands make, show, use and remove hosts with agents", asy
     assert.equal((await exec("sh", "-c", "exit 7")).code, 7);
     assert.equal((await exec("docker", "version")).code, 0);
   } finally {
-    const down = await fleetLab("down");
+    const down = await fleetLab("fleet lab down");
     assert.equal(down.code, 0, down.stderr);
   }
   assert.deepEqual(await tracesOf(NAME), []);
-  assert.match((await fleetLab("status")).stderr, /there is no lab/);
+  assert.match((await fleetLab("fleet lab status")).stderr, /there is no lab/);
 });
 
 Deno.test("an interrupted start of a lab removes what it made", async () => {

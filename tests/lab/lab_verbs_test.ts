@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Lab } from "../../src/adapters/lab_hosts/lab.ts";
 import { capture } from "../../src/adapters/lab_hosts/process.ts";
 import { BINARY } from "../support/fleet_lab.ts";
+import { writeFleetOfLab } from "../support/typed.ts";
 import { until } from "../support/until.ts";
 
 const NAME = "labverbs";
@@ -17,9 +18,23 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
     assert.equal(code, 0, stderr);
     return stdout;
   };
+  const bin = await Deno.makeTempDir({ prefix: "fleet-lab-verbs-" });
+  await writeFleetOfLab(bin, NAME);
+  /** As the guide has it. */
+  const typed = async (script: string, env: Record<string, string> = {}) => {
+    const path = `${bin}:${Deno.env.get("PATH")}`;
+    const { code, stdout, stderr } = await capture(["sh", "-ec", script], {
+      env: { ...env, PATH: path },
+      timeoutMs: 300_000,
+    });
+    assert.equal(code, 0, `${script}: ${stdout}${stderr}`);
+    return stdout;
+  };
   try {
     await t.step("up --managers forms a cluster", async () => {
-      const said = await verb("up", "--hosts", "3", "--managers", "3", "--loss", "1");
+      const said = await typed(`
+fleet lab up --hosts 3 --managers 3
+fleet lab net --loss 1`);
       assert.match(said, /They are a cluster with 3 managers/);
     });
     const lab = Lab.open(NAME);
@@ -30,6 +45,13 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
       return { code, bad: list.filter(({ level }) => level === "error"), list };
     };
     const info = async () => (await fleet(["info"], env)).stdout;
+
+    await t.step("env points the clients at a host", async () => {
+      const said = await typed(`
+eval "$(fleet lab env h1)"
+fleet node ls`);
+      assert.match(said, /h1 +Ready .*\n.*h2 +Ready .*\n.*h3 +Ready /);
+    });
 
     await t.step("doctor finds nothing wrong, and says what it looked at", async () => {
       assert.match(await verb("net"), /as they were/);
@@ -84,7 +106,8 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
 
     await t.step("open links to a dashboard that this machine's browser reaches", async () => {
       for (const host of ["h1", "h3"]) {
-        const link = (await verb("open", host)).trim();
+        const link = (host === "h1" ? await typed("fleet lab open") : await verb("open", host))
+          .trim();
         assert(link.startsWith(`https://${lab.host(host).address}:8443/#link=`), link);
         const page = await capture([
           "curl",
@@ -101,7 +124,7 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
       await verb("cut", "h1", "h2");
       await verb("cut", "h3");
       await verb("pause", "--only", "agent", "h2");
-      const said = await verb("status");
+      const said = await typed("fleet lab status");
       assert.match(said, /^h2 .* up \(\d+\) +paused \(\d+\)/m);
       assert.match(
         said,
@@ -118,7 +141,7 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
     });
 
     await t.step("kill, start, pause and resume", async () => {
-      await verb("kill", "h3");
+      await typed("fleet lab kill h3");
       let said = "";
       await until("two managers", async () => {
         said = await info();
@@ -130,7 +153,7 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
         assert.equal(code, 1);
         assert.match(stderr, /fleet lab start --name labverbs h3/);
       }
-      await verb("start", "h3");
+      await typed("fleet lab start h3");
       await until("three", async () => (await info()).includes("3 reachable"));
       await verb("pause", "--only", "agent", "h2");
       await until("two", async () => (await info()).includes("3 managers, 2 reachable"));
@@ -138,7 +161,8 @@ Deno.test("the lab's verbs, and the doctor", async (t) => {
       await until("three", async () => (await info()).includes("3 reachable"));
     });
   } finally {
-    await verb("down");
+    await typed("fleet lab down");
+    await Deno.remove(bin, { recursive: true });
   }
 });
 

@@ -60,6 +60,12 @@ Deno.test("machine add, ls, env, ssh, exec and rm over OpenSSH", async (t) => {
           },
           timeoutMs: 300_000,
         });
+      /** A line as the guide has it. */
+      const typed = async (line: string) => {
+        const { code, stdout, stderr } = await fleet(...line.split(" ").slice(1));
+        assert.equal(code, 0, `${line}: ${stdout}${stderr}`);
+        return { stdout, stderr };
+      };
       const must = async (...args: string[]) => {
         const { code, stdout, stderr } = await fleet(...args);
         assert.equal(code, 0, `fleet ${args.join(" ")}: ${stdout}${stderr}`);
@@ -76,8 +82,7 @@ Deno.test("machine add, ls, env, ssh, exec and rm over OpenSSH", async (t) => {
         });
 
         await t.step("add installs this executable by install.sh, as sudo, and joins", async () => {
-          const { code, stdout, stderr } = await fleet("machine", "add", destination);
-          assert.equal(code, 0, `${stdout}${stderr}`);
+          const { stdout, stderr } = await typed(`fleet machine add ${destination}`);
           assert.equal(
             stdout,
             `This node joined a swarm as a worker.\n${NAME} is ${destination}\n`,
@@ -91,6 +96,7 @@ Deno.test("machine add, ls, env, ssh, exec and rm over OpenSSH", async (t) => {
         });
 
         await t.step("ls and env know the way to it", async () => {
+          assert.match((await typed("fleet machine ls")).stdout, /h2 /);
           const format = "{{.Name}} {{.SSH}} {{.Role}}";
           assert.equal(
             await must("machine", "ls", "--format", format),
@@ -113,6 +119,21 @@ Deno.test("machine add, ls, env, ssh, exec and rm over OpenSSH", async (t) => {
             { env: { PATH: `${folder}/bin:${Deno.env.get("PATH")}` }, timeoutMs: 180_000 },
           );
           assert.equal(self.stdout, `${NAME}\n`, self.stderr);
+          assert.match((await typed("fleet ssh h2 -- df -h /")).stdout, / \/$/m);
+        });
+
+        await t.step("a context: the same under a name", async () => {
+          const env = {
+            PATH: `${folder}/bin:${Deno.env.get("PATH")}`,
+            FLEET_CONFIG: `${folder}/contexts`,
+          };
+          const script = `
+fleet() { "${BINARY}" "$@"; }
+fleet context create office --host ssh://${destination}
+fleet context use office
+fleet info --format {{.Name}}`;
+          const said = await capture(["sh", "-ec", script], { env, timeoutMs: 180_000 });
+          assert.match(said.stdout, /^h2$/m, said.stderr);
         });
 
         await t.step("exec: a command in a container there, from the manager", async () => {
@@ -139,10 +160,11 @@ Deno.test("machine add, ls, env, ssh, exec and rm over OpenSSH", async (t) => {
             "b c\n",
           );
           assert.equal((await fleet("exec", "web.1", "--", "sh", "-c", "exit 3")).code, 3);
+          assert.notEqual((await typed("fleet exec web.1 -- hostname")).stdout, "");
         });
 
         await t.step("rm takes it out, forgets it, and leaves nothing there", async () => {
-          const said = await must("machine", "rm", "--yes", "--uninstall", NAME);
+          const said = (await typed("fleet machine rm --yes --uninstall h2")).stdout;
           assert.match(
             said,
             /Node left the swarm\.\nfleet is removed from it\.\nh2 is forgotten\.\n/,

@@ -52,9 +52,16 @@ Deno.test("upgrade", async (t) => {
       await lab.converged("web", 3);
       const containers = async () => (await lab.containers("web")).map(({ id }) => id).sort();
       const before = await containers();
-      const all = ["upgrade", "--all", "--from", releases];
+      /** As the guide has it, where these releases lie. */
+      const words = (line: string) => [...line.split(" ").slice(1), "--from", releases];
+      const all = words("fleet upgrade --all");
       const versions = async () => {
-        const { stdout } = await lab.try("h1", ...all, "--dry-run", "--version", GOOD);
+        const { stdout } = await lab.try(
+          "h1",
+          ...words("fleet upgrade --all --dry-run"),
+          "--version",
+          GOOD,
+        );
         return stdout;
       };
 

@@ -81,7 +81,7 @@ Deno.test("a newcomer's three nodes as system services, on real kernels", async 
           await machine.must("docker import /mnt/host/image.tar box:1");
           if (machine === vm3) return;
           const said = await machine.must(
-            `curl -fsSL ${server.url}/install.sh | sh -s -- --yes 2>&1; systemctl is-active fleet; systemctl is-enabled fleet`,
+            `curl -fsSL ${server.url}/channels/install.sh | sh -s -- --yes 2>&1; systemctl is-active fleet; systemctl is-enabled fleet`,
           );
           assert.match(said, /active\nenabled\n$/);
         }));

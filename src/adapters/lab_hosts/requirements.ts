@@ -13,14 +13,18 @@ const TOOLS: readonly (readonly [program: string, packageName: string])[] = [
 ];
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
+/** All of a lab is root's: its folders, its namespaces, its sockets. @throws FleetError forbidden */
+export function requireRoot(uid = Deno.uid()): void {
+  if (uid === 0) return;
+  throw new FleetError(
+    "forbidden",
+    "a lab belongs to root, and so do its sockets: type sudo -s, then this and what follows it",
+  );
+}
+
 /** @throws FleetError forbidden, or unavailable naming programs and packages */
 export async function requireTools(): Promise<void> {
-  if (Deno.uid() !== 0) {
-    throw new FleetError(
-      "forbidden",
-      "a lab makes network namespaces and starts engines: run it as root",
-    );
-  }
+  requireRoot();
   const folders = [...(Deno.env.get("PATH") ?? "").split(":"), ...SYSTEM_FOLDERS];
   const missing: string[] = [];
   for (const [program, name] of TOOLS) {
