@@ -5,6 +5,7 @@ import { capture } from "../../src/adapters/lab_hosts/process.ts";
 import { withFleetLab } from "../support/fleet_lab.ts";
 import type { FleetLab } from "../support/fleet_lab.ts";
 import { type Block, blocksOf, guidePages } from "../support/guide_blocks.ts";
+import { until } from "../support/until.ts";
 import { writeFleetOfLab } from "../support/typed.ts";
 
 const NAME = "guide";
@@ -53,6 +54,18 @@ done >${state}`;
   return said;
 }
 
+/** The next page begins with nodes that are in no cluster. */
+async function leave(lab: FleetLab, name: string): Promise<void> {
+  let said = "";
+  await until(`${name} is in no cluster`, async () => {
+    const format = ["--format", "{{.Swarm.LocalNodeState}}"];
+    if ((await lab.try(name, "info", ...format)).stdout === "inactive\n") return true;
+    const { stdout, stderr } = await lab.try(name, "leave", "--force");
+    said += stdout + stderr;
+    return false;
+  }, 120_000).catch((error) => assert.fail(`${error}: ${said}`));
+}
+
 async function runPage(lab: FleetLab, blocks: readonly Block[], folder: string): Promise<void> {
   for (const block of blocks) {
     const said = await runBlock(lab, block, folder);
@@ -74,7 +87,7 @@ Deno.test("the guide's commands do what it says", async (t) => {
           try {
             await runPage(lab, blocks, folder);
           } finally {
-            for (const { name } of lab.lab.hosts) await lab.try(name, "leave", "--force");
+            for (const { name } of lab.lab.hosts) await leave(lab, name);
           }
         });
       }
