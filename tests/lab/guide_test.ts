@@ -14,8 +14,9 @@ const AGENT_ARGS = ["--ui-addr", "127.0.0.1:2380", "--metrics-addr", "127.0.0.1:
 const COMPOSE = `services:
   db: { image: "busybox:latest", command: sleep 100000, stop_grace_period: 1s }
 `;
-/** What a block leaves to the next one. */
-const KEPT = ["token", "manager", "DOCKER_HOST", "FLEET_HOST"];
+/** What a block leaves to the next one; which agent is meant only where no host says it. */
+const KEPT = ["token", "manager"];
+const KEPT_HERE = ["DOCKER_HOST", "FLEET_HOST"];
 
 /** Values of a session that somebody else had, as they are in this lab. */
 function asHere(script: string, lab: FleetLab): string {
@@ -34,7 +35,7 @@ async function runBlock(lab: FleetLab, block: Block, folder: string): Promise<st
 set -e
 ${asHere(block.script, lab)}
 set +e
-for name in ${KEPT.join(" ")}; do
+for name in ${[...KEPT, ...here ? KEPT_HERE : []].join(" ")}; do
   eval "[ -z \\"\\$$name\\" ] || printf \\"export $name='%s'\\n\\" \\"\\$$name\\""
 done >${state}`;
     const options = { timeoutMs: 300_000 };
