@@ -7,7 +7,8 @@ import { messageOf } from "../src/base/errors.ts";
  */
 export class FleetCommand extends Command {
   #endsAtArgument = false;
-  #flagsAfterArgument = false;
+  /** Which flags may stand right behind the first argument. */
+  #flagsAfterArgument: "none" | "own" | "all" = "none";
   /** The words that a flag takes, where it takes only some. */
   readonly words = new Map<string, readonly string[]>();
 
@@ -56,12 +57,23 @@ export class FleetCommand extends Command {
 
   /** The same, but this command's flags may stand right behind the first argument, too: `NAME -it -- sh`. */
   endFlagsAfterFirstArgument(): this {
-    this.#flagsAfterArgument = true;
+    this.#flagsAfterArgument = "all";
+    return this.endFlagsAtFirstArgument();
+  }
+
+  /**
+   * The same for flags that this command has. The first word that is none of them begins the command in the
+   * container, or `--` does: `IMAGE -r NAME --maxmemory 1gb` gives `--maxmemory 1gb` to the container.
+   */
+  endFlagsAfterOwn(): this {
+    this.#flagsAfterArgument = "own";
     return this.endFlagsAtFirstArgument();
   }
 
   override parseOptions(argv: string[]): { operands: string[]; unknown: string[] } {
-    const { args, off } = this.#normalise(this.#flagsAfterArgument ? this.#flagsFirst(argv) : argv);
+    const { args, off } = this.#normalise(
+      this.#flagsAfterArgument === "none" ? argv : this.#flagsFirst(argv),
+    );
     const result = super.parseOptions(args);
     for (const name of off) this.setOptionValueWithSource(name, false, "cli");
     return result;
@@ -69,22 +81,31 @@ export class FleetCommand extends Command {
 
   /** `argv` with the flags behind the first argument before it. */
   #flagsFirst(argv: readonly string[]): string[] {
-    const afterFlags = (start: number) => {
+    const afterFlags = (start: number, ownOnly: boolean) => {
       let i = start;
       while (i < argv.length && /^-(?!-?$)/.test(argv[i]!)) {
+        if (ownOnly && !this.#isOwn(argv[i]!)) break;
         i += this.#find(argv[i]!)?.required ? 2 : 1;
       }
       return Math.min(i, argv.length);
     };
-    const first = afterFlags(0);
+    const first = afterFlags(0, false);
     if (first >= argv.length || argv[first] === "--") return [...argv];
-    const end = afterFlags(first + 1);
+    const end = afterFlags(first + 1, this.#flagsAfterArgument === "own");
     return [
       ...argv.slice(0, first),
       ...argv.slice(first + 1, end),
       argv[first]!,
       ...argv.slice(end),
     ];
+  }
+
+  /** Whether a word is a flag of this command in any spelling: `-p=80:80`, `-p80:80`, `-dq`, `--help`. */
+  #isOwn(word: string): boolean {
+    if (word === "-h" || word === "--help") return true;
+    const [, name = word] = /^(--[^=]+|-[a-zA-Z])=/s.exec(word) ?? [];
+    if (this.#find(name)) return true;
+    return /^-[a-zA-Z]./.test(word) && this.#find(word.slice(0, 2))?.required === true;
   }
 
   /** `argv` in commander's spelling, and the booleans that were set to false. */

@@ -2,6 +2,7 @@ import { FleetError } from "../../src/base/errors.ts";
 import { isImageReference } from "../../src/model/image_reference.ts";
 import { checkName } from "../../src/model/names.ts";
 import type { CliEnvironment } from "../environment.ts";
+import type { FleetCommand } from "../fleet_command.ts";
 import { registryAuth } from "../registry_auth.ts";
 import { createServiceSpec, referencesOf } from "../spec/create_service.ts";
 import { parseEnvironmentFile, withValue } from "../spec/environment_file.ts";
@@ -13,20 +14,25 @@ import { pinImage } from "./image_digest.ts";
 import { resolveReferences } from "./references.ts";
 import { waitForService } from "./wait.ts";
 
+/** All but the examples and what becomes of flags behind the image: `fleet run` has its own. */
+export function defineCreate(command: FleetCommand): FleetCommand {
+  command.usage("[options] IMAGE [COMMAND] [ARG...]")
+    .argument("<image>", "Image that the tasks run")
+    .argument("[command...]", "Command and its arguments")
+    .value("--name <string>", "Name (an invented one when absent)")
+    .value(
+      "--mode <word>",
+      "replicated, global, replicated-job or global-job (default replicated)",
+      choice("replicated", "global", "replicated-job", "global-job"),
+    );
+  for (const [name, short, what] of LISTS) command.list(`${short}--${name} <list>`, what);
+  command.list("--env-file <path>", "File of environment variables");
+  return addServiceFlags(command, true);
+}
+
 export const verb: Verb<CreateFlags> = {
   define(command) {
-    command.usage("[options] IMAGE [COMMAND] [ARG...]").endFlagsAtFirstArgument()
-      .argument("<image>", "Image that the tasks run")
-      .argument("[command...]", "Command and its arguments")
-      .value("--name <string>", "Name (an invented one when absent)")
-      .value(
-        "--mode <word>",
-        "replicated, global, replicated-job or global-job (default replicated)",
-        choice("replicated", "global", "replicated-job", "global-job"),
-      );
-    for (const [name, short, what] of LISTS) command.list(`${short}--${name} <list>`, what);
-    command.list("--env-file <path>", "File of environment variables");
-    addServiceFlags(command, true).examples(
+    defineCreate(command).endFlagsAtFirstArgument().examples(
       "fleet service create --name web --replicas 3 --publish 8080:80 nginx",
       "fleet service create --mode global --mount type=bind,src=/var/log,dst=/logs,ro agent:2",
       "fleet service create --detach --restart-condition none busybox sleep 60",
