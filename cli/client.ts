@@ -10,11 +10,14 @@ export const DEFAULT_HOST = `unix://${DEFAULT_SOCKET}`;
 /** What Docker's API puts before a manager's refusal; to a person it says nothing. */
 const MANAGERS_WORDS = /^rpc error: code = \w+ desc = /;
 
+/** The API names commands in the words of Docker's clients; here they are told by fleet's. */
+const DOCKERS_COMMANDS = /"docker swarm (init|join|leave|unlock)"/g;
+
 /** A refusal by the agent: its sentence and HTTP status. */
 export class ApiError extends FleetError {
   readonly status: number;
   constructor(status: number, message: string) {
-    super(kindOfStatus(status), message);
+    super(kindOfStatus(status), message.replace(DOCKERS_COMMANDS, '"fleet $1"'));
     this.status = status;
   }
 }

@@ -1,12 +1,13 @@
 import { FleetError, messageOf } from "../../src/base/errors.ts";
-import type { ApiInfo, ApiService, ApiTask } from "../api_types.ts";
+import type { ApiInfo, ApiNode, ApiService, ApiTask } from "../api_types.ts";
+import { ConnectError } from "../client.ts";
 import { EXIT } from "../exit_codes.ts";
 import { settledNodes } from "../node/settled.ts";
 import { choice } from "../spec/values.ts";
 import type { Verb, VerbContext } from "../verb.ts";
 import { nodeNameOf, nodeStates, quorum, services, versions } from "./cluster.ts";
 import type { Members } from "./cluster.ts";
-import { findingsText, ok, trouble } from "./findings.ts";
+import { findingsText, ok, trouble, warning } from "./findings.ts";
 import type { Finding } from "./findings.ts";
 import { doctorIngress } from "./ingress.ts";
 import { examine } from "./health.ts";
@@ -59,7 +60,20 @@ export const verb: Verb<Flags> = {
 
 async function look(context: VerbContext, local: boolean): Promise<Finding[]> {
   const { client, env } = context;
-  const { Swarm, Name } = await client.get<ApiInfo>("/info").catch(() => ({}) as ApiInfo);
+  const answer = await client.get<ApiInfo>("/info").catch((error: unknown) => {
+    if (error instanceof ConnectError) return error;
+    return {} as ApiInfo;
+  });
+  if (answer instanceof ConnectError) {
+    return [
+      trouble(
+        "this node",
+        messageOf(answer),
+        "systemctl start fleet; its log: journalctl -u fleet",
+      ),
+    ];
+  }
+  const { Swarm, Name } = answer;
   const state = Swarm?.LocalNodeState ?? "inactive";
   const here = Name ?? "this node";
   const found: Finding[] = [];
@@ -69,17 +83,32 @@ async function look(context: VerbContext, local: boolean): Promise<Finding[]> {
   if (state === "locked") found.push(trouble(here, "this manager is locked", "fleet unlock"));
   if (local || !Swarm?.ControlAvailable) {
     found.push(...await ask(env, here, () => client.get<Health>("/fleet/self/health")).findings);
-    if (state === "inactive") found.push(ok(here, "it is in no cluster"));
-    else if (!local) found.push(ok(here, "it is a worker: run this on a manager to see all nodes"));
+    if (Swarm?.LocalNodeState === "inactive") found.push(ok(here, "it is in no cluster"));
+    else if (!local && state === "active") {
+      found.push(ok(here, "it is a worker: run this on a manager to see all nodes"));
+    }
     return found;
   }
+  const info = await client.get<Members>("/fleet/info");
+  const members = quorum(info);
+  if (members.level === "error") {
+    // Nobody leads: what this node knows of the others is old, and it cannot ask them.
+    const others = (await client.get<ApiNode[]>("/nodes")).filter(({ ID }) => ID !== Swarm.NodeID);
+    return [
+      ...found,
+      members,
+      ...await ask(env, here, () => client.get<Health>("/fleet/self/health")).findings,
+      ...others.map((node) =>
+        warning(nodeNameOf(node), "not asked: the quorum is lost", "fleet recover --dry-run")
+      ),
+    ];
+  }
   const nodes = await settledNodes(context);
-  const [info, list, tasks] = await Promise.all([
-    client.get<Members>("/fleet/info"),
+  const [list, tasks] = await Promise.all([
     client.get<ApiService[]>("/services", { query: { status: true } }),
     client.get<ApiTask[]>("/tasks"),
   ]);
-  found.push(quorum(info), ...nodeStates(nodes));
+  found.push(members, ...nodeStates(nodes));
   const ready = nodes.filter(({ Status }) => Status.State === "ready");
   const asked = ready.map((node) => ({
     node,

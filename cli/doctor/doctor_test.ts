@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { FakeAgent } from "../testing/fake_agent.ts";
+import { runFleet } from "../testing/fake_environment.ts";
+import { answerFixture } from "../testing/fixture.ts";
 import { examine } from "./health.ts";
 import type { Health } from "./health.ts";
 import { findingsText } from "./findings.ts";
@@ -71,4 +74,25 @@ Deno.test("troubles stand first, each with its fix below it, and a sum at the en
     text,
     "error    b: broken\n         -> mend it\nok       a: fine\n\n1 check is fine, 0 warnings, 1 error.\n",
   );
+});
+
+Deno.test("a node without an agent is not called well", async () => {
+  const { code, out } = await runFleet(["doctor"], { host: "unix:///nonexistent/fleet.sock" });
+  assert.equal(code, 1);
+  assert.match(out, /error +this node: cannot reach a fleet agent/);
+  assert.doesNotMatch(out, /in no cluster/);
+});
+
+Deno.test("without a quorum this node is examined and the others are not blamed", async () => {
+  await using agent = new FakeAgent((request) => {
+    if (request.path === "/fleet/self/health") return WELL;
+    if (request.path !== "/fleet/info") return answerFixture(request);
+    return { Managers: 3, ManagersReachable: 1, Tolerance: "1 of 3 managers answers." };
+  });
+  const { code, out } = await runFleet(["doctor"], { host: agent.host });
+  assert.equal(code, 1);
+  assert.match(out, /error +cluster: 1 of 3 managers answers\.\n +-> fleet recover --dry-run/);
+  assert.match(out, /warning +h2: not asked: the quorum is lost\n +-> fleet recover --dry-run/);
+  assert.match(out, /ok +h1: /);
+  assert.doesNotMatch(out, /does not answer|systemctl restart/);
 });

@@ -39,7 +39,8 @@ export const verb: Verb<ListFlags> = {
       client.get<ApiNode[]>("/nodes", { query: { filters } }),
       flags.quiet ? undefined : client.get<ApiInfo>("/info"),
     ]);
-    const needsTls = flags.format?.includes("TLSStatus") || flags.format === "json";
+    // The table has no such column; a template may take the whole row (`{{json .}}`).
+    const needsTls = !flags.quiet && Boolean(flags.format) && flags.format !== "table";
     const cluster = needsTls ? await client.get<ApiSwarm>("/swarm") : undefined;
     env.stdout.write(renderNodes(nodes, info?.Swarm?.NodeID ?? "", cluster, flags));
     // For people only: a script that reads the table must not find a sentence in it.

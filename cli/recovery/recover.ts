@@ -42,11 +42,13 @@ export const verb: Verb<Flags> = {
     const nodes = await client.get<ApiNode[]>("/nodes");
     const managers = nodes.filter(({ ManagerStatus }) => ManagerStatus);
     print("1. The managers, as this node sees them:");
-    for (const { ID, Description, ManagerStatus, Status } of managers) {
+    for (const { ID, Spec, Description, ManagerStatus, Status } of managers) {
       const own = ID === Swarm.NodeID ? " (this node)" : "";
       const seen = ID === Swarm.NodeID ? "reachable" : ManagerStatus!.Reachability ?? "unknown";
       print(
-        `   ${Description?.Hostname ?? ID}${own}: ${seen}, ${ManagerStatus!.Addr}, ${Status.State}`,
+        `   ${Spec?.Name || (Description?.Hostname ?? ID)}${own}: ${seen}, ${
+          ManagerStatus!.Addr
+        }, ${Status.State}`,
       );
     }
     print(`   ${fleet.Tolerance}`);

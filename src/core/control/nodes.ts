@@ -18,6 +18,9 @@ export function updateNode(context: ControlContext, args: ControlArgs<"node.upda
   const { tx } = context;
   checkNodeName(args.spec.Name);
   const node = findVersion(tx, "node", args.id, args.version);
+  if (args.spec.Name && args.spec.Name !== node.Spec.Name) {
+    checkNameIsFree(tx, node, args.spec.Name);
+  }
   const spec = {
     ...args.spec,
     Labels: args.spec.Labels ?? {},
@@ -28,6 +31,20 @@ export function updateNode(context: ControlContext, args: ControlArgs<"node.upda
   if (wasManager && spec.Role === "worker") checkDemotion(context, node);
   tx.update("node", { ...node, Spec: spec });
   return null;
+}
+
+/** Two nodes of one name could not be told apart by it; a host name stays a name of its node. */
+function checkNameIsFree(view: View, { ID }: Node, name: string): void {
+  for (const other of view.all("node")) {
+    if (other.ID === ID) continue;
+    if (other.Spec.Name !== name && other.Description?.Hostname !== name) continue;
+    throw new FleetError(
+      "conflict",
+      `the name ${name} is taken by node ${other.ID}${
+        nodeName(other) === name ? "" : ` (${nodeName(other)}, whose host name it is)`
+      }; choose another one`,
+    );
+  }
 }
 
 /** Refuses what would stop the cluster. */
