@@ -70,7 +70,9 @@ export const verb: Verb<Flags> = {
       Via: entry.Via,
       Action: entry.Action,
       Object: entry.Object.Name || shortId(entry.Object.ID),
-      Version: `${entry.From ?? "-"}>${entry.To ?? "-"}`,
+      Version: entry.From === undefined && entry.To === undefined
+        ? "-"
+        : `${entry.From ?? "-"}>${entry.To ?? "-"}`,
       Result: entry.Result,
     }));
     env.stdout.write(renderList(SHAPE, rows, flags));

@@ -12,7 +12,10 @@ export async function confirm(
 ): Promise<void> {
   if (yes) return;
   if (!env.stdin.isTTY) {
-    throw new FleetError("invalid", `${question} Nobody can be asked here: give --yes to go on`);
+    throw new FleetError(
+      "invalid",
+      `${question.trim()} Nobody can be asked here: give --yes to go on`,
+    );
   }
   const answer = await env.stdin.readLine({ prompt: `${question} [y/N] ` });
   if (!/^y(es)?$/i.test((answer ?? "").trim())) {

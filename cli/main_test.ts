@@ -203,3 +203,39 @@ Deno.test("what cannot be taken back asks where somebody sits, and takes --yes",
     if (verb[0] !== "stack") assert(agent.writes.length > 0, verb.join(" "));
   }
 });
+
+Deno.test("what starts a cluster over is refused where nobody can be asked, in one line", async () => {
+  await using agent = new FakeAgent(answerFixture);
+  const verbs = [["init", "--force-new-cluster"], ["recover"]];
+  for (const verb of verbs) {
+    const { code, err } = await runFleet(verb, { host: agent.host });
+    assert.equal(code, 2, verb.join(" "));
+    assert.match(err, /^error: Go on [^\n]* Nobody can be asked here: give --yes to go on\n$/);
+  }
+  assert.deepEqual(agent.writes, []);
+});
+
+Deno.test("backup replaces no file unasked", async () => {
+  await using agent = new FakeAgent(answerFixture);
+  const files = { "old.backup": "x", "pass": "a long passphrase" };
+  const words = ["backup", "--passphrase-file", "pass", "old.backup"];
+  const { code, err } = await runFleet(words, { host: agent.host, files });
+  assert.equal(code, 1);
+  assert.equal(err, "error: old.backup exists: choose another name, or add --force\n");
+  assert.deepEqual(agent.requests, []);
+});
+
+Deno.test("restore --dry-run on a member says that the real one is refused", async () => {
+  const facts = { Created: "2026-11-20T10:00:00Z", Managers: 1 };
+  await using agent = new FakeAgent((request) =>
+    request.path.startsWith("/fleet/backup") ? facts : answerFixture(request)
+  );
+  const { out } = await runFleet(
+    ["restore", "--dry-run", "--passphrase-file", "pass", "a.backup"],
+    { host: agent.host, files: { "a.backup": "x", "pass": "a long passphrase" } },
+  );
+  assert.match(
+    out,
+    /Nothing was changed\.\nThis node is in a cluster, so that a restore is refused/,
+  );
+});

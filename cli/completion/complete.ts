@@ -28,6 +28,13 @@ export async function complete(words: readonly string[], env: CliEnvironment): P
   return lines.map((line) => `${line}\n`).join("");
 }
 
+/** What stands for some arguments always; hosts are those of a lab, which has nine at most. */
+const ARGUMENT_WORDS: Readonly<Record<string, readonly string[]>> = {
+  role: ["worker", "manager"],
+  host: ["h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8", "h9"],
+  other: ["h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8", "h9"],
+};
+
 interface Fitting {
   readonly candidates: readonly Candidate[];
   readonly files?: boolean;
@@ -79,7 +86,10 @@ async function insideVerb(
   const argument = command.registeredArguments[place.position] ??
     command.registeredArguments.findLast(({ variadic }) => variadic);
   if (!argument) return { candidates: [] };
-  const kind = kindOf(argument.name());
+  const words = (argument.parseArg as { words?: readonly string[] } | undefined)?.words ??
+    ARGUMENT_WORDS[argument.name().replace(/s$/, "")];
+  if (words) return { candidates: words.map((value) => ({ value, help: "" })) };
+  const kind = argument.name() === "pattern" ? "service" : kindOf(argument.name());
   if (!kind) return { candidates: [], files: FILE_WORDS.test(argument.name()) };
   const used = new Set(before);
   const names = await liveNames(kind, env, chosen);

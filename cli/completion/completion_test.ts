@@ -34,6 +34,11 @@ Deno.test("names are those there are now, and not twice", async () => {
   assert.deepEqual(await values("node", "drain", ""), ["h1"]);
   assert.deepEqual(await values("service", "create", "--network", ""), ["back"]);
   assert.deepEqual(await values("backup", ""), [":files"]);
+  assert.deepEqual(await values("service", "scale", "w"), ["web", "worker"]);
+  assert.deepEqual(await values("list", "we"), ["web"]);
+  assert.deepEqual(await values("join-token", ""), ["worker", "manager"]);
+  assert.deepEqual(await values("completion", ""), ["bash", "zsh", "fish"]);
+  assert.deepEqual(await values("lab", "exec", "h2"), ["h2"]);
 });
 
 Deno.test("names come from the cluster that is in use, or that a flag names", async () => {
@@ -51,6 +56,7 @@ Deno.test("names come from the cluster that is in use, or that a flag names", as
   };
   assert.deepEqual(await names("exec", "w"), ["web", "worker"]);
   assert.deepEqual(await names("ssh", ""), ["h1"]);
+  assert.deepEqual(await names("context", "use", ""), ["default", "far", "lab"]);
   assert.deepEqual(await names("-c", "far", "ssh", ""), []);
   assert.deepEqual(await names("-c", "default", "machine", "rm", ""), []);
 });

@@ -1,6 +1,6 @@
 import { clientTls } from "../client_tls.ts";
 import { connect, DEFAULT_HOST, sshDestination } from "../client.ts";
-import { chosenContext } from "../context/store.ts";
+import { chosenContext, DEFAULT_CONTEXT, readContexts } from "../context/store.ts";
 import type { CliEnvironment } from "../environment.ts";
 import type { Candidate } from "./complete.ts";
 
@@ -47,11 +47,18 @@ const KINDS: Readonly<Record<string, Kind>> = {
   stack: { path: "/services", names: (row) => [at(row, "Spec", "Labels", STACK_LABEL)] },
 };
 
-/** The kind of object that an argument (`<services...>`, `[node]`) or a flag's value names. */
+/**
+ * The kind of object that an argument (`<services...>`, `[node]`, `<service=replicas...>`) or a flag's value
+ * names.
+ */
 export function kindOf(word: string): string | undefined {
-  const single = word.replace(/^-+/, "").replace(/-(add|rm)$/, "").replace(/s$/, "");
-  return single in KINDS ? single : undefined;
+  const single = word.replace(/^-+/, "").replace(/=.*$/, "").replace(/-(add|rm)$/, "")
+    .replace(/s$/, "");
+  return single in KINDS || single === CONTEXT ? single : undefined;
 }
+
+/** Of the file of contexts, not of an agent. */
+const CONTEXT = "context";
 
 /** The names there are now; none when the agent does not answer in time. */
 export async function liveNames(
@@ -59,6 +66,10 @@ export async function liveNames(
   env: CliEnvironment,
   chosen: Chosen,
 ): Promise<Candidate[]> {
+  if (kind === CONTEXT) {
+    const contexts = await readContexts(env).then(({ contexts }) => contexts, () => ({}));
+    return [DEFAULT_CONTEXT, ...Object.keys(contexts).sort()].map((value) => ({ value, help: "" }));
+  }
   const { path, names, about } = KINDS[kind]!;
   const context = await chosenContext(env, chosen).catch(() => undefined);
   const host = context?.host || DEFAULT_HOST;

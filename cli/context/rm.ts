@@ -5,7 +5,7 @@ import { checkContextName, findContext, readContexts, writeContexts } from "./st
 
 export const verb: Verb = {
   define(command) {
-    command.argument("<names...>", "Contexts").examples("fleet context rm office");
+    command.argument("<contexts...>", "Contexts").examples("fleet context rm office");
   },
   async run(context, names) {
     return await forEachReference(context, names, async (name) => {

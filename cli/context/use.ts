@@ -3,7 +3,7 @@ import { findContext, readContexts, writeContexts } from "./store.ts";
 
 export const verb: Verb = {
   define(command) {
-    command.argument("<name>", "A context, or default for this machine's agent")
+    command.argument("<context>", "A context, or default for this machine's agent")
       .examples("fleet context use office", "fleet context use default");
   },
   async run({ env, print, warn }, [name = ""]) {

@@ -1,4 +1,5 @@
 import { FleetError } from "../../src/base/errors.ts";
+import type { CliEnvironment } from "../environment.ts";
 import type { Verb } from "../verb.ts";
 import { factsText, inspectBackup, sizeText } from "./facts.ts";
 import { addPassphraseFlag, passphrase, passphraseHeader } from "./passphrase.ts";
@@ -6,13 +7,15 @@ import type { PassphraseFlags } from "./passphrase.ts";
 
 interface Flags extends PassphraseFlags {
   readonly inspect?: boolean;
+  readonly force?: boolean;
   readonly quiet?: boolean;
 }
 
 export const verb: Verb<Flags> = {
   define(command) {
-    addPassphraseFlag(command.argument("<file>", "Where to; an existing file is replaced whole"))
+    addPassphraseFlag(command.argument("<file>", "Where to"))
       .flag("--inspect", "Show what an existing backup holds, and write nothing")
+      .flag("--force", "Replace an existing file")
       .flag("-q, --quiet", "Print nothing but failures")
       .addHelpText(
         "after",
@@ -32,6 +35,9 @@ export const verb: Verb<Flags> = {
       const facts = await inspectBackup(client, bytes, await passphrase(env, flags, "known"));
       return env.stdout.write(factsText(facts, env.now()));
     }
+    if (!flags.force && await exists(env, file)) {
+      throw new FleetError("conflict", `${file} exists: choose another name, or add --force`);
+    }
     const word = await passphrase(env, flags, "new");
     const response = await client.request("POST", "/fleet/backup", {
       headers: passphraseHeader(word),
@@ -48,3 +54,7 @@ export const verb: Verb<Flags> = {
     print("Keep it and its passphrase apart; without the passphrase nobody can open it.");
   },
 };
+
+function exists(env: CliEnvironment, file: string): Promise<boolean> {
+  return env.readFile(file).then(() => true, () => false);
+}

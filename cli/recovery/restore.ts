@@ -1,3 +1,4 @@
+import type { ApiInfo } from "../api_types.ts";
 import { ensureAgent } from "../ensure_agent.ts";
 import type { Verb } from "../verb.ts";
 import { confirm } from "../confirm.ts";
@@ -42,7 +43,16 @@ export const verb: Verb<Flags> = {
     await ensureAgent(context);
     const found = await inspectBackup(client, bytes, word);
     env.stdout.write(factsText(found, env.now()));
-    if (flags.dryRun) return print("\nNothing was changed.");
+    if (flags.dryRun) {
+      print("\nNothing was changed.");
+      const { Swarm } = await client.get<ApiInfo>("/info");
+      if ((Swarm?.LocalNodeState ?? "inactive") !== "inactive") {
+        print(
+          'This node is in a cluster, so that a restore is refused: "fleet leave --force" first.',
+        );
+      }
+      return;
+    }
     await confirm(
       env,
       "\nMake this node the only manager of that cluster? No old manager of it may run any more.",

@@ -10,7 +10,9 @@ export const verb: Verb<{ readonly yes?: boolean }> = {
       .examples("fleet service rm web", "fleet service rm --yes web db");
   },
   async run(context, args, { yes }) {
-    const question = `Remove ${args.join(", ")} and stop all tasks of it?`;
+    const question = `Remove ${args.join(", ")} and stop all tasks of ${
+      args.length === 1 ? "it" : "them"
+    }?`;
     await confirmOnTerminal(context.env, question, yes);
     return await forEachReference(
       context,

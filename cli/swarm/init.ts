@@ -1,7 +1,7 @@
 import { FleetError } from "../../src/base/errors.ts";
 import type { ApiSwarm } from "../api_types.ts";
 import { ApiError } from "../client.ts";
-import { confirmOnTerminal } from "../confirm.ts";
+import { confirm } from "../confirm.ts";
 import { ensureAgent } from "../ensure_agent.ts";
 import { choice, parseUint } from "../spec/values.ts";
 import type { Verb } from "../verb.ts";
@@ -56,7 +56,7 @@ export const verb: Verb<Flags> = {
     if (flags.forceNewCluster) {
       const question =
         "Go on alone? The other managers are no part of the cluster any more, and what only they know is lost.";
-      await confirmOnTerminal(env, question, flags.yes);
+      await confirm(env, question, flags.yes);
     }
     await ensureAgent(context);
     const { autolock, ...settings } = flags;

@@ -18,7 +18,11 @@ export function cliEnvironment(build: BuildInfo): CliEnvironment {
     stdin: input(),
     variable: (name) => Deno.env.get(name),
     cwd: () => Deno.cwd(),
-    readFile: (path) => Deno.readFile(path),
+    readFile: (path) =>
+      Deno.readFile(path).catch((cause) => {
+        if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+        throw new FleetError("not-found", `no such file: ${path}`, { cause });
+      }),
     replaceFile,
     now: () => Date.now(),
     sleep,

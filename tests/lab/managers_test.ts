@@ -226,7 +226,7 @@ Deno.test("several managers: nothing acknowledged is lost", async (t) => {
           "quorum is lost",
           async () => /quorum is lost/.test((await lab.try("h1", "info")).stdout),
         );
-        await lab.fleet("h1", "init", "--force-new-cluster");
+        await lab.fleet("h1", "init", "--force-new-cluster", "--yes");
         await until(
           "writes are back",
           async () => (await write(lab, "h1", "after-loss")).code === 0,
