@@ -1,3 +1,4 @@
+import { FleetError } from "../src/base/errors.ts";
 import { filtersText } from "./query.ts";
 import { compileTemplate } from "../src/base/template/template.ts";
 import { sinceText } from "./since.ts";
@@ -22,6 +23,25 @@ interface Message {
 /** A longer line is no event. */
 const MAX_LINE = 1024 * 1024;
 
+/** Those of Docker's API; it takes others without a word, and then filters nothing. */
+const FILTERS = [
+  "config",
+  "container",
+  "daemon",
+  "event",
+  "image",
+  "label",
+  "network",
+  "node",
+  "plugin",
+  "scope",
+  "secret",
+  "service",
+  "task",
+  "type",
+  "volume",
+];
+
 export const verb: Verb<Flags> = {
   define(command) {
     command
@@ -39,6 +59,11 @@ export const verb: Verb<Flags> = {
       : flags.format === "json"
       ? (message: unknown) => JSON.stringify(message)
       : (message: unknown) => eventText(message as Message);
+    for (const filter of flags.filter ?? []) {
+      const [key = ""] = filter.split("=");
+      if (!filter.includes("=") || FILTERS.includes(key.trim().toLowerCase())) continue;
+      throw new FleetError("invalid", `--filter ${key}: events know ${FILTERS.join(", ")}`);
+    }
     const controller = new AbortController();
     const stop = env.onInterrupt(() => controller.abort());
     try {

@@ -76,7 +76,17 @@ export class FleetCommand extends Command {
     );
     const result = super.parseOptions(args);
     for (const name of off) this.setOptionValueWithSource(name, false, "cli");
+    const [, flag] = /^(-H|--host|-c|--context)(?:=|$)/.exec(result.unknown[0] ?? "") ?? [];
+    if (flag !== undefined && this.commands.length === 0) {
+      this.error(`error: ${flag} stands before the verb: fleet ${flag} … ${this.#words()} …`);
+    }
     return result;
+  }
+
+  /** The command as it is typed behind `fleet` and its flags. */
+  #words(): string {
+    const above = this.parent as FleetCommand | null;
+    return above?.parent ? `${above.#words()} ${this.name()}` : this.name();
   }
 
   /** `argv` with the flags behind the first argument before it. */

@@ -44,6 +44,9 @@ Deno.test("wrong usage is exit code 2, with a hint", async () => {
   const cases: readonly (readonly [string[], RegExp])[] = [
     [["nod", "ls"], /unknown command 'nod'\n\(Did you mean node\?\)/],
     [["service", "crate"], /unknown command 'crate'\n\(Did you mean create\?\)/],
+    [["service", "ls", "-H", "x"], /error: -H stands before the verb: fleet -H … service ls …/],
+    [["info", "--context=x"], /error: --context stands before the verb: fleet --context … info …/],
+    [["events", "--filter", "nope=x"], /--filter nope: events know config, .*, type, volume/],
     [["service", "ls", "--quite"], /unknown option '--quite'\n\(Did you mean --quiet\?\)/],
     [["service", "create"], /missing required argument 'image'\nSee "fleet service create --help"/],
     [["service", "scale", "web=-1"], /"web=-1": the number of replicas must be a whole number/],

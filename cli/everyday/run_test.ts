@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FakeAgent } from "../testing/fake_agent.ts";
+import { FakeAgent, refusal } from "../testing/fake_agent.ts";
 import { runFleet } from "../testing/fake_environment.ts";
 import { answerFixture, NODES } from "../testing/fixture.ts";
 
@@ -52,4 +52,13 @@ Deno.test("what is no flag of run, or stands behind --, is the container's", asy
   }
   const help = await runFleet(["run", "nginx", "--help"]);
   assert.match(help.out, /^Usage: fleet run \[options\] IMAGE \[options\]/);
+});
+
+Deno.test("outside a cluster run says only that", async () => {
+  await using agent = new FakeAgent(() => refusal(503, "This node is not a swarm manager."));
+  const { code, err } = await runFleet(["run", "nginx"], { host: agent.host });
+  assert.deepEqual(
+    [code, err],
+    [1, "Error response from daemon: This node is not a swarm manager.\n"],
+  );
 });

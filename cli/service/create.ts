@@ -55,7 +55,10 @@ export const verb: Verb<CreateFlags> = {
     createServiceSpec(flags, image, args, environment, blank);
     const ids = await resolveReferences(client, references);
     const draft = createServiceSpec(flags, image, args, environment, ids);
-    const spec = flags.noResolveImage ? draft : await pinImage(context, draft);
+    // Said once there is a service: a refusal is the only thing to know where there is none.
+    const doubts: string[] = [];
+    const patient = { ...context, warn: (line: string) => void doubts.push(line) };
+    const spec = flags.noResolveImage ? draft : await pinImage(patient, draft);
     const created = await client.post<{ ID: string; Warnings?: readonly string[] | null }>(
       "/services/create",
       {
@@ -65,7 +68,7 @@ export const verb: Verb<CreateFlags> = {
           : {},
       },
     );
-    for (const warning of created.Warnings ?? []) context.warn(warning);
+    for (const warning of [...doubts, ...created.Warnings ?? []]) context.warn(warning);
     context.print(created.ID);
     if (!flags.detach) await waitForService(context, created.ID, { quiet: flags.quiet === true });
   },
