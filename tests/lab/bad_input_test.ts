@@ -296,7 +296,7 @@ Deno.test("bad input gets one clear sentence and loses nothing", async (t) => {
         // A new cluster cannot be forced: the old one stays, and no other takes its place.
         await until("a forced new cluster is refused", async () => {
           await second.exec(["dd", "if=/dev/zero", `of=${folder}/more`, "bs=4096"]);
-          const { code, stderr } = await lab.try("h2", "init", "--force-new-cluster");
+          const { code, stderr } = await lab.try("h2", "init", "--force-new-cluster", "--yes");
           return code !== 0 && /no space left/.test(stderr);
         });
         await refused(/part of a swarm/, "h2", "init", "--advertise-addr", second.address);
@@ -313,7 +313,7 @@ Deno.test("bad input gets one clear sentence and loses nothing", async (t) => {
           async () =>
             (await lab.try("h2", ...create(`room-${Math.floor(performance.now())}`))).code === 0,
         );
-        await lab.fleet("h2", "init", "--force-new-cluster");
+        await lab.fleet("h2", "init", "--force-new-cluster", "--yes");
         assert.match(await lab.fleet("h2", "service", "ls"), /before/);
         await second.stop("agent");
         await second.exec(["chmod", "644", `${folder}/node.key`]);
