@@ -22,7 +22,7 @@ import type { VirtualMachine } from "./support/virtual_machine.ts";
 import { waiting } from "./support/waiting.ts";
 
 const ROUNDS = 3;
-const SECONDS = 6;
+const SECONDS = 5;
 const CONNECTIONS = 4;
 const patient = { timeoutMs: PATIENCE_MS };
 const serve = (port: number) =>
@@ -46,7 +46,8 @@ await withVmCluster(async (lab, vm1, vm2) => {
           patient,
         ),
     );
-    for (let round = 0; round < ROUNDS; round++) {
+    // The first round is not counted: the emulator translates what it has not run yet.
+    for (let round = 0; round <= ROUNDS; round++) {
       const { stdout, stderr } = await capture(
         lab.network.enter([
           ...["wrk", "-t", "1", "-c", `${CONNECTIONS}`, "-d", `${SECONDS}s`, "--timeout", "10s"],
@@ -54,7 +55,8 @@ await withVmCluster(async (lab, vm1, vm2) => {
         ]),
         patient,
       );
-      found.set(what, [...found.get(what) ?? [], parseWrk(stdout, stderr)]);
+      const measured = parseWrk(stdout, stderr);
+      if (round > 0) found.set(what, [...found.get(what) ?? [], measured]);
     }
   };
   const LIMIT = "the server alone, on the host's network";
