@@ -6,7 +6,7 @@ import { TABLE } from "./nft_ruleset.ts";
  * minutes. Longer than a last packet takes that is sent again, and shorter than a client takes to come
  * back from the same port.
  */
-export const REMEMBERED_S = 1;
+const REMEMBERED_S = 1;
 
 /**
  * A script for `nft -f` that shortens the kernel's memory of connections to tasks which are over. It may
