@@ -1,7 +1,7 @@
 import { FleetError, messageOf } from "../../src/base/errors.ts";
 import type { ApiInfo, ApiNode } from "../api_types.ts";
 import type { ApiConfig, ApiSecret, ApiService } from "../api_types.ts";
-import { connect } from "../client.ts";
+import { connect, ConnectError } from "../client.ts";
 import type { ApiClient } from "../client.ts";
 import { EXIT } from "../exit_codes.ts";
 import { toBase64 } from "../file_objects.ts";
@@ -62,7 +62,17 @@ export const verb: Verb<Flags> = {
 
 /** @throws FleetError unavailable where there is no manager */
 async function pictureOf(client: ApiClient, foreign: boolean): Promise<ClusterPicture> {
-  const { Swarm } = await client.get<ApiInfo>("/info");
+  const { Swarm } = await client.get<ApiInfo>("/info").catch((error: unknown) => {
+    const denied = messageOf(error).startsWith("permission denied");
+    if (!foreign || denied || !(error instanceof ConnectError)) throw error;
+    // The sentence of the connection speaks of fleet's agent, and this is Docker's engine.
+    throw new FleetError(
+      "unavailable",
+      `no Docker Engine answers at ${client.host}: give --from the address of one that is a manager of the Swarm, ` +
+        `as in --from unix:///var/run/docker.sock`,
+      { cause: error },
+    );
+  });
   if (!Swarm?.ControlAvailable) {
     throw new FleetError(
       "unavailable",

@@ -60,6 +60,9 @@ Deno.test("import from a Docker Swarm", async (t) => {
       const early = await imported();
       assert.equal(early.code, 1);
       assert.match(early.stderr, /is no manager of a Swarm/);
+      const nobody = await lab.try("h1", "import", "swarm", "--from", "unix:///run/no-engine.sock");
+      assert.equal(nobody.code, 1);
+      assert.match(nobody.stderr, /no Docker Engine answers at unix:\/\/\/run\/no-engine\.sock/);
       await swarm("swarm", "init", "--advertise-addr", theirs.address);
       await swarm("stack", "deploy", "--resolve-image", "never", "-c", `${folder}/a.yml`, "shop");
       await swarm("node", "update", "--label-add", "zone=b", "h2");
