@@ -36,6 +36,7 @@ import { realClock, realInterfaces, realRandom } from "../adapters/host/real_clo
 import { datagramSender, ServiceManager } from "../adapters/host/service_manager.ts";
 import { serveUnixSocket } from "../adapters/host/unix_server.ts";
 import { IpvsHost } from "../adapters/network/ipvs_host.ts";
+import { DirectHost } from "../adapters/network/direct_host.ts";
 import { OverlayHost } from "../adapters/network/overlay_host.ts";
 import { PortRelay } from "../adapters/network/port_relay.ts";
 import { connectAnonymously, rpcDialer } from "../adapters/rpc/client.ts";
@@ -52,6 +53,7 @@ import { Agent } from "../roles/agent/agent.ts";
 import type { NodeAnswers } from "../roles/agent/questions.ts";
 import { NAME_PORT } from "../core/network/relayed_ports.ts";
 import { NetworkSync } from "../roles/agent/network_sync.ts";
+import { DirectPaths } from "../roles/agent/direct_paths.ts";
 import { OffloadProbe } from "../roles/agent/offload_probe.ts";
 import { ClusterWork } from "../roles/manager/dispatcher_server.ts";
 import { FleetNode } from "../roles/node/fleet_node.ts";
@@ -369,6 +371,7 @@ function overlayNetworks(
     names,
     relay,
     paths: new OffloadProbe({ host: machine, clock: realClock, logger }),
+    direct: new DirectPaths({ host: new DirectHost(engine), clock: realClock, logger }),
     clock: realClock,
     logger,
   });

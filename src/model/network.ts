@@ -56,6 +56,9 @@ export function isOverlay({ Spec }: Network): boolean {
   return (Spec.Driver?.Name || "overlay") === "overlay";
 }
 
+/** Label of engine networks that are fleet's; its value is the cluster's id of the network. */
+export const NETWORK_LABEL = "io.fleet.network";
+
 /** Whether what goes between nodes is encrypted; as in Docker the option counts without a value, too. */
 export function isEncrypted({ Spec }: Pick<Network, "Spec">): boolean {
   const given = Spec.Driver?.Options?.[OPTION.encrypted];

@@ -74,6 +74,18 @@ async function kernelState(lab: FleetLab, host: string) {
   };
 }
 
+async function hasShortCut(lab: FleetLab, host: string): Promise<boolean> {
+  const { code } = await lab.host(host).exec(["nft", "list", "table", "netdev", "fleet"]);
+  return code === 0;
+}
+
+/** What went between containers of this host and of others without seeing a bridge. */
+async function shortCutBytes(lab: FleetLab, host: string): Promise<number> {
+  const { stdout } = await lab.host(host).exec(["nft", "list", "table", "netdev", "fleet"]);
+  return [...stdout.matchAll(/counter packets \d+ bytes (\d+)/g)]
+    .reduce((sum, [, bytes]) => sum + Number(bytes), 0);
+}
+
 Deno.test("overlay networks across hosts", async (t) => {
   await withFleetLab("overlay", 3, async (lab) => {
     await lab.form();
@@ -163,6 +175,12 @@ Deno.test("overlay networks across hosts", async (t) => {
       );
       const [expected, seen] = sums.split("\n").map((line) => line.split(" ")[0]);
       assert.equal(seen, expected);
+      await until("a transfer goes past the bridges of both hosts", async () => {
+        const before = await Promise.all(["h1", "h2"].map((host) => shortCutBytes(lab, host)));
+        await insideMust(lab, "client", "h1", "curl -sS -m 180 http://big/big >/dev/null");
+        const after = await Promise.all(["h1", "h2"].map((host) => shortCutBytes(lab, host)));
+        return after.every((bytes, i) => bytes - before[i]! > 100_000_000);
+      });
     });
 
     await t.step("so do datagrams that fill a packet", async () => {
@@ -386,13 +404,13 @@ Deno.test("overlay networks across hosts", async (t) => {
       await lab.host("h2").exec([
         "sh",
         "-c",
-        `ip link del ${device}; nft delete table ip fleet`,
+        `ip link del ${device}; nft delete table ip fleet; nft delete table netdev fleet`,
       ]);
       await until(
         "the same state again",
         async () => {
           const now = await kernelState(lab, "h2");
-          return JSON.stringify(now) === JSON.stringify(before);
+          return JSON.stringify(now) === JSON.stringify(before) && await hasShortCut(lab, "h2");
         },
         60_000,
         200,
@@ -485,9 +503,11 @@ Deno.test("overlay networks across hosts", async (t) => {
         "no device is left on any host",
         async () => {
           const states = await Promise.all(HOSTS.map((host) => kernelState(lab, host)));
-          return states.every(({ devices, neighbours }) =>
-            devices.length === 0 && neighbours.length === 0
-          );
+          const cuts = await Promise.all(HOSTS.map((host) => hasShortCut(lab, host)));
+          return !cuts.includes(true) &&
+            states.every(({ devices, neighbours }) =>
+              devices.length === 0 && neighbours.length === 0
+            );
         },
         60_000,
         250,

@@ -18,6 +18,9 @@ interface HostNetwork {
   readonly endpoints: readonly Endpoint[];
   readonly forwarding: readonly string[];
   readonly neighbours: readonly string[];
+  /** Hardware addresses that the short cut past the bridge knows: of tasks here, and elsewhere. */
+  readonly near: readonly string[];
+  readonly far: readonly string[];
 }
 
 interface TaskView {
@@ -146,6 +149,10 @@ function differencesOf(
       here.neighbours,
       remote.map(({ address, mac }) => `${address}=${mac}`),
     );
+    const tasks = here.endpoints.filter(({ service }) => service !== "").map(({ mac }) => mac);
+    const cut = tasks.length > 0 && remote.length > 0;
+    compare("short cut's tasks here", here.near, cut ? tasks : []);
+    compare("short cut's far ends", here.far, cut ? remote.map(({ mac }) => mac) : []);
   }
   return wrong;
 }
@@ -288,6 +295,11 @@ async function hostNetworks(lab: FleetLab, host: string): Promise<Map<string, Ho
     Config: { Labels: Record<string, string> | null };
     NetworkSettings: { Networks: Record<string, { IPAddress: string; MacAddress: string }> };
   }>(["container"], ["ps", "-q", "--no-trunc"]);
+  const cuts = (await lab.host(host).exec(["nft", "list", "table", "netdev", "fleet"])).stdout
+    .split("chain ");
+  const macs = (chain: string) =>
+    cuts.find((text) => text.startsWith(`${chain} `))?.match(/(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/g) ??
+      [];
   const found = new Map<string, HostNetwork>();
   const bridges = new Set<string>();
   for (const { Name, Options } of networks) {
@@ -321,6 +333,8 @@ async function hostNetworks(lab: FleetLab, host: string): Promise<Map<string, Ho
       neighbours: neighbours.filter(({ dev }) => dev === vxlan).map(({ dst, lladdr }) =>
         `${dst}=${lladdr}`
       ),
+      near: macs(bridge.replace("fl-", "in-")),
+      far: macs(bridge.replace("fl-", "out-")),
     });
   }
   for (const { ifname } of links) {
@@ -329,6 +343,7 @@ async function hostNetworks(lab: FleetLab, host: string): Promise<Map<string, Ho
       found.set(`(device ${ifname})`, {
         vni: Number(bridge.slice(3)),
         ...{ gateway: "", mac: "", addresses: [], endpoints: [], forwarding: [], neighbours: [] },
+        ...{ near: [], far: [] },
       });
     }
   }

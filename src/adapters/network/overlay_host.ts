@@ -4,7 +4,7 @@ import type { IpvsService } from "../../core/network/ipvs.ts";
 import { TABLE } from "../../core/network/nft_ruleset.ts";
 import type { EngineNetwork, ObservedState } from "../../core/network/observed.ts";
 import type { Operation } from "../../core/network/operations.ts";
-import { OPTION } from "../../model/network.ts";
+import { NETWORK_LABEL, OPTION } from "../../model/network.ts";
 import type { OverlaySupport } from "../../model/node.ts";
 import { engineCall, EngineError, engineJson } from "../docker/engine.ts";
 import type { EngineApi } from "../docker/engine.ts";
@@ -27,8 +27,6 @@ import { answers } from "./answers.ts";
 import { runTool } from "./run_tool.ts";
 import { restoreBridge } from "./restore_bridge.ts";
 
-/** Marks engine networks as fleet's; its value is the cluster's id of the network. */
-export const NETWORK_LABEL = "io.fleet.network";
 const BRIDGE_NAME = "com.docker.network.bridge.name";
 /** Addresses whose datagrams are forgotten after one change; others expire. */
 const MAX_FORGOTTEN = 64;

@@ -1,9 +1,9 @@
 import type { Context, Hono } from "hono";
 import { FleetError } from "../../base/errors.ts";
+import { NETWORK_LABEL } from "../../model/network.ts";
 import type { AttachedPlace, Backend } from "../backend.ts";
 import { passOn, targetOf } from "../engine_fetch.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
-import { NETWORK_LABEL } from "./networks.ts";
 
 /** The label of a container that was created on a network of the cluster is this and its attachment's id. */
 export const ATTACHMENT_LABEL = "io.fleet.attachment.";

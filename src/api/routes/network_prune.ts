@@ -2,11 +2,11 @@ import type { Context, Hono } from "hono";
 import { NS_PER_MS, parseDuration } from "../../base/duration.ts";
 import { FleetError } from "../../base/errors.ts";
 import { clusterNetworks, networkUsers } from "../../core/control/networks.ts";
+import { NETWORK_LABEL } from "../../model/network.ts";
 import type { Network } from "../../model/network.ts";
 import type { Backend } from "../backend.ts";
 import { passOn, targetOf } from "../engine_fetch.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
-import { NETWORK_LABEL } from "./networks.ts";
 import { filtersOf, labelMatches } from "./query.ts";
 
 const FILTERS = ["label", "label!", "until"];

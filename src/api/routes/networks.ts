@@ -4,7 +4,7 @@ import { clusterNetworks, findNetwork, predefinedNetwork } from "../../core/cont
 import { bool, labels, list, obj, opt, str } from "../../model/json.ts";
 import type { Infer } from "../../model/json.ts";
 import type { Network, NetworkSpec } from "../../model/network.ts";
-import { IPAMConfig } from "../../model/network.ts";
+import { IPAMConfig, NETWORK_LABEL } from "../../model/network.ts";
 import type { View } from "../../model/view.ts";
 import type { Backend } from "../backend.ts";
 import { passOn, targetOf } from "../engine_fetch.ts";
@@ -13,9 +13,6 @@ import { networkDetails, networkResource } from "../projection/network.ts";
 import { NETWORK_FILTERS, passesFilters } from "./network_filters.ts";
 import { WorkerNetworks } from "./worker_networks.ts";
 import { bodyOf, filtersOf, strictBoolean } from "./query.ts";
-
-/** Marks the engine's part of a network of the cluster on this node; its value is the network's id. */
-export const NETWORK_LABEL = "io.fleet.network";
 
 /** The body of `POST /networks/create`. */
 const CreateRequest = obj({

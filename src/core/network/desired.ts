@@ -41,6 +41,8 @@ export interface DesiredNetwork {
   readonly peers: readonly string[];
   /** Everything on the network that is on other nodes, sorted by address. */
   readonly remotes: readonly Remote[];
+  /** Addresses of the tasks that are on this node, sorted. */
+  readonly tasks: readonly string[];
   /** Virtual addresses that this node answers for, sorted. */
   readonly vips: readonly string[];
 }
@@ -70,6 +72,7 @@ export function desiredState(picture: Picture, facts: NodeFacts): DesiredState {
   const networks: DesiredNetwork[] = [];
   const peers = new Set<string>();
   const remotes = remotesByNetwork(picture, facts);
+  const tasks = tasksByNetwork(picture, facts);
   const vips = vipsByNetwork(picture);
   for (const [id, network] of picture.networks) {
     if (network.gateway === undefined) continue;
@@ -90,6 +93,7 @@ export function desiredState(picture: Picture, facts: NodeFacts): DesiredState {
       ...(network.encryption ? { encryption: network.encryption } : {}),
       peers: network.peers.map(({ addr }) => addr).sort(),
       remotes: (remotes.get(id) ?? []).sort(byAddress),
+      tasks: (tasks.get(id) ?? []).sort(),
       vips: [...vips.get(id) ?? []].sort(),
     });
   }
@@ -124,6 +128,19 @@ function remotesByNetwork({ networks, endpoints }: Picture, facts: NodeFacts) {
     for (const { networkId, address } of addresses) {
       const vtep = vteps.get(networkId)?.get(nodeId);
       if (vtep) found.get(networkId)?.push({ address, mac: macOf(address), vtep });
+    }
+  }
+  return found;
+}
+
+function tasksByNetwork({ endpoints }: Picture, facts: NodeFacts): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const { nodeId, container, addresses } of endpoints.values()) {
+    if (nodeId !== facts.nodeId || container !== undefined) continue;
+    for (const { networkId, address } of addresses) {
+      const own = found.get(networkId);
+      if (own) own.push(address);
+      else found.set(networkId, [address]);
     }
   }
   return found;

@@ -152,6 +152,7 @@ Deno.test("what goes on to a task loses its mark: the frames that VXLAN makes of
     local: "192.168.1.1",
     peers: [],
     remotes: [],
+    tasks: [],
     vips: [],
   };
   const rules = nftRuleset({ ...state([port(80, ["10.0.0.3", 1])]), networks: [network] }, "ipvs");

@@ -20,6 +20,7 @@ import type { Picture } from "../../core/network/picture.ts";
 import type { Assignments, PublishedPort } from "../../model/session.ts";
 import { MeshRules, NOT_LISTED } from "./mesh_rules.ts";
 import type { RulesHost } from "./mesh_rules.ts";
+import type { DirectPaths } from "./direct_paths.ts";
 import { TakenPorts } from "./taken_ports.ts";
 import type { TakenLook } from "./taken_ports.ts";
 import type { ProbedNetwork } from "./offload_probe.ts";
@@ -70,6 +71,8 @@ export interface NetworkSyncOptions {
   readonly paths?: {
     look(networks: readonly ProbedNetwork[], signal: AbortSignal): Promise<void>;
   };
+  /** The short cut between containers of different nodes. */
+  readonly direct?: Pick<DirectPaths, "update" | "settled">;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -240,6 +243,7 @@ export class NetworkSync {
   async run(signal: AbortSignal): Promise<void> {
     await this.#run(signal);
     await this.#looking;
+    await this.#options.direct?.settled();
   }
 
   /** Takes everything of overlay networks off the node, which leaves the cluster; after {@link run}. */
@@ -247,7 +251,9 @@ export class NetworkSync {
     this.#picture = EMPTY_PICTURE;
     this.#leaving = true;
     this.#tellNames();
-    if (await this.#sync(true, signal)) return;
+    const removed = await this.#sync(true, signal);
+    await this.#options.direct?.settled();
+    if (removed) return;
     this.#options.logger.log("warn", "not all overlay networks could be removed from this node", {
       way:
         "docker network ls --filter label=io.fleet.network shows them; remove the containers on them first",
@@ -330,6 +336,7 @@ export class NetworkSync {
         this.#observed = found;
         this.#inForce = picture;
         this.#balancing = NOTHING_BALANCED;
+        this.#options.direct?.update([], audit, signal);
         return true;
       }
     }
@@ -381,6 +388,11 @@ export class NetworkSync {
     );
     this.#observed = { ...assume(desired, observed), ...inForce };
     this.#look(desired, picture, signal);
+    this.#options.direct?.update(
+      desired.networks.filter(({ id }) => !problems.has(id)),
+      audit || operations.some(({ op }) => op === "add-vxlan" || op === "restore-bridge"),
+      signal,
+    );
     return failures.length === 0 && problems.size === 0;
   }
 
