@@ -6,6 +6,7 @@ import { asActor } from "./actor.ts";
 import { errorResponse } from "./error_status.ts";
 import { apiPath } from "./front/route_choice.ts";
 import { auditRoutes } from "./routes/audit.ts";
+import { containerStartRoute } from "./routes/container_start.ts";
 import { backupRoutes } from "./routes/backup.ts";
 import { doctorRoutes } from "./routes/doctor.ts";
 import type { ProbePort } from "./routes/doctor.ts";
@@ -82,6 +83,7 @@ export function createRoutes(
   eventRoutes(app, history, engine);
   doctorRoutes(app, backend, probe);
   attachmentRoutes(app, backend, engine);
+  containerStartRoute(app, backend, engine);
   networkPruneRoute(app, backend, engine);
   networkRoutes(app, backend, engine);
   swarmRoutes(app, backend);

@@ -154,6 +154,14 @@ export interface Backend {
     find(reference: string): Promise<{ readonly id: string; readonly name: string } | undefined>;
     /** @throws FleetError saying why there is no place */
     attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedPlace>;
+    /**
+     * A container that has places starts: its places, each with an address.
+     * @throws FleetError unavailable: no manager can be asked; conflict: a network has no free address
+     */
+    started(
+      request: { containerId?: string; taskIds: readonly string[] },
+      signal: AbortSignal,
+    ): Promise<readonly (AttachedPlace & { readonly network: string })[]>;
     release(
       request: { networkId?: string; containerId?: string; taskIds: readonly string[] },
     ): Promise<void>;

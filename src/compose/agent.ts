@@ -21,6 +21,7 @@ import { HostResolvers } from "../adapters/dns/host_resolvers.ts";
 import { containerReader } from "../adapters/docker/container_reader.ts";
 import { Engine, socketPath } from "../adapters/docker/engine.ts";
 import { checkEngine, DockerExecutor } from "../adapters/docker/executor.ts";
+import { SeenContainers } from "../adapters/docker/seen_containers.ts";
 import { TaskFiles } from "../adapters/docker/task_files.ts";
 import { inboundConnections } from "../adapters/host/connections.ts";
 import {
@@ -50,6 +51,7 @@ import { isRemoteContainer } from "../api/routes/remote_containers.ts";
 import { remoteExchange } from "../api/routes/remote_exchange.ts";
 import { serveConnection } from "../api/front/front.ts";
 import { Agent } from "../roles/agent/agent.ts";
+import { AttachedContainers } from "../roles/agent/attached_containers.ts";
 import type { NodeAnswers } from "../roles/agent/questions.ts";
 import { NAME_PORT } from "../core/network/relayed_ports.ts";
 import { NetworkSync } from "../roles/agent/network_sync.ts";
@@ -308,6 +310,12 @@ async function startAgent(
     random: realRandom,
     logger: logger.with({ node: host.nodeId }),
     networks: networks.sync,
+    attached: async (tasks, signal) => {
+      const look = new SeenContainers(engine);
+      const { attachments: places } = host;
+      const attached = new AttachedContainers({ look, places, tasks, clock: realClock, logger });
+      await Promise.all([look.run(signal), attached.run(signal)]);
+    },
     reader: containerReader(engine),
     connections: { inbound: inboundConnections, remembered: networks.remembered },
     node: answers,

@@ -55,6 +55,12 @@ export const TaskSpec = obj({
     ContainerID: opt(str),
     /** Its own name servers, for what the cluster does not know. */
     Nameservers: opt(list(str)),
+    /** Its user asked for the address that it has. */
+    Fixed: opt(bool),
+    /** The container does not run: it has no name, and an address only if that is kept for it. */
+    Idle: opt(bool),
+    /** What it had when it ran last; it gets that again unless somebody else has it by then. */
+    LastAddress: opt(str),
   })),
   Resources: opt(obj({
     Limits: opt(Limits),

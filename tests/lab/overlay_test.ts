@@ -1,58 +1,19 @@
 /** Overlay networks on three real hosts: names, addresses, virtual addresses, isolation, repairs. */
 import assert from "node:assert/strict";
 import { killTree } from "../../src/adapters/lab_hosts/process.ts";
-import type { Output } from "../../src/adapters/lab_hosts/process.ts";
 import type { FleetLab } from "../support/fleet_lab.ts";
 import { withFleetLab } from "../support/fleet_lab.ts";
 import { sample } from "../support/balance_watch.ts";
 import type { Sample } from "../support/balance_watch.ts";
 import { networkDifferences } from "../support/network_oracle.ts";
+import { create, inside, insideMust, names, patiently } from "./support/in_services.ts";
+import { crowds, stopsAndStarts } from "./support/own_containers.ts";
 import { loadNetworkImage, NETWORK_IMAGE } from "./support/network_image.ts";
 import { until } from "../support/until.ts";
 
 const HOSTS = ["h1", "h2", "h3"];
 const ASK = "curl -sS -m 5 http://web/";
 const SERVE = "hostname >/www/index.html; exec httpd -f -p 80 -h /www";
-
-async function create(
-  lab: FleetLab,
-  name: string,
-  networks: readonly string[],
-  flags: readonly string[],
-  command: readonly string[],
-): Promise<void> {
-  await lab.docker(
-    "h1",
-    ...["service", "create", "--detach", "--no-resolve-image", "--name", name, ...flags],
-    ...networks.flatMap((network) => ["--network", network]),
-    NETWORK_IMAGE,
-    ...command,
-  );
-}
-
-/** Runs a command in the service's container on a host. */
-async function inside(lab: FleetLab, service: string, host: string, script: string) {
-  const container = (await lab.containers(service)).find((found) => found.host === host);
-  assert(container, `${service} has a container on ${host}`);
-  return await lab.host(host).docker(["exec", container.id, "sh", "-c", script]);
-}
-
-/** What must succeed there, as soon as the node has heard of what it needs. */
-async function insideMust(lab: FleetLab, service: string, host: string, script: string) {
-  let output: Output | undefined;
-  await until(`${script} in ${service} on ${host}`, async () => {
-    output = await inside(lab, service, host, script);
-    return output.code === 0;
-  }).catch((error) => assert.fail(`${error}: ${output?.stdout}${output?.stderr}`));
-  return output!.stdout.trim();
-}
-
-/** For a container that has just begun, in which names and others are known a moment later. */
-const patiently = (command: string) =>
-  `i=0; until ${command}; do i=$((i+1)); [ $i -lt 300 ] || exit 1; sleep 0.1; done`;
-
-const names = (text: string) =>
-  [...new Set(text.split("\n").map((line) => line.split(" ")[0]!).filter(Boolean))].sort();
 
 /** What the kernel of a host holds for overlay networks, as its own tools tell it. */
 async function kernelState(lab: FleetLab, host: string) {
@@ -354,6 +315,16 @@ Deno.test("overlay networks across hosts", async (t) => {
     });
 
     await t.step(
+      "a container that stops gives its name and address back, and starts with both",
+      () => stopsAndStarts(lab, HOSTS),
+    );
+
+    await t.step(
+      "a network that is too small says so at once, and goes on when there is room",
+      () => crowds(lab),
+    );
+
+    await t.step(
       "a container is connected while it runs, by name or with an address, and taken off",
       async () => {
         // Its resolver was set when it was made: it gets an address and reaches others, but no names.
@@ -455,12 +426,22 @@ Deno.test("overlay networks across hosts", async (t) => {
           return (await lab.host("h1").exec(ask)).code === 0;
         };
         await until("the engine's own port answers", plain);
+        const always = ["run", "-d", "--name", "always", "--restart", "always"];
+        await lab.docker("h2", ...always, "--network", "back", NETWORK_IMAGE, "sleep", "100000");
+        const [address] = names(await insideMust(lab, "client", "h1", "getent ahostsv4 always"));
         await h2.stop("dockerd");
         await h2.startEngine();
         await lab.converged("web", 3);
         await lab.converged("client", 3);
         await until("the engine's own port answers again", plain);
         await h2.docker(["rm", "-f", "plain"]);
+        // The engine started it by itself, with the address that was kept for it.
+        await insideMust(lab, "client", "h1", `ping -c1 -W3 ${address}`);
+        await until("its name is back", async () => {
+          const { stdout } = await inside(lab, "client", "h1", "getent ahostsv4 always");
+          return names(stdout).join() === address;
+        });
+        await h2.docker(["rm", "-f", "always"]);
         await asItShouldBe();
       },
     );

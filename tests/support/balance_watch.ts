@@ -7,6 +7,8 @@ import type { FleetLab } from "./fleet_lab.ts";
 
 const ASK_EVERY_MS = 10;
 const LIST_EVERY_MS = 25;
+/** What the node knows it answers at once; for a name that it does not know others are asked. */
+const FORWARDED_MS = 400;
 
 /** What a node gives out for the service, as of a moment by the machine's clock. */
 export interface Sample {
@@ -24,7 +26,8 @@ export async function sample(
   { network, service, what, asker: from = "asker" }: {
     readonly network: string;
     readonly service: string;
-    readonly what: "names" | "rules";
+    /** The tasks' names, the name itself (of a container outside services), or the kernel's rules. */
+    readonly what: "names" | "name" | "rules";
     /** The service whose containers ask. */
     readonly asker?: string;
   },
@@ -35,7 +38,7 @@ export async function sample(
   const { stdout } = await lab.host(host).docker(["inspect", asker.id, "--format", inspect]);
   const [container, gateway] = stdout.trim().split(" ");
   // Inside the host the container's process has the number that its engine tells.
-  const inside = what === "names" ? ["nsenter", "-t", container!, "-n"] : [];
+  const inside = what !== "rules" ? ["nsenter", "-t", container!, "-n"] : [];
   const child = new Deno.Command("nsenter", {
     args: [
       ...["-t", String(lab.host(host).pid("dockerd")), "-m", "-p", "-n", ...inside],
@@ -68,22 +71,24 @@ async function watch(every: number, look: () => Promise<string[]>): Promise<void
   }
 }
 
-async function askNames(service: string, server: string): Promise<void> {
+async function askNames(name: string, server: string): Promise<void> {
   const socket = dgram.createSocket("udp4");
+  let id = 0;
   let answered: (addresses: string[]) => void = () => {};
   socket.on("message", (message) => {
-    const { answers = [] } = packet.decode(Buffer.from(message));
-    answered(answers.map(({ data }) => String(data)));
-  });
-  const question = packet.encode({
-    type: "query",
-    id: 1,
-    questions: [{ type: "A", name: `tasks.${service}` }],
+    const { answers = [], id: of } = packet.decode(Buffer.from(message));
+    if (of === id) answered(answers.map(({ data }) => String(data)));
   });
   await watch(ASK_EVERY_MS, () =>
     new Promise((resolve) => {
-      answered = resolve;
-      socket.send(question, 53, server);
+      id = (id + 1) % 0x1_0000;
+      const forwarded = setTimeout(() => resolve([]), FORWARDED_MS);
+      answered = (addresses) => {
+        clearTimeout(forwarded);
+        resolve(addresses);
+      };
+      const questions = [{ type: "A" as const, name }];
+      socket.send(packet.encode({ type: "query", id, questions }), 53, server);
     }));
 }
 
@@ -102,5 +107,6 @@ async function listRules(service: string): Promise<void> {
 
 if (import.meta.main) {
   const [what, service, server] = Deno.args;
-  await (what === "names" ? askNames(service!, server!) : listRules(service!));
+  const name = what === "names" ? `tasks.${service}` : service!;
+  await (what === "rules" ? listRules(service!) : askNames(name, server!));
 }

@@ -17,19 +17,30 @@ const RECONNECT_MS = 500;
 /** Even without events every watcher looks again after this long: events can be lost with an engine. */
 const SAFETY_LOOK_MS = 30_000;
 
+/** Stands for every container. */
+const ALL = "";
+
 /** One event stream for the whole node; watchers of a container are woken when something happens to it. */
 export class ContainerEvents {
   readonly #engine: EngineApi;
   readonly #logger: Logger;
-  readonly #label: string;
+  readonly #filters: Readonly<Record<string, readonly string[]>>;
   readonly #watchers = new Map<string, Set<() => void>>();
   #count = 0;
 
-  /** `label` (`key=value`) marks the containers that matter. */
-  constructor(engine: EngineApi, logger: Logger, label: string) {
+  /** `label` (`key=value`) marks the containers that matter, all without one; `events` are their names. */
+  constructor(
+    engine: EngineApi,
+    logger: Logger,
+    { label, events = EVENTS }: { readonly label?: string; readonly events?: readonly string[] },
+  ) {
     this.#engine = engine;
     this.#logger = logger;
-    this.#label = label;
+    this.#filters = {
+      type: ["container"],
+      event: events,
+      ...(label === undefined ? {} : { label: [label] }),
+    };
   }
 
   /** Grows with everything that may have changed a container: a look as old as this number is still true. */
@@ -48,6 +59,11 @@ export class ContainerEvents {
         this.#watchers.delete(containerId);
       }
     };
+  }
+
+  /** The same for every container. */
+  watchAll(wake: () => void): () => void {
+    return this.watch(ALL, wake);
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -79,7 +95,7 @@ export class ContainerEvents {
   }
 
   async #follow(signal: AbortSignal, onOpen: () => void): Promise<void> {
-    const query = filtersQuery({ type: ["container"], event: EVENTS, label: [this.#label] });
+    const query = filtersQuery(this.#filters);
     const response = await this.#engine.request("GET", `/events?${query}`, { signal });
     onOpen();
     // What happened between the last stream and this one has to be looked for.
@@ -88,7 +104,7 @@ export class ContainerEvents {
       const id = (value as EngineEvent).Actor?.ID;
       if (!id) continue;
       this.#count++;
-      for (const wake of [...this.#watchers.get(id) ?? []]) wake();
+      for (const  of of[id, ALL]) for (const wake of [...this.#watchers.get(of) ?? []]) wake();
     }
   }
 

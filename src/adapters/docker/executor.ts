@@ -49,7 +49,7 @@ export class DockerExecutor implements Executor {
   constructor(options: DockerExecutorOptions) {
     this.#options = options;
     const { engine, logger, files, nodeId } = options;
-    this.#events = new ContainerEvents(engine, logger, `${LABEL.owner}=${nodeId}`);
+    this.#events = new ContainerEvents(engine, logger, { label: `${LABEL.owner}=${nodeId}` });
     this.#parts = {
       engine,
       events: this.#events,

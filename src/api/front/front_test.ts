@@ -191,11 +191,11 @@ Deno.test("requests behind one another are read by their lengths and by nothing 
 });
 
 Deno.test("the engine gets one request per connection, however many come", async () => {
-  const start = `POST /containers/c/start HTTP/1.1\r\n${HOST}Connection: keep-alive\r\n\r\n`;
-  const { engine, seen } = await serve([`${start}GET /nodes HTTP/1.1\r\n${HOST}\r\n`]);
+  const kill = `POST /containers/c/kill HTTP/1.1\r\n${HOST}Connection: keep-alive\r\n\r\n`;
+  const { engine, seen } = await serve([`${kill}GET /nodes HTTP/1.1\r\n${HOST}\r\n`]);
   assert.match(
     engine(),
-    /^POST \/containers\/c\/start HTTP\/1\.1\r\nhost: docker\r\nconnection: close\r\n\r\n/,
+    /^POST \/containers\/c\/kill HTTP\/1\.1\r\nhost: docker\r\nconnection: close\r\n\r\n/,
   );
   assert.deepEqual(seen, []);
 });

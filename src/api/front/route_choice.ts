@@ -17,8 +17,9 @@ export function isFleetRoute(method: string, target: string): boolean {
   const first = segments[1] ?? "";
   if (CLUSTER.has(first) || (COMPLETED.has(first) && segments.length === 2)) return true;
   if (SHARED.has(first)) return true;
-  // A container may be asked to be on a network of the cluster.
-  return method === "POST" && first === "containers" && segments[2] === "create";
+  if (method !== "POST" || first !== "containers") return false;
+  // A container may be asked to be on a network of the cluster, and has no address there while it is stopped.
+  return segments[2] === "create" || (segments[3] === "start" && segments.length === 4);
 }
 
 /** What fleet's own routes answer of a container on another node. */

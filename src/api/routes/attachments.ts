@@ -170,7 +170,7 @@ async function clusterNetwork(
   );
 }
 
-async function whoseNetwork(
+export async function whoseNetwork(
   context: Context,
   engine: EngineFetch,
   reference: string,
@@ -243,7 +243,7 @@ async function inspect(
 }
 
 /** The attachments that a container was made with. */
-function attachmentsOf(
+export function attachmentsOf(
   container: { Config?: { Labels?: Record<string, string> | null } },
 ): string[] {
   return Object.keys(container.Config?.Labels ?? {})

@@ -17,6 +17,8 @@ export class AddressPool {
   readonly #reserved = new Set<number>();
   /** Claims by address; more than one owner of an address is a conflict that the audit reports. */
   readonly #owners = new Map<number, Set<string>>();
+  /** Of the addresses that can be given out, those that somebody has. */
+  #given = 0;
   #next: number;
 
   constructor(config: IPAMConfig) {
@@ -48,6 +50,11 @@ export class AddressPool {
     return this.#owners.size;
   }
 
+  /** Addresses that can still be given out. */
+  get free(): number {
+    return this.capacity - this.#given;
+  }
+
   /** A free address for `owner`, or undefined when there is none. */
   take(owner: string): string | undefined {
     const size = this.#range.last - this.#range.first + 1;
@@ -55,10 +62,18 @@ export class AddressPool {
       const address = this.#range.first + (this.#next - this.#range.first + i) % size;
       if (this.#reserved.has(address) || this.#owners.has(address)) continue;
       this.#next = address + 1;
-      this.#owners.set(address, new Set([owner]));
+      this.#own(address, owner);
       return intToIPv4(address);
     }
     return undefined;
+  }
+
+  /** That very address, if it is free; others go out in turn as if it had not been asked for. */
+  takeAgain(address: string, owner: string): string | undefined {
+    const value = ipv4ToInt(address);
+    if (value === undefined || !this.isFree(address)) return undefined;
+    this.#own(value, owner);
+    return address;
   }
 
   /** Notes that an address is `owner`'s; later ones go out from behind it. */
@@ -68,7 +83,7 @@ export class AddressPool {
     const owners = this.#owners.get(value);
     if (owners) owners.add(owner);
     else {
-      this.#owners.set(value, new Set([owner]));
+      this.#own(value, owner);
       if (this.#inRange(value) && value >= this.#next) this.#next = value + 1;
     }
   }
@@ -77,7 +92,9 @@ export class AddressPool {
     const value = ipv4ToInt(address);
     const owners = value === undefined ? undefined : this.#owners.get(value);
     owners?.delete(owner);
-    if (owners?.size === 0) this.#owners.delete(value!);
+    if (owners?.size !== 0) return;
+    this.#owners.delete(value!);
+    if (this.#isGivable(value!)) this.#given--;
   }
 
   isFree(address: string): boolean {
@@ -104,6 +121,15 @@ export class AddressPool {
   continueBehind(address: string): void {
     const value = ipv4ToInt(address);
     if (value !== undefined && this.#inRange(value)) this.#next = value + 1;
+  }
+
+  #own(address: number, owner: string): void {
+    this.#owners.set(address, new Set([owner]));
+    if (this.#isGivable(address)) this.#given++;
+  }
+
+  #isGivable(address: number): boolean {
+    return this.#inRange(address) && !this.#reserved.has(address);
   }
 
   #inRange(address: number): boolean {

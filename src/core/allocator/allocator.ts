@@ -2,17 +2,22 @@ import { compareStates, isTerminal } from "../../model/task_state.ts";
 import { timeText } from "../../model/meta.ts";
 import { isOverlay, macOf, withoutLength } from "../../model/network.ts";
 import type { Network } from "../../model/network.ts";
+import type { Node } from "../../model/node.ts";
 import { ingressPorts } from "../../model/service.ts";
 import type { Service } from "../../model/service.ts";
 import { assertTransition } from "../../model/task_transitions.ts";
 import type { NetworkAttachment, Task } from "../../model/task.ts";
 import type { Applied, Change, View } from "../../model/view.ts";
 import { AddressPool, WARN_AT } from "./address_pool.ts";
+import { occupiesNode, Room } from "./room.ts";
 
 /** How full one network is. */
 export interface Usage {
   readonly network: Network;
+  /** Addresses of services, tasks, containers and nodes. */
   readonly used: number;
+  /** Those of nodes among them. */
+  readonly nodes: number;
   readonly capacity: number;
 }
 
@@ -50,8 +55,9 @@ export class Allocator {
       const network = object as Network;
       if (op === "remove") this.#pools.delete(network.ID);
       else if (!previous) this.#addNetwork(network);
-    } else if (table === "node") return op !== "update";
-    else if (table !== "task" && table !== "service") return false;
+    } else if (table === "node") {
+      return op !== "update" || isOtherNode(object as Node, previous as Node | undefined);
+    } else if (table !== "task" && table !== "service") return false;
     if (op !== "create") {
       for (const claim of claimsOf(table, previous ?? object)) this.#release(claim);
     }
@@ -86,14 +92,17 @@ export class Allocator {
   usages(view: View): Usage[] {
     return [...this.#pools].sort(([a], [b]) => a < b ? -1 : 1).flatMap(([id, pool]) => {
       const network = view.get("network", id);
-      return network ? [{ network, used: pool.used, capacity: pool.capacity }] : [];
+      if (!network) return [];
+      const nodes = Object.keys(network.Gateways ?? {}).length;
+      return [{ network, used: pool.used, nodes, capacity: pool.capacity }];
     });
   }
 
   /** Everything that can be given out or taken back now. */
   allocate(view: View, nowMs: number): Change[] {
     const pass = new Pass(view, this.#pools, nowMs);
-    const changes = [...pass.services(), ...pass.tasks(), ...pass.gateways()];
+    // Nodes first: there, tasks wait that have their addresses already.
+    const changes = [...pass.gateways(), ...pass.services(), ...pass.tasks()];
     // What is proposed here counts when it comes back as a stored change, not before.
     pass.undo();
     return changes;
@@ -119,7 +128,11 @@ class Pass {
   readonly #pools: ReadonlyMap<string, AddressPool>;
   readonly #nowMs: number;
   readonly #taken: (() => void)[] = [];
-  readonly #waiting = new Set<string>();
+  /** Services without a virtual address, and the network that has none left for them. */
+  readonly #waiting = new Map<string, string>();
+  /** The nodes' addresses by network, as of {@link gateways}. */
+  readonly #gateways = new Map<string, Readonly<Record<string, string>>>();
+  #room: Room | undefined;
   /** Id of the network of the routing mesh. */
   readonly #mesh: string | undefined;
 
@@ -142,10 +155,11 @@ class Pass {
       const vips = [...kept];
       for (const networkId of wanted) {
         if (kept.some(({ NetworkID }) => NetworkID === networkId)) continue;
-        const address = this.#take(networkId, vipOwner(service));
+        const isRoom = this.#free(networkId) > this.#roomForNodes().kept(networkId);
+        const address = isRoom ? this.#take(networkId, vipOwner(service)) : undefined;
         // Nothing is sent to an address on the mesh's network: a service does without one there.
         if (address === undefined) {
-          if (networkId !== this.#mesh) this.#waiting.add(service.ID);
+          if (networkId !== this.#mesh) this.#waiting.set(service.ID, networkId);
         } else vips.push({ NetworkID: networkId, Addr: this.#withLength(networkId, address) });
       }
       if (vips.length === had.length && kept.length === had.length) continue;
@@ -156,8 +170,9 @@ class Pass {
   }
 
   *tasks(): Iterable<Change> {
-    const waiting = [...this.#view.all("task")].filter(({ Status, DesiredState }) =>
-      Status.State === "new" && compareStates(DesiredState, "shutdown") < 0
+    const waiting = [...this.#view.all("task")].filter((task) =>
+      (task.Status.State === "new" || this.#comesBack(task)) &&
+      compareStates(task.DesiredState, "shutdown") < 0
     );
     // The longest waiting first, so that nobody is overtaken for ever.
     waiting.sort((a, b) =>
@@ -168,12 +183,8 @@ class Pass {
       const now = timeText(this.#nowMs);
       if (typeof outcome === "string") {
         if (task.Status.Err === outcome) continue;
-        const Status = {
-          ...task.Status,
-          Timestamp: now,
-          Message: "pending task allocation",
-          Err: outcome,
-        };
+        const Message = task.Status.State === "new" ? "pending task allocation" : "no address";
+        const Status = { ...task.Status, Timestamp: now, Message, Err: outcome };
         yield { op: "update", table: "task", object: { ...task, Status } };
         continue;
       }
@@ -181,11 +192,22 @@ class Pass {
       const object: Task = {
         ...task,
         ...(outcome.length > 0 ? { NetworksAttachments: outcome } : {}),
-        Status: { ...status, State: "pending", Timestamp: now, Message: "pending task scheduling" },
+        Status: task.Status.State === "new"
+          ? { ...status, State: "pending", Timestamp: now, Message: "pending task scheduling" }
+          : { ...status, Timestamp: now, Message: "started" },
       };
       assertTransition("allocator", task, object);
       yield { op: "update", table: "task", object };
     }
+  }
+
+  /** A container that was started again, and gave its address back before. */
+  #comesBack(task: Task): boolean {
+    const spec = task.Spec.NetworkAttachmentSpec;
+    if (!spec || spec.Idle || !occupiesNode(task)) return false;
+    return (task.NetworksAttachments ?? []).some(({ NetworkID, Addresses }) =>
+      !Addresses && this.#pools.has(NetworkID)
+    );
   }
 
   /** One address per node and network with tasks there; it goes with the last of them. */
@@ -221,6 +243,7 @@ class Pass {
         next[nodeId] = address;
         changed = true;
       }
+      this.#gateways.set(network.ID, next);
       if (changed) {
         yield { op: "update", table: "network", object: { ...network, Gateways: next } };
       }
@@ -229,14 +252,10 @@ class Pass {
 
   /** The task's attachments with addresses, or why there are none yet. */
   #attach(task: Task): readonly NetworkAttachment[] | string {
-    if (task.ServiceID !== undefined && this.#waiting.has(task.ServiceID)) {
-      const service = this.#view.get("service", task.ServiceID);
-      const id = service &&
-        this.#vipNetworks(service).find((network) =>
-          network !== this.#mesh && this.#isFull(network)
-        );
-      return this.#fullSentence(id ?? "", "the service's virtual address");
-    }
+    const full = this.#waiting.get(task.ServiceID ?? "");
+    if (full !== undefined) return this.#fullSentence(full, "the service's virtual address");
+    const room = this.#roomForNodes();
+    const whom = task.Spec.NetworkAttachmentSpec ? "the container" : "the task";
     const attachments: NetworkAttachment[] = [];
     for (const attachment of task.NetworksAttachments ?? []) {
       const network = this.#view.get("network", attachment.NetworkID);
@@ -248,17 +267,30 @@ class Pass {
         continue;
       }
       const asked = attachment.Addresses?.[0];
+      const left = this.#free(network.ID) - (asked === undefined ? 1 : 0);
+      if (left < room.kept(network.ID, { nodeId: task.NodeID })) {
+        return this.#fullSentence(network.ID, whom);
+      }
       const address = asked === undefined
-        ? this.#take(network.ID, taskOwner(task))
+        ? this.#take(network.ID, taskOwner(task), task.Spec.NetworkAttachmentSpec?.LastAddress)
         : withoutLength(asked);
-      if (address === undefined) return this.#fullSentence(network.ID, "the task");
+      if (address === undefined) return this.#fullSentence(network.ID, whom);
       attachments.push({
         ...attachment,
         Addresses: [this.#withLength(network.ID, address)],
         MAC: macOf(address),
       });
     }
+    for (const { NetworkID } of attachments) room.expect(NetworkID, task.NodeID);
     return attachments;
+  }
+
+  #roomForNodes(): Room {
+    return this.#room ??= new Room(
+      this.#view,
+      (networkId, nodeId) =>
+        !this.#pools.has(networkId) || this.#gateways.get(networkId)?.[nodeId] !== undefined,
+    );
   }
 
   #vipNetworks(service: Service): string[] {
@@ -271,25 +303,26 @@ class Pass {
     return [...new Set(targets)].filter((id) => this.#pools.has(id));
   }
 
-  #take(networkId: string, owner: string): string | undefined {
+  #take(networkId: string, owner: string, before?: string): string | undefined {
     const pool = this.#pools.get(networkId);
-    const address = pool?.take(owner);
+    const again = before === undefined ? undefined : pool?.takeAgain(before, owner);
+    const address = again ?? pool?.take(owner);
     if (pool && address !== undefined) this.#taken.push(() => pool.release(address, owner));
     return address;
   }
 
-  #isFull(networkId: string): boolean {
-    const pool = this.#pools.get(networkId);
-    return pool !== undefined && pool.used >= pool.capacity;
+  #free(networkId: string): number {
+    return this.#pools.get(networkId)?.free ?? 0;
   }
 
+  /** Says nothing that changes while nobody gives an address back: all who wait are told it. */
   #fullSentence(networkId: string, whom: string): string {
     const network = this.#view.get("network", networkId);
     const subnet = network?.IPAMOptions?.Config?.[0]?.Subnet ?? "";
     const capacity = this.#pools.get(networkId)?.capacity ?? 0;
-    return `no address is left on network ${
+    return `network ${
       network?.Spec.Name ?? networkId
-    } for ${whom}: all ${capacity} of ${subnet} are in use`;
+    } has no free address for ${whom}: all ${capacity} of ${subnet} are in use or kept for nodes, which need one each`;
   }
 
   #withLength(networkId: string, address: string): string {
@@ -300,11 +333,6 @@ class Pass {
 const taskOwner = ({ ID }: Task) => `task ${ID}`;
 const vipOwner = ({ ID }: Service) => `service ${ID}`;
 const gatewayOwner = (nodeId: string) => `node ${nodeId}`;
-
-/** Whether a task holds on to its node: handed over, and not known to have ended. */
-function occupiesNode(task: Task): boolean {
-  return compareStates(task.Status.State, "assigned") >= 0 && !isTerminal(task.Status.State);
-}
 
 /** A task that has ended has no container any more that could use its addresses. */
 function claimsOf(table: Applied["table"], object: Applied["object"]): Claim[] {
@@ -364,6 +392,12 @@ function* allClaims(view: View): Iterable<Claim> {
   for (const table of ["network", "service", "task"] as const) {
     for (const object of sorted<Applied["object"]>(view.all(table))) yield* claimsOf(table, object);
   }
+}
+
+/** Whether tasks can go to other nodes than before. */
+function isOtherNode(node: Node, before: Node | undefined): boolean {
+  return node.Status.State !== before?.Status.State ||
+    node.Spec.Availability !== before.Spec.Availability;
 }
 
 function concerns(table: Applied["table"], object: Applied["object"]): boolean {

@@ -2,6 +2,7 @@ import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:as
 import fc from "fast-check";
 import { MemoryStore } from "../store/memory_store.ts";
 import { Transaction } from "../store/transaction.ts";
+import type { Node } from "../../model/node.ts";
 import type { PortConfig } from "../../model/service_spec.ts";
 import type { Task } from "../../model/task.ts";
 import type { Change } from "../../model/view.ts";
@@ -71,6 +72,23 @@ class World {
       })
     );
     return ID;
+  }
+
+  node(ID: string, Availability: "active" | "drain" = "active"): void {
+    this.write((tx) =>
+      tx.create("node", {
+        ID,
+        Spec: { Availability, Role: "worker" },
+        Status: { State: "ready" },
+      } as unknown as Node)
+    );
+  }
+
+  /** What the scheduler does. */
+  place(id: string, NodeID: string): void {
+    const { Status } = this.store.get("task", id)!;
+    strictEqual(Status.State, "pending");
+    this.update(id, { NodeID, Status: { ...Status, State: "assigned" } });
   }
 
   update(id: string, change: Partial<Task>): void {
@@ -164,10 +182,112 @@ Deno.test("allocator: when no address is left, the task says which network is fu
   strictEqual(waiting.length, 1);
   match(
     waiting[0]!.Status.Err ?? "",
-    /no address is left on network back .*all 5 of 10\.0\.0\.0\/29/,
+    /network back has no free address .*all 5 of 10\.0\.0\.0\/29/,
   );
   strictEqual(world.allocator.nearlyFull(world.store).length, 1);
   deepStrictEqual(world.allocate(), [], "the reason is written once");
+});
+
+Deno.test("allocator: tasks leave room for the nodes that they go to, wherever that is", () => {
+  const world = new World("10.0.0.0/29");
+  for (const id of ["n1", "n2", "n3"]) world.node(id);
+  world.node("drained", "drain");
+  const service = world.service();
+  const tasks = Array.from({ length: 4 }, () => world.task(service));
+  world.allocate();
+  const inState = (state: string) =>
+    tasks.filter((id) => world.store.get("task", id)?.Status.State === state);
+  deepStrictEqual(inState("pending"), tasks.slice(0, 2), "one address each, and one per node");
+  for (const id of inState("new")) {
+    match(world.store.get("task", id)?.Status.Err ?? "", /^network back has no free address/);
+  }
+  world.place(tasks[0]!, "n1");
+  world.place(tasks[1]!, "n2");
+  world.allocate();
+  deepStrictEqual(Object.keys(world.store.get("network", "net")?.Gateways ?? {}), ["n1", "n2"]);
+  deepStrictEqual(inState("new"), tasks.slice(2), "all five are given out");
+  // Room is made: a node without tasks gives its address back as well.
+  world.update(tasks[1]!, {
+    Status: { ...world.store.get("task", tasks[1]!)!.Status, State: "failed" },
+  });
+  world.allocate();
+  world.allocate();
+  deepStrictEqual(inState("new"), tasks.slice(3));
+  world.place(tasks[2]!, "n3");
+  world.allocate();
+  deepStrictEqual(Object.keys(world.store.get("network", "net")?.Gateways ?? {}), ["n1", "n3"]);
+});
+
+Deno.test("allocator: a task that goes to a node with an address needs its own only", () => {
+  const world = new World("10.0.0.0/29");
+  for (const id of ["n1", "n2", "n3"]) world.node(id);
+  const service = world.service();
+  for (let i = 0; i < 3; i++) {
+    const task = world.task(service, "n1");
+    world.allocate();
+    world.place(task, "n1");
+    world.allocate();
+  }
+  strictEqual(world.held().length, 5);
+  const other = world.task(service, "n1");
+  world.allocate();
+  strictEqual(world.store.get("task", other)?.Status.State, "new");
+});
+
+Deno.test("allocator: a container that starts again has the address that it had, or another, or is told", () => {
+  const world = new World("10.0.0.0/29");
+  world.node("n1");
+  const box = world.task("", "n1");
+  const network = { NetworkID: "net", Name: "back" };
+  const running = { State: "running", Message: "started" } as const;
+  const rest = (LastAddress: string, Idle = true) =>
+    world.update(box, {
+      Status: running,
+      Spec: { NetworkAttachmentSpec: { LastAddress, ...(Idle ? { Idle } : {}) } },
+      NetworksAttachments: [network],
+    });
+  const gets = () => {
+    world.allocate();
+    const { Status, NetworksAttachments } = world.store.get("task", box)!;
+    strictEqual(Status.State, "running");
+    return NetworksAttachments?.[0]?.Addresses?.[0] ?? Status.Err;
+  };
+  rest("10.0.0.2");
+  strictEqual(gets(), undefined, "it does not run");
+  strictEqual(world.store.get("network", "net")?.Gateways?.n1, "10.0.0.2", "its node stays");
+  rest("10.0.0.4", false);
+  strictEqual(gets(), "10.0.0.4/29");
+  strictEqual(world.store.get("task", box)?.NetworksAttachments?.[0]?.MAC, "02:42:0a:00:00:04");
+  rest("10.0.0.4");
+  const others = Array.from({ length: 4 }, () => world.task("", "n1"));
+  world.allocate();
+  rest("10.0.0.4", false);
+  match(gets() ?? "", /^network back has no free address for the container: all 5 of/);
+  const addressOf = (id: string) =>
+    world.store.get("task", id)!.NetworksAttachments![0]!.Addresses![0];
+  ok(others.some((id) => addressOf(id) === "10.0.0.4/29"), "it is another's");
+  const first = others.find((id) => addressOf(id) !== "10.0.0.4/29")!;
+  const theirs = addressOf(first);
+  world.update(first, { Status: { State: "failed" } });
+  strictEqual(gets(), theirs);
+  strictEqual(world.store.get("task", box)?.Status.Err, undefined);
+  deepStrictEqual(world.allocator.audit(world.store), []);
+});
+
+Deno.test("allocator: an address that was asked for takes none of what nodes need", () => {
+  const world = new World("10.0.0.0/29");
+  world.node("n1");
+  const service = world.service();
+  for (let i = 0; i < 3; i++) {
+    const task = world.task(service, "n1");
+    world.allocate();
+    world.place(task, "n1");
+  }
+  const asked = world.task(service, "n2");
+  world.update(asked, { NetworksAttachments: [{ NetworkID: "net", Addresses: ["10.0.0.6/29"] }] });
+  world.allocate();
+  match(world.store.get("task", asked)?.Status.Err ?? "", /no free address/);
+  ok(world.store.get("network", "net")?.Gateways?.n1);
 });
 
 Deno.test("allocator: whatever comes and goes, no address is twice, none leaks, a new leader agrees", () => {

@@ -96,6 +96,13 @@ export interface ControlMethods {
   };
   /** Nothing but a note of who did it: the terminal itself is between the user and the task's node. */
   "terminal.open": { args: { id: string; command: string }; result: null };
+  /** A container that has a place does not run any more: its name goes, and its address unless that is kept. */
+  "network.container-stopped": {
+    args: { taskId: string; nodeId: string; keepAddress: boolean };
+    result: null;
+  };
+  /** It runs again, or is about to: it gets an address, the last one if that is free, and its name. */
+  "network.container-started": { args: { taskId: string; nodeId: string }; result: null };
   "network.detach": { args: { taskId: string; nodeId: string }; result: null };
 }
 export type ControlMethod = keyof ControlMethods;

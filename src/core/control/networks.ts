@@ -13,6 +13,7 @@ import { clusterOf } from "../../model/view.ts";
 import type { View } from "../../model/view.ts";
 import { AddressPool } from "../allocator/address_pool.ts";
 import { chooseSubnet, chooseVni, hiddenBy } from "../allocator/subnets.ts";
+import { idlePlaces } from "./container_places.ts";
 import type { ControlContext } from "./context.ts";
 import { MIN_ROTATION_MS, rotateNetworkKeys } from "../pki/network_keys.ts";
 import { find, findCluster } from "./lookup.ts";
@@ -174,6 +175,8 @@ export function removeNetwork({ tx }: ControlContext, args: ControlArgs<"network
     );
   }
   remember(tx, network);
+  // Containers that do not run hold nothing up, as in Docker: to start them again will be refused.
+  for (const taskId of idlePlaces(tx, network)) tx.remove("task", taskId);
   tx.remove("network", network.ID);
   return null;
 }
@@ -204,6 +207,7 @@ export function networkUsers(view: View, networkId: string): string[] {
   const others = new Set<string>();
   for (const task of view.all("task")) {
     if (isTerminal(task.Status.State) || isGoing(view, task)) continue;
+    if (task.Spec.NetworkAttachmentSpec?.Idle) continue;
     if (!task.NetworksAttachments?.some(({ NetworkID }) => NetworkID === networkId)) continue;
     const name = `service ${task.ServiceAnnotations?.Name ?? ""}`;
     if (services.has(name)) continue;
@@ -251,6 +255,7 @@ export function attachContainer(
       NetworkAttachmentSpec: {
         ...(args.containerId === undefined ? {} : { ContainerID: args.containerId }),
         ...(args.nameservers?.length ? { Nameservers: args.nameservers } : {}),
+        ...(address === undefined ? {} : { Fixed: true }),
       },
       Runtime: "attachment",
     },

@@ -1,4 +1,5 @@
 import type { ControlContext } from "./context.ts";
+import { startContainer, stopContainer } from "./container_places.ts";
 import { updateCluster } from "./cluster.ts";
 import { createFileObject, removeFileObject, updateFileObject } from "./file_objects.ts";
 import { rotateFileObject } from "./file_versions.ts";
@@ -46,6 +47,8 @@ const HANDLERS: Handlers = {
   "network.remove": removeNetwork,
   "network.attach": attachContainer,
   "network.detach": detachContainer,
+  "network.container-stopped": stopContainer,
+  "network.container-started": startContainer,
 };
 
 export function isControlMethod(name: string): name is ControlMethod {

@@ -128,7 +128,10 @@ function tasksOnNetworks(view: View): OnNetworks {
   const tasks = new Map<string, Task[]>();
   for (const task of view.all("task")) {
     if (!task.NetworksAttachments || !hasContainer(task)) continue;
-    for (const { NetworkID } of task.NetworksAttachments) {
+    // Nobody is there: the container's node keeps its part of the network all the same.
+    if (task.Spec.NetworkAttachmentSpec?.Idle) continue;
+    for (const { NetworkID, Addresses } of task.NetworksAttachments) {
+      if (task.Spec.NetworkAttachmentSpec && !Addresses) continue;
       const on = tasks.get(NetworkID);
       if (on) on.push(task);
       else tasks.set(NetworkID, [task]);

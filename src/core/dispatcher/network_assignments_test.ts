@@ -90,6 +90,38 @@ Deno.test("a node's networks: packets fit the data path, and are no larger than 
   strictEqual(mtuOf(told({}, { [OPTION.mtu]: "1500" })), 1450, "more than fits is no use");
 });
 
+Deno.test("a node's networks: nobody hears of a container that does not run, and its node keeps the network", () => {
+  const guest = {
+    ID: "guest",
+    Name: "box",
+    NodeID: "n1",
+    Spec: { NetworkAttachmentSpec: { Idle: true } },
+    Status: { State: "running" },
+    DesiredState: "running",
+    NetworksAttachments: [{ NetworkID: "net", Addresses: ["10.0.0.20/24"] }],
+  } as unknown as Task;
+  const told = (task: Task) => {
+    const tx = new Transaction(new MemoryStore(), 0);
+    tx.create("cluster", { ID: "c", Spec: { Name: "default" } } as Cluster);
+    tx.create("network", {
+      ID: "net",
+      Spec: { Name: "back", Driver: { Name: "overlay" } },
+      IPAMOptions: { Config: [{ Subnet: "10.0.0.0/24" }] },
+      VNI: 4096,
+      Gateways: { n1: "10.0.0.2" },
+    });
+    tx.create("task", task);
+    const set = new Map<string, Assignment>();
+    addNetworks(set, tx, "n1", [tx.get("task", "guest")!]);
+    return [...set.keys()];
+  };
+  deepStrictEqual(told(guest), ["network/net"]);
+  const again = { ...guest, Spec: { NetworkAttachmentSpec: {} } };
+  deepStrictEqual(told(again), ["network/net", "endpoint/guest"]);
+  const waiting = { ...again, NetworksAttachments: [{ NetworkID: "net" }] };
+  deepStrictEqual(told(waiting), ["network/net"], "it has no address yet");
+});
+
 Deno.test("a node's networks: a container outside services is told with its name, a task without", () => {
   const endpoint = (id: string) => {
     const found = assigned({}).get(`endpoint/${id}`);

@@ -15,6 +15,8 @@ export const ROUTE_ROLES = {
   "attachments.attach": NODES,
   "attachments.find": NODES,
   "attachments.release": NODES,
+  "attachments.started": NODES,
+  "attachments.stopped": NODES,
   "ca.root": ANYONE,
   "ca.issue": ANYONE,
   "ca.renew": ANYONE,

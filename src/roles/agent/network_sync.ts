@@ -138,6 +138,8 @@ export class NetworkSync {
     this.#done = done;
     const before = this.#picture;
     this.#picture = applyToPicture(before, assignments);
+    // Even if it is wanted again, and at the same address, before that has begun: it is about to go.
+    for (const id of this.#ready.keys()) if (!this.#isWanted(id)) this.#ready.delete(id);
     this.#tellNames();
     if (assignments.kind === "complete") this.#told = true;
     if (this.#picture !== before || assignments.kind === "complete") this.#changed = true;
@@ -194,9 +196,8 @@ export class NetworkSync {
       for (;;) {
         signal.throwIfAborted();
         const found = this.#ready.get(networkId);
-        // What was made for an address that the managers have changed since is about to go.
         const told = this.#picture.networks.get(networkId);
-        if (found && found.gateway === told?.gateway) {
+        if (found && told) {
           const ports = told.ingress
             ? this.#picture.services.get(serviceId ?? "")?.ports ?? []
             : [];
@@ -218,6 +219,12 @@ export class NetworkSync {
       this.#waiters.delete(ring);
       signal.removeEventListener("abort", ring);
     }
+  }
+
+  /** What was made for an address that the managers have changed since is not. */
+  #isWanted(networkId: string): boolean {
+    const made = this.#ready.get(networkId);
+    return made !== undefined && made.gateway === this.#picture.networks.get(networkId)?.gateway;
   }
 
   /** A service that publishes a port which another program has here is better off elsewhere. */
@@ -380,12 +387,9 @@ export class NetworkSync {
     await this.#listen(desired, plan, problems);
     this.#lasting = new Set(plan.problems.keys());
     this.#note(problems);
-    this.#ready = new Map(
-      desired.networks.filter(({ id }) => !problems.has(id)).map(({ id, gateway }) => [
-        id,
-        { gateway },
-      ]),
-    );
+    const usable = desired.networks.filter(({ id }) => !problems.has(id));
+    this.#ready = new Map(usable.map(({ id, gateway }) => [id, { gateway }]));
+    for (const id of this.#ready.keys()) if (!this.#isWanted(id)) this.#ready.delete(id);
     this.#observed = { ...assume(desired, observed), ...inForce };
     this.#look(desired, picture, signal);
     this.#options.direct?.update(

@@ -194,6 +194,28 @@ Deno.test("network sync: a task never gets the place of before when the node's a
   await end();
 });
 
+Deno.test("network sync: nor one that is just going, though the next has the same address", async () => {
+  const { sync, clock, host, end } = setUp();
+  sync.apply(ASSIGNED);
+  await clock.settle();
+  const { promise: going, resolve: go } = Promise.withResolvers<void>();
+  const execute = host.execute;
+  host.execute = (operations) => going.then(() => execute(operations));
+  const remove = [{ kind: "network", id: "net" }] as const;
+  sync.apply({ kind: "incremental", appliesTo: 1, resultsIn: 2, update: [], remove });
+  await clock.settle();
+  sync.apply({ ...ASSIGNED, kind: "incremental", appliesTo: 2, resultsIn: 3 });
+  let isReady = false;
+  const waiting = sync.ready("net", "back", new AbortController().signal)
+    .then(() => isReady = true);
+  await clock.settle();
+  strictEqual(isReady, false);
+  go();
+  await clock.settle();
+  await waiting;
+  await end();
+});
+
 Deno.test("network sync: attempts at what lasts become rare", async () => {
   const { sync, clock, done, end } = setUp({ failures: 1_000 });
   sync.apply(ASSIGNED);

@@ -126,12 +126,13 @@ export function allocatorReconciler(logger: Logger): Reconciler {
       for (const { network, used, capacity } of allocator.usages(view)) {
         if (used < CALM_AT * capacity) warned.delete(network.ID);
       }
-      for (const { network, used, capacity } of allocator.nearlyFull(view)) {
+      for (const { network, used, nodes, capacity } of allocator.nearlyFull(view)) {
         if (warned.has(network.ID)) continue;
         warned.add(network.ID);
         logger.log("warn", `network ${network.Spec.Name} is running out of addresses`, {
           network: network.ID,
           used,
+          nodes,
           capacity,
         });
       }

@@ -56,6 +56,7 @@ Deno.test("people are warned once when four fifths of a network's addresses are 
   const warning = ["warn", "network back is running out of addresses", {
     network: "net",
     used: 4,
+    nodes: 0,
     capacity: 5,
   }];
   deepStrictEqual(said, [warning]);

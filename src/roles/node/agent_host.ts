@@ -1,4 +1,5 @@
 import { parseHostPort } from "../../base/addresses.ts";
+import { Attachments } from "./attachments.ts";
 import { saveIdentity } from "./identity.ts";
 import type { AgentHost, FleetNodeOptions } from "./node_options.ts";
 import { followToldRoot } from "./prepare_running.ts";
@@ -15,6 +16,7 @@ export function agentHost(options: FleetNodeOptions, running: Running): AgentHos
     apiPort: parseHostPort(running.identity.advertiseAddr, 0).port,
     dialer: running.dialer,
     managers: () => managerAddresses(running),
+    attachments: new Attachments(() => running),
     tlsInfo: () => tlsInfo(running.credentials.current(), trust, clock.now()),
     onTlsChange: (listener) => running.credentials.onChange(listener),
     onSession: ({ managers, role, renewCertificate, trustRoot }) => {

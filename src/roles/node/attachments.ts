@@ -1,7 +1,7 @@
 import { FleetError } from "../../base/errors.ts";
 import { findNetwork } from "../../core/control/networks.ts";
 import { rolesOf } from "../../core/pki/route_roles.ts";
-import { decode, list, obj, opt, str } from "../../model/json.ts";
+import { bool, decode, list, obj, opt, str } from "../../model/json.ts";
 import type { Infer } from "../../model/json.ts";
 import { withoutLength } from "../../model/network.ts";
 import { isTerminal } from "../../model/task_state.ts";
@@ -12,6 +12,12 @@ import type { Running } from "./running.ts";
 
 /** An attachment that has no address and no network on its node after this long is given up. */
 const READY_TIMEOUT_MS = 30_000;
+/** A place that was given before is there already: only its address may have to be found. */
+const START_TIMEOUT_MS = 5_000;
+/** On a network without a free address: what containers had that were removed just now comes free within this. */
+const FULL_TIMEOUT_MS = 2_000;
+/** A worker waits this much longer for the leader's answer, which says more than that none came. */
+const ANSWER_MARGIN_MS = 5_000;
 
 /** What a container outside any service wants from a network of the cluster. */
 export const AttachRequest = obj({
@@ -35,12 +41,26 @@ export const ReleaseRequest = obj({
 });
 export type ReleaseRequest = Infer<typeof ReleaseRequest>;
 
+/** A container that is about to start or has started, by its id or those of its attachments. */
+export const StartedRequest = obj({ containerId: opt(str), taskIds: list(str) });
+export type StartedRequest = Infer<typeof StartedRequest>;
+
+/** An attachment whose container does not run. */
+export const StoppedRequest = obj({ taskId: str, keepAddress: bool });
+export type StoppedRequest = Infer<typeof StoppedRequest>;
+
 /** A container's place on a network: the attachment's id, its address, and where names are answered. */
 export interface Place {
   readonly taskId: string;
   readonly address: string;
   readonly mac: string | undefined;
   readonly gateway: string;
+}
+
+/** The same, and on which network that is. */
+export interface PlaceAgain extends Place {
+  readonly networkId: string;
+  readonly network: string;
 }
 
 /** A network of the cluster, as far as somebody who joins it has to know it. */
@@ -75,7 +95,10 @@ export class Attachments {
   /** Resolves when this node has the network. @throws FleetError saying why there is no place */
   async attach(request: AttachRequest, signal: AbortSignal): Promise<Place> {
     const { manager, identity } = this.#running();
-    if (!manager) return await this.#ask("attachments.attach", request) as Place;
+    if (!manager) {
+      const limits = { timeoutMs: READY_TIMEOUT_MS + ANSWER_MARGIN_MS, signal };
+      return await this.#ask("attachments.attach", request, limits) as Place;
+    }
     return await attach(manager, identity.nodeId, request, signal);
   }
 
@@ -85,10 +108,33 @@ export class Attachments {
     else await release(manager, identity.nodeId, request);
   }
 
-  async #ask(route: string, body: unknown): Promise<unknown> {
+  /**
+   * A container starts, or did: it has its name again, and an address on each network that it has a place on.
+   * @throws FleetError unavailable: no manager can be asked; conflict: a network has no free address
+   */
+  async started(request: StartedRequest, signal: AbortSignal): Promise<PlaceAgain[]> {
+    const { manager, identity } = this.#running();
+    if (manager) return await started(manager, identity.nodeId, request, signal);
+    const limits = { timeoutMs: START_TIMEOUT_MS + ANSWER_MARGIN_MS, signal };
+    return await this.#ask("attachments.started", request, limits) as PlaceAgain[];
+  }
+
+  /** A container does not run any more: its name goes, and its address unless that is kept for it. */
+  async stopped(request: StoppedRequest): Promise<void> {
+    const { manager, identity } = this.#running();
+    const { nodeId } = identity;
+    if (!manager) await this.#ask("attachments.stopped", request);
+    else await manager.call("network.container-stopped", { ...request, nodeId });
+  }
+
+  async #ask(
+    route: string,
+    body: unknown,
+    limits?: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<unknown> {
     const { dialer, identity } = this.#running();
     const addresses = identity.managers.map(({ addr }) => addr);
-    return await callLeader(dialer, addresses, route, body);
+    return await callLeader(dialer, addresses, route, body, limits);
   }
 }
 
@@ -111,11 +157,44 @@ export function registerAttachmentRoutes(table: RouteTable, manager: () => Manag
     const request = decode(AttachRequest, body, "attachments.attach");
     return await attach(manager(), nodeId, request, context.signal);
   });
+  table.route("attachments.started", rolesOf("attachments.started"), async (body, context) => {
+    const nodeId = callerOf(context);
+    const request = decode(StartedRequest, body, "attachments.started");
+    return await started(manager(), nodeId, request, context.signal);
+  });
+  table.route("attachments.stopped", rolesOf("attachments.stopped"), async (body, context) => {
+    const nodeId = callerOf(context);
+    const request = decode(StoppedRequest, body, "attachments.stopped");
+    return await manager().call("network.container-stopped", { ...request, nodeId });
+  });
   table.route("attachments.release", rolesOf("attachments.release"), async (body, context) => {
     const nodeId = callerOf(context);
     await release(manager(), nodeId, decode(ReleaseRequest, body, "attachments.release"));
     return null;
   });
+}
+
+/** Its places, each with an address. @throws FleetError */
+async function started(
+  manager: Manager,
+  nodeId: string,
+  { containerId, taskIds }: StartedRequest,
+  signal: AbortSignal,
+): Promise<PlaceAgain[]> {
+  const places: PlaceAgain[] = [];
+  for (const task of manager.store.tasksOfNode(nodeId)) {
+    const spec = task.Spec.NetworkAttachmentSpec;
+    if (!spec || isTerminal(task.Status.State)) continue;
+    const isIts = taskIds.includes(task.ID) ||
+      (containerId !== undefined && spec.ContainerID === containerId);
+    const networkId = task.NetworksAttachments?.[0]?.NetworkID;
+    if (!isIts || networkId === undefined) continue;
+    await manager.call("network.container-started", { taskId: task.ID, nodeId }, signal);
+    const wait = { taskId: task.ID, networkId, nodeId, timeoutMs: START_TIMEOUT_MS };
+    const network = task.NetworksAttachments?.[0]?.Name ?? networkId;
+    places.push({ ...await placeOf(manager, wait, signal), networkId, network });
+  }
+  return places;
 }
 
 async function attach(
@@ -133,22 +212,31 @@ async function attach(
     ...(nameservers === undefined ? {} : { nameservers }),
   }, signal);
   try {
-    return await placeOf(manager, taskId, request.networkId, nodeId, signal);
+    const wait = { taskId, networkId: request.networkId, nodeId, timeoutMs: READY_TIMEOUT_MS };
+    return await placeOf(manager, wait, signal);
   } catch (error) {
     await release(manager, nodeId, { taskIds: [taskId] });
     throw error;
   }
 }
 
-/** Waits for the attachment to run on its node. @throws FleetError unavailable, and why */
+/**
+ * Waits for the attachment to run on its node, with an address.
+ * @throws FleetError conflict, and why: `unavailable` would have a worker ask every other manager, too
+ */
 async function placeOf(
   manager: Manager,
-  taskId: string,
-  networkId: string,
-  nodeId: string,
+  { taskId, networkId, nodeId, timeoutMs }: {
+    readonly taskId: string;
+    readonly networkId: string;
+    readonly nodeId: string;
+    readonly timeoutMs: number;
+  },
   caller: AbortSignal,
 ): Promise<Place> {
-  const signal = AbortSignal.any([caller, AbortSignal.timeout(READY_TIMEOUT_MS)]);
+  const late = AbortSignal.any([caller, AbortSignal.timeout(timeoutMs)]);
+  /** Set while the network has no free address. */
+  let full: AbortSignal | undefined;
   const { store } = manager;
   for (;;) {
     const next = Promise.withResolvers<void>();
@@ -156,9 +244,13 @@ async function placeOf(
     const stop = store.onApply((changes) => {
       if (changes.some(({ object }) => object.ID === taskId || object.ID === networkId)) wake();
     });
-    signal.addEventListener("abort", wake, { once: true });
+    const task = store.get("task", taskId);
+    const isOver = task !== undefined && isTerminal(task.Status.State);
+    if (!task?.Status.Err || isOver) full = undefined;
+    else full ??= AbortSignal.any([late, AbortSignal.timeout(FULL_TIMEOUT_MS)]);
+    const until = full ?? late;
+    until.addEventListener("abort", wake, { once: true });
     try {
-      const task = store.get("task", taskId);
       const network = store.get("network", networkId);
       const attachment = task?.NetworksAttachments?.[0];
       const address = attachment?.Addresses?.[0];
@@ -166,19 +258,20 @@ async function placeOf(
       if (task?.Status.State === "running" && address && gateway) {
         return { taskId, address: withoutLength(address), mac: attachment.MAC, gateway };
       }
-      if (signal.aborted || (task && isTerminal(task.Status.State))) {
-        const late = `it was not ready within ${READY_TIMEOUT_MS / 1000} s`;
+      if (until.aborted || isOver) {
+        const name = network?.Spec.Name ?? networkId;
         throw new FleetError(
-          "unavailable",
-          `network ${network?.Spec.Name ?? networkId} cannot be used on this node: ${
-            task?.Status.Err || late
-          }`,
+          "conflict",
+          task?.Status.Err ||
+            `network ${name} cannot be used on this node: it was not ready within ${
+              timeoutMs / 1000
+            } s`,
         );
       }
       await next.promise;
     } finally {
       stop();
-      signal.removeEventListener("abort", wake);
+      until.removeEventListener("abort", wake);
     }
   }
 }

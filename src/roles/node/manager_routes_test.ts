@@ -29,6 +29,7 @@ Deno.test("who has shown no certificate may fetch the root, ask to be let in and
   const workers = Object.entries(ROUTE_ROLES).filter(([, roles]) => roles.includes("worker"));
   assert.deepEqual(workers.map(([name]) => name), [
     ...["attachments.attach", "attachments.find", "attachments.release"],
+    ...["attachments.started", "attachments.stopped"],
     ...["ca.root", "ca.issue", "ca.renew", "cluster.leader", "dispatcher.session", "tasks.answer"],
   ]);
 });

@@ -12,6 +12,7 @@ import type { Manager, ManagerTransport, RaftInbox } from "../manager/manager.ts
 import type { MemoryStorage, Run } from "../manager/member_memory.ts";
 import type { RaftLog } from "../manager/raft_runner.ts";
 import type { RouteTable, RpcDialer } from "../rpc.ts";
+import type { Attachments } from "./attachments.ts";
 import type {
   Archive,
   Credentials,
@@ -47,6 +48,8 @@ export interface AgentHost {
   }): void;
   /** What managers and users are told of this node's certificate. */
   tlsInfo(): TLSInfo;
+  /** Places of this node's containers outside services on the cluster's networks. */
+  readonly attachments: Pick<Attachments, "started" | "stopped">;
   /** Calls `listener` when that has changed; the function returned ends it. */
   onTlsChange(listener: () => void): () => void;
 }
