@@ -276,6 +276,9 @@ function createNode(parts: NodeParts, onFatal: (error: unknown) => void): FleetN
   });
 }
 
+/** A node that leaves asks its engine for this long whose network goes. */
+const ENGINE_TIMEOUT_MS = 5_000;
+
 async function startAgent(
   host: AgentHost,
   { options, engine, upgrader, answers, logger, local }: NodeParts,
@@ -302,6 +305,14 @@ async function startAgent(
     overlaySupport: networks.support,
   });
   if (local.tracer) tracedExecutor(executor, host.nodeId, local.tracer);
+  const look = new SeenContainers(engine);
+  const attached = new AttachedContainers({
+    look,
+    places: host.attachments,
+    tasks: () => agent.worker.tasks().map(({ task, status }) => ({ ...task, Status: status })),
+    clock: realClock,
+    logger,
+  });
   const agent: Agent = new Agent({
     transport: new SessionTransport({ dialer: host.dialer, managers: () => host.managers() }),
     executor,
@@ -310,12 +321,7 @@ async function startAgent(
     random: realRandom,
     logger: logger.with({ node: host.nodeId }),
     networks: networks.sync,
-    attached: async (tasks, signal) => {
-      const look = new SeenContainers(engine);
-      const { attachments: places } = host;
-      const attached = new AttachedContainers({ look, places, tasks, clock: realClock, logger });
-      await Promise.all([look.run(signal), attached.run(signal)]);
-    },
+    attached: async (signal) => void await Promise.all([look.run(signal), attached.run(signal)]),
     reader: containerReader(engine),
     connections: { inbound: inboundConnections, remembered: networks.remembered },
     node: answers,
@@ -338,6 +344,7 @@ async function startAgent(
   };
   return {
     stop,
+    attached: () => attached.running(AbortSignal.timeout(ENGINE_TIMEOUT_MS)).catch(() => []),
     removeTasks: async () => {
       await stop();
       const signal = AbortSignal.timeout(30_000);

@@ -159,6 +159,7 @@ export class OneMachine {
         this.agentHost = host;
         return Promise.resolve({
           stop: () => trouble.stopAgent ? Promise.reject(trouble.stopAgent) : Promise.resolve(),
+          attached: () => Promise.resolve([]),
           removeTasks: () => Promise.resolve(),
         });
       },

@@ -7,7 +7,6 @@ import type { Random } from "../../base/random.ts";
 import type { Executor } from "../../core/task/controller.ts";
 import type { Assignments, FromAgent, FromDispatcher } from "../../model/session.ts";
 import type { NodeDescription, TLSInfo } from "../../model/node.ts";
-import type { Task } from "../../model/task.ts";
 import { Draining } from "./draining.ts";
 import type { ConnectionCounter } from "./draining.ts";
 import { EngineWatch } from "./engine_watch.ts";
@@ -59,7 +58,7 @@ export interface AgentOptions {
   readonly logger: Logger;
   readonly networks?: AgentNetworks;
   /** Follows containers outside services that are on networks of the cluster, until the signal. */
-  readonly attached?: (tasks: () => Task[], signal: AbortSignal) => Promise<void>;
+  readonly attached?: (signal: AbortSignal) => Promise<void>;
   /** Reads for managers; without it their questions are refused. */
   readonly reader?: ContainerReader;
   /** Looks at tasks' connections; without it tasks are stopped at once. */
@@ -135,9 +134,7 @@ export class Agent {
     group.go("session", (signal) => this.#sessions(signal));
     const { networks, attached } = this.#options;
     if (networks) group.go("overlay networks", (signal) => networks.run(signal));
-    const tasks = () =>
-      this.worker.tasks().map(({ task, status }) => ({ ...task, Status: status }));
-    if (attached) group.go("attached containers", (signal) => attached(tasks, signal));
+    if (attached) group.go("attached containers", (signal) => attached(signal));
     group.wait().catch((error: unknown) => {
       this.#options.logger.log("error", "the agent's loops ended", { error: messageOf(error) });
     });

@@ -96,6 +96,18 @@ export class AttachedContainers {
     }
   }
 
+  /** Places of the containers that run now. */
+  async running(signal: AbortSignal): Promise<Task[]> {
+    const { look, tasks } = this.#options;
+    const places = tasks().filter(isPlace);
+    if (places.length === 0) return [];
+    const containers = await look.list(signal);
+    return places.filter((task) => {
+      const container = containerOf(task, containers);
+      return container !== undefined && runs(container);
+    });
+  }
+
   #rest(ms: number, isOver: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       if (isOver()) return resolve();
@@ -114,9 +126,7 @@ export class AttachedContainers {
 
   async #pass(signal: AbortSignal): Promise<void> {
     const { look, tasks } = this.#options;
-    const places = tasks().filter(({ Spec, Status }) =>
-      Spec.NetworkAttachmentSpec && Status.State === "running"
-    );
+    const places = tasks().filter(isPlace);
     if (places.length === 0) return;
     const troubles: unknown[] = [];
     const containers = await look.list(signal).catch((error: unknown) => {
@@ -182,6 +192,10 @@ export class AttachedContainers {
     });
     await look.move(container.id, { network, address, mac: place?.MAC }, signal);
   }
+}
+
+function isPlace({ Spec, Status }: Task): boolean {
+  return Spec.NetworkAttachmentSpec !== undefined && Status.State === "running";
 }
 
 function runs({ state }: SeenContainer): boolean {

@@ -13,6 +13,7 @@ async function world(
     container: (change: Partial<SeenContainer>) => void;
     task: (spec: { Idle?: boolean; ContainerID?: string }, address?: string) => void;
     said: string[];
+    attached: AttachedContainers;
     policy: (has: boolean) => void;
     event: () => void;
     refuse: (sentence: string | undefined) => void;
@@ -72,6 +73,7 @@ async function world(
       container: (change) => container = { ...container, ...change },
       task: setTask,
       said,
+      attached,
       policy: (has) => hasPolicy = has,
       event: () => wake(),
       refuse: (sentence) => refusal = sentence,
@@ -100,6 +102,16 @@ Deno.test("attached containers: the managers hear of one that stops, and of its 
     event();
     await clock.settle();
     deepStrictEqual(said, ["stopped t1", "started t1"]);
+  });
+});
+
+Deno.test("attached containers: who leaves hears of those that run, and of no others", async () => {
+  await world({}, async ({ container, attached }) => {
+    const running = async () =>
+      (await attached.running(new AbortController().signal)).map(({ ID }) => ID);
+    deepStrictEqual(await running(), ["t1"]);
+    container({ state: "exited" });
+    deepStrictEqual(await running(), []);
   });
 });
 

@@ -9,6 +9,8 @@ import type { Address, Membership } from "./membership.ts";
 const ASK_TIMEOUT_MS = 2_000;
 /** Strangers asked after at a time: there are never many managers that one of them does not know. */
 const MAX_ASKING = 8;
+/** Strangers that were vouched for and are not looked up again; whoever is beyond is asked after anew. */
+export const MAX_VOUCHED = 64;
 
 export interface MemberDoorOptions {
   readonly nodeId: string;
@@ -66,6 +68,15 @@ export class MemberDoor {
     this.assertMember(id);
   }
 
+  /** The one that was vouched for first makes room. */
+  #vouch(id: RaftId, index: number): void {
+    this.#vouched.delete(id);
+    this.#vouched.set(id, index);
+    if (this.#vouched.size <= MAX_VOUCHED) return;
+    const [oldest] = this.#vouched.keys();
+    this.#vouched.delete(oldest!);
+  }
+
   #ask(id: RaftId): Promise<void> {
     const asking = this.#asking.get(id);
     if (asking) return asking;
@@ -75,7 +86,7 @@ export class MemberDoor {
     const { membership, nodeId } = this.#options;
     const others = membership.peers().filter((peer) => peer.nodeId !== nodeId);
     const asked = Promise.any(others.map((peer) => this.#askMember(peer, id))).then(
-      (index) => void this.#vouched.set(id, index),
+      (index) => this.#vouch(id, index),
       () => {},
     ).finally(() => this.#asking.delete(id));
     this.#asking.set(id, asked);

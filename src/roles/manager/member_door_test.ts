@@ -5,6 +5,8 @@ import { eventually, systemClock } from "../../adapters/rpc/test_support.ts";
 import type { RpcStream } from "../../adapters/rpc/types.ts";
 import { encodeConfChange } from "../../core/raft/conf_change.ts";
 import type { Append } from "../../core/raft/message.ts";
+import { MAX_VOUCHED, MemberDoor } from "./member_door.ts";
+import type { MemberDoorOptions } from "./member_door.ts";
 import { RealManagers } from "../../../tests/support/real_managers.ts";
 import type { RealManager } from "../../../tests/support/real_managers.ts";
 
@@ -135,4 +137,30 @@ Deno.test("one that has just joined listens to those that the leader named, and 
   const knownManagers = [{ nodeId: "m1", addr: managers.address("m1") }];
   const fresh = await managers.start("m2", { joinedIndex: 1_000, knownManagers });
   for (const as of ["old", "stranger"]) await attack(managers, fresh, as);
+});
+
+Deno.test("strangers that were vouched for: the oldest makes room, and is asked after again", async () => {
+  let asked = 0;
+  const strangers = Array.from({ length: MAX_VOUCHED + 1 }, (_, i) => `s${i}`);
+  const members = strangers.map((nodeId) => ({ nodeId }));
+  const caller = {
+    call: () => Promise.resolve({ members, index: 10 }),
+    close: () => asked++,
+  };
+  const door = new MemberDoor({
+    nodeId: "own",
+    membership: { includes: () => false, peers: () => [{ nodeId: "m", addr: "m:2377" }] },
+    dialer: { connect: () => Promise.resolve(caller) },
+    applied: () => 1,
+    joinedIndex: 1,
+  } as unknown as MemberDoorOptions);
+  const newest = strangers.at(-1)!;
+  for (const id of strangers) await door.enquire(id, 5);
+  assert.equal(asked, strangers.length);
+  door.assertMember(newest);
+  assert.throws(() => door.assertMember(strangers[0]!), /node s0 is no member/);
+  await door.enquire(newest, 5);
+  assert.equal(asked, strangers.length);
+  await door.enquire(strangers[0]!, 5);
+  door.assertMember(strangers[0]!);
 });

@@ -43,7 +43,7 @@ import { createManager } from "./create_manager.ts";
 import { foundCluster } from "./founding.ts";
 import { joinCluster } from "./joining.ts";
 import { assertNothingStored, notStarted, storedMembership } from "./stored_membership.ts";
-import { leaveCluster, refuseLeave, refuseLeaveOutside } from "./leaving.ts";
+import { checkLeave, containersThatLose, leaveCluster, refuseLeaveOutside } from "./leaving.ts";
 import { listenForNodes } from "./node_listener.ts";
 import { heardManagersState, managersState, memberState, outsideState } from "./local_state.ts";
 import { prepareRunning } from "./prepare_running.ts";
@@ -331,7 +331,9 @@ export class FleetNode implements Backend {
       }
       refuseLeaveOutside({ locked, error: this.#error });
     }
-    if (running.manager && !force) await refuseLeave(running.manager);
+    const lost = containersThatLose(await running.agent?.attached() ?? []);
+    if (!force) await checkLeave(running.manager, lost);
+    else if (lost) this.#options.logger.log("warn", `leaving by force: ${lost}`);
     await this.#exclusively(async () => {
       if (running.manager) {
         await leaveCluster(running.manager, running.dialer, this.#options.logger);

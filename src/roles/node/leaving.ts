@@ -1,5 +1,6 @@
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Task } from "../../model/task.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RpcDialer } from "../rpc.ts";
 import { heardManagersState } from "./local_state.ts";
@@ -22,10 +23,11 @@ export function refuseLeaveOutside(
 }
 
 /** A manager leaves only when asked twice: the sentence says what would be lost, by what the leader hears. */
-export async function refuseLeave(manager: Manager): Promise<never> {
+export async function refuseLeave(manager: Manager, lost = ""): Promise<never> {
   const { managers: members } = await heardManagersState(manager);
   const head =
-    "You are attempting to leave the swarm on a node that is participating as a manager. ";
+    "You are attempting to leave the swarm on a node that is participating as a manager. " +
+    lost;
   if (members.length <= 1) {
     throw new FleetError(
       "unavailable",
@@ -44,6 +46,31 @@ export async function refuseLeave(manager: Manager): Promise<never> {
     "unavailable",
     head + loss +
       "Demote it first (fleet node demote), or use `--force` to suppress this message. ",
+  );
+}
+
+/** Containers that a sentence names. */
+const MAX_NAMED = 5;
+
+/** Which containers run on networks of the cluster here, by their places, as a sentence; empty for none. */
+export function containersThatLose(attached: readonly Task[]): string {
+  const places = attached.map(({ ID, Name, NetworksAttachments }) =>
+    `${Name ?? `of attachment ${ID}`} (${NetworksAttachments?.[0]?.Name ?? ""})`
+  ).sort();
+  if (places.length === 0) return "";
+  const more = places.length > MAX_NAMED ? ` and ${places.length - MAX_NAMED} more` : "";
+  return `Networks of the cluster go from this node, and with them from containers of yours: ${
+    places.slice(0, MAX_NAMED).join(", ")
+  }${more}. `;
+}
+
+/** @throws FleetError unavailable: what this node takes along is lost, unless the user says so twice */
+export async function checkLeave(manager: Manager | undefined, lost: string): Promise<void> {
+  if (manager) await refuseLeave(manager, lost);
+  if (lost === "") return;
+  throw new FleetError(
+    "unavailable",
+    `${lost}Remove them first (docker rm -f), take them off (docker network disconnect), or use \`--force\` to leave all the same. `,
   );
 }
 

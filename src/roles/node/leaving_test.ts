@@ -1,8 +1,15 @@
-import { deepStrictEqual, match, rejects, throws } from "node:assert/strict";
+import { deepStrictEqual, match, rejects, strictEqual, throws } from "node:assert/strict";
 import { silentLogger } from "../../base/log.ts";
+import type { Task } from "../../model/task.ts";
 import type { Manager } from "../manager/manager.ts";
 import type { RpcCaller, RpcDialer } from "../rpc.ts";
-import { leaveCluster, refuseLeave, refuseLeaveOutside } from "./leaving.ts";
+import {
+  checkLeave,
+  containersThatLose,
+  leaveCluster,
+  refuseLeave,
+  refuseLeaveOutside,
+} from "./leaving.ts";
 
 /** `m1` of managers that are reachable (true) or not. */
 function manager(reachable: readonly boolean[], leading: boolean, said: string[] = []): Manager {
@@ -52,6 +59,24 @@ Deno.test("leaving: the sentence says what would be lost", async () => {
     groupView: manager([true, true, false], false).groupView,
   } as unknown as Manager;
   await rejects(refuseLeave(follower), loss);
+});
+
+Deno.test("leaving: containers of the user's that lose their network are named", async () => {
+  const place = (Name: string) => ({
+    ID: `t-${Name}`,
+    Name,
+    NetworksAttachments: [{ NetworkID: "net", Name: "back" }],
+  } as unknown as Task);
+  strictEqual(containersThatLose([]), "");
+  await checkLeave(undefined, "");
+  const lost = containersThatLose([place("mine"), place("box")]);
+  await rejects(
+    checkLeave(undefined, lost),
+    /containers of yours: box \(back\), mine \(back\)\. Remove them .*--force/,
+  );
+  await rejects(checkLeave(manager([true], true), lost), /manager\. .*box \(back\).*last manager/);
+  const many = Array.from({ length: 8 }, (_, i) => place(`c${i}`));
+  match(containersThatLose(many), /c4 \(back\) and 3 more\. $/);
 });
 
 Deno.test("leaving: a follower is taken out by the leader", async () => {

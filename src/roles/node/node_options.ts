@@ -5,6 +5,7 @@ import type { Meter } from "../../base/meter.ts";
 import type { Random } from "../../base/random.ts";
 import type { Tracer } from "../../base/tracer.ts";
 import type { Role, TLSInfo } from "../../model/node.ts";
+import type { Task } from "../../model/task.ts";
 import type { ExternalCa } from "../manager/external_ca.ts";
 import type { NodeAnswers } from "../agent/questions.ts";
 import type { LeaderWork } from "../manager/leader_work.ts";
@@ -26,6 +27,8 @@ import type {
 /** The running agent of this node, as the node needs it. */
 export interface RunningAgent {
   stop(): Promise<void>;
+  /** Places on networks of the cluster of containers outside services that run here. */
+  attached(): Promise<readonly Task[]>;
   /** Stops and removes every container of this cluster's tasks; after leaving. */
   removeTasks(): Promise<void>;
 }
