@@ -88,6 +88,10 @@ export async function stopsAndStarts(lab: FleetLab, hosts: readonly string[]): P
       await watcher.status;
     }
   }
+  // Who leaves takes the network away from it, and is told so.
+  const refused = await lab.try("h3", "leave");
+  assert.notEqual(refused.code, 0);
+  assert.match(refused.stderr, /from containers of yours: mine \(back\)\. Remove them first/);
   await lab.docker("h1", "rm", "-f", "thief");
   await lab.docker("h3", "rm", "-f", "mine");
 }
