@@ -1,4 +1,7 @@
-/** Everything: what `ok` does, the simulation, then the compiled executable on real Docker Engines. */
+/**
+ * Everything: what `ok` does, the simulation, then the compiled executable on real Docker Engines, and what
+ * the kernel is told on one that has IPVS.
+ */
 import { Lab } from "../src/adapters/lab_hosts/lab.ts";
 import { setup } from "./setup.ts";
 import { close, OK_STEPS, runSteps } from "./steps.ts";
@@ -30,6 +33,16 @@ const STEPS: readonly Step[] = [
     deadlineSeconds: 300,
   },
   {
+    name: "the mesh on Debian's kernel, in emulated machines",
+    args: [
+      ...["test", "-A", "--quiet", "--no-check", "--unstable-http", "--unstable-net"],
+      "tests/vm/mesh_kernel_test.ts",
+    ],
+    deadlineSeconds: 600,
+    tests: true,
+    secondChance: true,
+  },
+  {
     name: "tests on real engines",
     args: ["test", "-A", "--quiet", "--no-check", "--unstable-http", "--unstable-net", "tests/lab"],
     deadlineSeconds: 1_500,
@@ -39,7 +52,7 @@ const STEPS: readonly Step[] = [
   },
 ];
 
-await setup();
+await setup({ vm: true });
 // A folder of our own: labs that somebody has up do not meet ours, and all in it can be removed.
 const labs = `/var/lib/fleet-lab-test-${Deno.pid}`;
 Deno.env.set("FLEET_LAB_DIR", labs);

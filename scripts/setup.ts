@@ -48,7 +48,7 @@ const NEEDED: readonly Need[] = [
   need("cfssl", "golang-cfssl"),
   need("nginx", "nginx-light"),
 ];
-/** Only the virtual machines of `deno task vm` are made with these. */
+/** Only virtual machines are made with these. */
 const VM_NEEDED: readonly Need[] = [
   need("qemu-system-x86_64", "qemu-system-x86"),
   need("modprobe", "kmod"),

@@ -9,6 +9,7 @@ import {
   dependentSteps,
   IMAGE,
   PATIENCE_MS,
+  startAgent,
   withVmCluster,
 } from "./support/vm_cluster.ts";
 import { waiting } from "./support/waiting.ts";
@@ -25,6 +26,8 @@ const SERVE =
 
 const inTask = (service: string, command: string) =>
   `docker exec $(docker ps -q --filter label=com.docker.swarm.service.name=${service}) ${command}`;
+const ready = (node: string) =>
+  `[ "$(${CLIENT} node inspect --format '{{.Status.State}}' ${node})" = ready ]`;
 const spis = async (machine: VirtualMachine) =>
   [...(await machine.must("ip xfrm state", patient)).matchAll(/spi (0x[0-9a-f]+)/g)]
     .map(([, spi]) => spi!).sort().join();
@@ -135,6 +138,30 @@ Deno.test("encrypted overlay networks between agents, on real kernels", async (t
           await vm1.must(inTask("near", `/busybox ping -c 3 -W 20 ${target}`), patient);
         });
         assert.deepEqual([seen.clear, seen.text], [0, 0]);
+      },
+    );
+
+    await step(
+      "a node whose kernel cannot: encryption is refused, with the node's name",
+      async () => {
+        await waiting("vm2's kernel is without ESP", () =>
+          vm2.until(
+            `echo 'install esp4 /bin/false' >/etc/modprobe.d/no-esp.conf
+             ip xfrm policy flush; ip xfrm state flush; rmmod esp4_offload 2>/dev/null; rmmod esp4 2>/dev/null
+             ! grep -q '^esp4 ' /proc/modules`,
+            PATIENCE_MS,
+          ));
+        await startAgent(vm2);
+        await waiting("vm2 is back", () => vm1.until(ready("vm2"), PATIENCE_MS));
+        const refused = await vm1.run(
+          `${CLIENT} network create -d overlay --opt encrypted other`,
+          patient,
+        );
+        console.log(`    ${refused.stderr.trim()}`);
+        assert.notEqual(refused.code, 0);
+        assert.match(refused.stderr, /vm2.*ESP/);
+        // What needs no encryption is made as ever.
+        await vm1.must(`${CLIENT} network create -d overlay plain`, patient);
       },
     );
   });

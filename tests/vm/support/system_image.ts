@@ -1,5 +1,6 @@
-import { capture, must } from "../../../src/adapters/lab_hosts/process.ts";
+import { capture } from "../../../src/adapters/lab_hosts/process.ts";
 import { fromRoot } from "../../../scripts/run.ts";
+import { newestKernelPackage, packInitrd, releaseOf, unpackKernel } from "./kernel.ts";
 
 /** What a virtual machine is started from: folders and files that all of them share, read-only. */
 export interface SystemImage {
@@ -9,6 +10,8 @@ export interface SystemImage {
   readonly initrd: string;
   /** The kernel's modules, `/lib/modules` of the machine. */
   readonly modules: string;
+  /** Whether a machine has a disk, which outlives a power cut; else all that it writes is in memory. */
+  readonly disk: boolean;
 }
 
 /** Kept between runs. A change of what is made below must change the number. */
@@ -18,48 +21,28 @@ const PACKAGES = [
   ...["iproute2", "iptables", "nftables", "ipvsadm", "docker.io", "openssh-server", "tcpdump"],
   ...["busybox-static", "conntrack", "apparmor"],
 ];
-/** Needed before the root is there; all others are loaded from it. */
-const EARLY_MODULES = [
-  ...["virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng"],
-  ...["9pnet_virtio", "9p", "ext4", "crc32c_generic", "overlay"],
-];
 const DOWNLOAD_TIMEOUT_MS = 300_000;
 
 /** Makes the image, in about a minute and a half, or finds it made. */
 export async function systemImage(): Promise<SystemImage> {
   const kernelPackage = await newestKernelPackage();
-  const release = kernelPackage.replace("linux-image-", "");
+  const release = releaseOf(kernelPackage);
   const image: SystemImage = {
     root: `${CACHE}/root`,
     kernel: `${CACHE}/kernel/boot/vmlinuz-${release}`,
     initrd: `${CACHE}/initrd-${release}.gz`,
     modules: `${CACHE}/kernel/lib/modules`,
+    disk: true,
   };
   if (await exists(`${CACHE}/complete-${release}`)) return image;
   await Deno.remove(CACHE, { recursive: true }).catch(() => {});
   await Deno.mkdir(CACHE, { recursive: true });
-  await unpackKernel(kernelPackage, release);
-  await packInitrd(release, image.initrd);
+  await unpackKernel(kernelPackage, CACHE);
+  await packInitrd({ folder: CACHE, release, file: image.initrd, init: INIT });
   await debootstrap(image.root);
   await prepareRoot(image.root);
   await Deno.writeTextFile(`${CACHE}/complete-${release}`, "");
   return image;
-}
-
-async function newestKernelPackage(): Promise<string> {
-  const text = await must(["apt-cache", "depends", "linux-image-amd64"]);
-  const name = /Depends: (linux-image-\S+)/.exec(text)?.[1];
-  if (Deno.build.arch !== "x86_64" || !name) {
-    throw new Error("virtual machines need Debian's linux-image-amd64: apt-get update, on x86-64");
-  }
-  return name;
-}
-
-async function unpackKernel(name: string, release: string): Promise<void> {
-  const timeoutMs = DOWNLOAD_TIMEOUT_MS;
-  await must(["apt-get", "-q", "download", name], { cwd: CACHE, timeoutMs });
-  await must(["sh", "-c", `dpkg -x ${name}_*.deb kernel && rm ${name}_*.deb`], { cwd: CACHE });
-  await must(["depmod", "-b", `${CACHE}/kernel`, release], { timeoutMs });
 }
 
 /** A first root in memory: loads the drivers, lays a disk over the shared system, and goes there. */
@@ -84,28 +67,6 @@ b mount --move /dev /new/dev
 exec /bin/busybox switch_root /new /sbin/init
 `;
 
-async function packInitrd(release: string, file: string): Promise<void> {
-  const folder = `${CACHE}/initrd`;
-  await Deno.mkdir(`${folder}/bin`, { recursive: true });
-  await Deno.mkdir(`${folder}/modules`);
-  const order: string[] = [];
-  for (const module of EARLY_MODULES) {
-    const needed = await must([
-      ...["modprobe", "-d", `${CACHE}/kernel`, "-S", release, "--show-depends", module],
-    ]);
-    for (const [, path] of needed.matchAll(/^insmod (\S+)/gm)) {
-      const name = path!.slice(path!.lastIndexOf("/") + 1);
-      if (order.includes(name)) continue;
-      order.push(name);
-      await Deno.copyFile(path!, `${folder}/modules/${name}`);
-    }
-  }
-  await Deno.writeTextFile(`${folder}/modules/order`, order.map((name) => `${name}\n`).join(""));
-  await must(["sh", "-c", `cp "$(command -v busybox)" ${folder}/bin/busybox`]);
-  await Deno.writeTextFile(`${folder}/init`, INIT, { mode: 0o755 });
-  await must(["sh", "-c", `find . | cpio -o -H newc --quiet | gzip -1 >${file}`], { cwd: folder });
-}
-
 async function debootstrap(root: string): Promise<void> {
   const made = await capture(
     ["debootstrap", "--variant=minbase", `--include=${PACKAGES}`, "bookworm", root],
@@ -116,7 +77,7 @@ async function debootstrap(root: string): Promise<void> {
 }
 
 /** Runs each line that comes in, a script in base64, and answers `code:stdout:stderr`. */
-const CHANNEL = `#!/bin/sh
+export const CHANNEL = `#!/bin/sh
 for port in /sys/class/virtio-ports/*; do
   if [ "$(cat "$port/name")" = "$1" ]; then exec 3<>"/dev/\${port##*/}"; fi
 done
@@ -170,6 +131,6 @@ async function prepareRoot(root: string): Promise<void> {
 export const CHANNELS = 4;
 export const channelName = (index: number) => `fleet${index}`;
 
-async function exists(path: string): Promise<boolean> {
+export async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }

@@ -44,11 +44,7 @@ export class VirtualMachine {
     const folder = await Deno.makeTempDir({ prefix: `${VM_PREFIX}${Deno.pid}-` });
     await using stack = new AsyncDisposableStack();
     stack.defer(() => Deno.remove(folder, { recursive: true }));
-    const disk = await Deno.create(`${folder}/disk`);
-    await disk.truncate(DISK_BYTES);
-    disk.close();
-    // With a journal: without one a power cut leaves the engine's own database in pieces.
-    await must(["mkfs.ext4", "-q", `${folder}/disk`]);
+    if (options.image.disk) await makeDisk(`${folder}/disk`);
     const machine = new VirtualMachine(options, folder);
     // Also of one that did not come up in time.
     stack.defer(() => machine.powerOff());
@@ -75,7 +71,7 @@ export class VirtualMachine {
       ...["-m", `${memoryMb}`, "-display", "none", "-nodefaults", "-no-user-config"],
       ...["-serial", `file:${folder}/console`, "-kernel", image.kernel, "-initrd", image.initrd],
       ...["-append", `console=ttyS0 panic=1 quiet systemd.hostname=${this.name}`],
-      ...["-drive", `file=${folder}/disk,if=virtio,format=raw,cache=unsafe`],
+      ...(image.disk ? ["-drive", `file=${folder}/disk,if=virtio,format=raw,cache=unsafe`] : []),
       ...shared(image.root, "root"),
       ...shared(image.modules, "modules"),
       ...shared(share, "host"),
@@ -163,6 +159,14 @@ export class VirtualMachine {
     if (next) next(channel);
     else this.#idle.push(channel);
   }
+}
+
+async function makeDisk(path: string): Promise<void> {
+  const disk = await Deno.create(path);
+  await disk.truncate(DISK_BYTES);
+  disk.close();
+  // With a journal: without one a power cut leaves the engine's own database in pieces.
+  await must(["mkfs.ext4", "-q", path]);
 }
 
 async function connects(path: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { systemImage } from "./system_image.ts";
+import type { SystemImage } from "./system_image.ts";
 import { VirtualMachine } from "./virtual_machine.ts";
 import { VmNetwork } from "./vm_network.ts";
 
@@ -12,10 +13,16 @@ export interface VmLab {
  * it is removed afterwards.
  */
 export async function withVms(
-  options: { readonly count: number; readonly share: string; readonly memoryMb?: number },
+  options: {
+    readonly count: number;
+    readonly share: string;
+    readonly memoryMb?: number;
+    /** The machines; by default with a system of their own, and an engine. */
+    readonly image?: () => Promise<SystemImage>;
+  },
   use: (lab: VmLab) => Promise<void>,
 ): Promise<void> {
-  const image = await systemImage();
+  const image = await (options.image ?? systemImage)();
   await using stack = new AsyncDisposableStack();
   const network = await VmNetwork.create();
   stack.defer(() => network.remove());
