@@ -84,6 +84,9 @@ Deno.test("overlay networks across hosts", async (t) => {
           await insideMust(lab, "client", host, `ping -c1 -W3 -s 1400 ${address} >/dev/null`);
         }
         assert.match(await insideMust(lab, "client", host, `nslookup ${vip}`), /web/);
+        // What the kernel calls "set by somebody": udev leaves such an address alone.
+        const assigned = ["sh", "-c", "cat /sys/class/net/flx-*/addr_assign_type | sort -u"];
+        assert.equal((await lab.host(host).exec(assigned)).stdout.trim(), "3");
       }
     });
 

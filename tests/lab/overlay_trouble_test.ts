@@ -11,7 +11,8 @@ Deno.test("overlay networks where something is in the way", async (t) => {
     const create = async (name: string, ...flags: string[]) =>
       await lab.docker(
         "h1",
-        ...["service", "create", "--detach", "--no-resolve-image", "--name", name, ...flags],
+        ...["service", "create", "--detach", "--no-resolve-image", "--name", name],
+        ...["--stop-grace-period", "1s", ...flags],
         ...["busybox:latest", "sleep", "100000"],
       );
     const network = async (name: string) => {

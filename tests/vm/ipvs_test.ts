@@ -101,6 +101,13 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
         await answered(lab, `${address}:8080`);
         assert.equal(new Set(await ask(lab, `${address}:8080`, 9)).size, 3, address);
       }
+      for (const machine of [vm1, vm2]) {
+        assert.equal(
+          await machine.must("journalctl -u fleet-agent | grep 'had been changed' || true"),
+          "",
+          `${machine.name}: nobody has changed anything`,
+        );
+      }
       for (const client of [vm1, vm2]) {
         for (const address of ["127.0.0.1", vm1.address, vm2.address]) {
           const said = await client.must(

@@ -1,4 +1,5 @@
 import type { Operation } from "../../core/network/operations.ts";
+import { macOf } from "../../model/network.ts";
 
 /** A line for `ip -batch` or `bridge -batch`, and the operation that it is a part of. */
 export interface BatchLine {
@@ -17,11 +18,15 @@ export function batchLines(operation: Operation): BatchLine[] {
     case "restore-bridge":
       return [];
     case "add-vxlan": {
-      const { vxlan, vni, port, local, mtu, bridge: master } = operation.spec;
+      const { vxlan, vni, port, local, mtu, bridge: master, gateway } = operation.spec;
       return [
         // `proxy` answers for the addresses that are known here, so that nothing has to be flooded.
+        // With an address that was asked for: udev gives another to a device that has a random one
+        // (MACAddressPolicy), and with that the kernel forgets the neighbours.
         ip(
-          `link add ${vxlan} type vxlan id ${vni} dstport ${port} local ${local} nolearning proxy`,
+          `link add ${vxlan} address ${
+            vxlanMac(gateway)
+          } type vxlan id ${vni} dstport ${port} local ${local} nolearning proxy`,
         ),
         ip(`link set ${vxlan} addrgenmode none`),
         ip(`link set ${vxlan} mtu ${mtu} master ${master}`),
@@ -103,6 +108,9 @@ export function explain(operation: Operation, reason: string): string {
   }
   return reason;
 }
+
+/** Not that of the bridge or of anything else on the network, which begin with `02`. */
+const vxlanMac = (gateway: string) => macOf(gateway).replace(/^02/, "06");
 
 export const NO_VXLAN =
   "the kernel has no VXLAN devices: load the module vxlan (modprobe vxlan), or use a kernel that has it";

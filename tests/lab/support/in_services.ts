@@ -15,7 +15,9 @@ export async function create(
 ): Promise<void> {
   await lab.docker(
     "h1",
-    ...["service", "create", "--detach", "--no-resolve-image", "--name", name, ...flags],
+    ...["service", "create", "--detach", "--no-resolve-image", "--name", name],
+    // Most commands here do not listen to SIGTERM.
+    ...["--stop-grace-period", "1s", ...flags],
     ...networks.flatMap((network) => ["--network", network]),
     NETWORK_IMAGE,
     ...command,
