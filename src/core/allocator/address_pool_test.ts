@@ -25,6 +25,33 @@ Deno.test("address pool: what was given back comes again last", () => {
   ]);
 });
 
+Deno.test("address pool: one that comes back may have its address, and others go on in turn", () => {
+  const pool = new AddressPool(config);
+  pool.take("a");
+  pool.take("b");
+  pool.release("10.0.0.2", "a");
+  strictEqual(pool.takeAgain("10.0.0.3", "a"), undefined);
+  strictEqual(pool.takeAgain("10.0.0.2", "a"), "10.0.0.2");
+  strictEqual(pool.takeAgain("10.0.0.2", "c"), undefined);
+  strictEqual(pool.take("c"), "10.0.0.4");
+});
+
+Deno.test("address pool: what is taken outside of the range, or is nobody's to take, leaves as much free", () => {
+  const pool = new AddressPool({ Subnet: "10.0.0.0/24", IPRange: "10.0.0.0/30" });
+  strictEqual(pool.free, 3);
+  pool.claim("10.0.0.7", "a");
+  pool.claim("10.0.0.0", "b");
+  strictEqual(pool.free, 3);
+  pool.claim("10.0.0.1", "c");
+  pool.claim("10.0.0.1", "d");
+  strictEqual(pool.free, 2);
+  pool.release("10.0.0.1", "c");
+  strictEqual(pool.free, 2);
+  pool.release("10.0.0.1", "d");
+  pool.release("10.0.0.7", "a");
+  strictEqual(pool.free, 3);
+});
+
 Deno.test("address pool: a range bounds what is given, not what may be asked for", () => {
   const pool = new AddressPool({ Subnet: "10.0.0.0/24", IPRange: "10.0.0.128/30" });
   const given = [pool.take("a"), pool.take("b"), pool.take("c"), pool.take("d"), pool.take("e")];
@@ -53,6 +80,7 @@ Deno.test("address pool: no address has two owners, whatever is taken and given 
         held.set(owner, address);
       }
       strictEqual(pool.used, held.size);
+      strictEqual(pool.free, pool.capacity - held.size);
       deepStrictEqual(
         pool.claims(),
         [...held].map(([owner, address]) => `${address} o${owner}`).sort(),
