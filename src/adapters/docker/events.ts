@@ -25,7 +25,7 @@ export class ContainerEvents {
   readonly #engine: EngineApi;
   readonly #logger: Logger;
   readonly #filters: Readonly<Record<string, readonly string[]>>;
-  readonly #watchers = new Map<string, Set<() => void>>();
+  readonly #watchers = new Map<string, Set<(containerId?: string) => void>>();
   #count = 0;
 
   /** `label` (`key=value`) marks the containers that matter, all without one; `events` are their names. */
@@ -49,7 +49,7 @@ export class ContainerEvents {
   }
 
   /** Calls `wake` at every event of the container, and whenever events may have been missed. */
-  watch(containerId: string, wake: () => void): () => void {
+  watch(containerId: string, wake: (containerId?: string) => void): () => void {
     const set = this.#watchers.get(containerId) ?? new Set();
     set.add(wake);
     this.#watchers.set(containerId, set);
@@ -61,8 +61,8 @@ export class ContainerEvents {
     };
   }
 
-  /** The same for every container. */
-  watchAll(wake: () => void): () => void {
+  /** The same for every container, which is named unless events may have been missed. */
+  watchAll(wake: (containerId?: string) => void): () => void {
     return this.watch(ALL, wake);
   }
 
@@ -104,7 +104,9 @@ export class ContainerEvents {
       const id = (value as EngineEvent).Actor?.ID;
       if (!id) continue;
       this.#count++;
-      for (const  of of[id, ALL]) for (const wake of [...this.#watchers.get(of) ?? []]) wake();
+      for (const key of [id, ALL]) {
+        for (const wake of [...this.#watchers.get(key) ?? []]) wake(id);
+      }
     }
   }
 

@@ -41,7 +41,7 @@ export class SeenContainers {
     await this.#events.run(signal);
   }
 
-  onChange(wake: () => void): () => void {
+  onChange(wake: (id?: string) => void): () => void {
     return this.#events.watchAll(wake);
   }
 

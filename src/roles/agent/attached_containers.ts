@@ -27,8 +27,8 @@ export interface ContainerLook {
     place: { readonly network: string; readonly address: string; readonly mac: string | undefined },
     signal: AbortSignal,
   ): Promise<void>;
-  /** Calls `wake` when a container has started or ended; the function returned ends it. */
-  onChange(wake: () => void): () => void;
+  /** Calls `wake` when a container, or any, has started or ended; the function returned ends it. */
+  onChange(wake: (id?: string) => void): () => void;
 }
 
 /** The managers' part; `src/roles/node/attachments.ts` implements it. */
@@ -48,7 +48,7 @@ export interface AttachedContainersOptions {
 
 /** Without events containers are looked at this often, as long as any has a place. */
 const LOOK_EVERY_MS = 1_000;
-/** Events come in groups, and of other containers, too. */
+/** Events come in groups. */
 const MIN_REST_MS = 100;
 /** The engine tells of an end before its own list knows of it: that many looks follow an event. */
 const LOOKS_PER_EVENT = 4;
@@ -66,6 +66,8 @@ export class AttachedContainers {
   readonly #options: AttachedContainersOptions;
   /** Attachments whose address is not the engine's, and since when. */
   #differs = new Map<string, number>();
+  /** Containers that have places, as of the last look. */
+  #known = new Set<string>();
   #wake: () => void = () => {};
   #trouble = "";
 
@@ -81,7 +83,10 @@ export class AttachedContainers {
       soon = LOOKS_PER_EVENT;
       this.#wake();
     };
-    const unwatch = look.onChange(ring);
+    // Tasks of services come and go, too: of these there may be many.
+    const unwatch = look.onChange((id) => {
+      if (id === undefined || this.#known.has(id)) ring();
+    });
     signal.addEventListener("abort", ring, { once: true });
     try {
       while (!signal.aborted) {
@@ -134,10 +139,12 @@ export class AttachedContainers {
       return [];
     });
     const differing = this.#differs;
+    this.#known = new Set();
     this.#differs = new Map();
     for (const task of places) {
       const container = containerOf(task, containers);
       if (!container) continue;
+      this.#known.add(container.id);
       try {
         await this.#compare(task, container, differing.get(task.ID), signal);
       } catch (error) {

@@ -15,8 +15,9 @@ async function world(
     said: string[];
     attached: AttachedContainers;
     policy: (has: boolean) => void;
-    event: () => void;
+    event: (id?: string) => void;
     refuse: (sentence: string | undefined) => void;
+    looks: () => number;
   }) => Promise<void>,
 ): Promise<void> {
   const clock = new ManualClock();
@@ -32,7 +33,8 @@ async function world(
   let task: Task;
   let hasPolicy = false;
   let refusal: string | undefined;
-  let wake = () => {};
+  let looks = 0;
+  let wake: (id?: string) => void = () => {};
   const setTask = (spec: object, address = "10.0.0.5") => {
     task = {
       ID: "t1",
@@ -52,7 +54,10 @@ async function world(
     logger: silentLogger,
     tasks: () => [task],
     look: {
-      list: () => Promise.resolve([container]),
+      list: () => {
+        looks++;
+        return Promise.resolve([container]);
+      },
       startsByItself: () => Promise.resolve(hasPolicy),
       move: (id, { network, address }) => tell(`move ${id} on ${network} to ${address}`),
       onChange: (ring) => {
@@ -75,8 +80,9 @@ async function world(
       said,
       attached,
       policy: (has) => hasPolicy = has,
-      event: () => wake(),
+      event: (id = "c1") => wake(id),
       refuse: (sentence) => refusal = sentence,
+      looks: () => looks,
     });
   } finally {
     abort.abort();
@@ -86,9 +92,13 @@ async function world(
 }
 
 Deno.test("attached containers: the managers hear of one that stops, and of its start, at once", async () => {
-  await world({}, async ({ clock, container, task, said, event }) => {
+  await world({}, async ({ clock, container, task, said, event, looks }) => {
     await clock.advance(300);
     deepStrictEqual(said, []);
+    const before = looks();
+    event("of a service");
+    await clock.settle();
+    deepStrictEqual(looks(), before);
     event();
     await clock.advance(50);
     // Only now its list knows of what it told.
