@@ -13,6 +13,8 @@ interface Expected {
   readonly nodes: Set<string>;
   /** Tasks that may go to any node. */
   loose: number;
+  /** Nodes without an address there that these may go to, beside `nodes`. */
+  others: number;
 }
 
 /**
@@ -21,15 +23,15 @@ interface Expected {
  */
 export class Room {
   readonly #hasAddress: (networkId: string, nodeId: string) => boolean;
-  readonly #choosable: readonly string[];
+  readonly #choosable = new Set<string>();
   readonly #expected = new Map<string, Expected>();
 
   /** @param hasAddress whether a node has its address on a network already */
   constructor(view: View, hasAddress: (networkId: string, nodeId: string) => boolean) {
     this.#hasAddress = hasAddress;
-    this.#choosable = [...view.all("node")].filter(({ Spec, Status }) =>
-      Status.State !== "down" && Spec.Availability === "active"
-    ).map(({ ID }) => ID);
+    for (const { ID, Spec, Status } of view.all("node")) {
+      if (Status.State !== "down" && Spec.Availability === "active") this.#choosable.add(ID);
+    }
     for (const task of view.all("task")) {
       const waits = task.Status.State === "pending" &&
         compareStates(task.DesiredState, "shutdown") < 0;
@@ -42,25 +44,37 @@ export class Room {
 
   /** A task with an address on the network goes to this node, or to any. */
   expect(networkId: string, nodeId: string | undefined): void {
-    let expected = this.#expected.get(networkId);
-    if (!expected) this.#expected.set(networkId, expected = { nodes: new Set(), loose: 0 });
+    const expected = this.#on(networkId);
     if (!nodeId) expected.loose++;
-    else if (!this.#hasAddress(networkId, nodeId)) expected.nodes.add(nodeId);
+    else if (this.#isNew(networkId, nodeId)) {
+      expected.nodes.add(nodeId);
+      if (this.#choosable.has(nodeId)) expected.others--;
+    }
   }
 
   /** Addresses to keep, also for one task more that goes to `more.nodeId`, or to any node. */
   kept(networkId: string, more?: { readonly nodeId: string | undefined }): number {
-    const { nodes, loose } = this.#expected.get(networkId) ??
-      { nodes: new Set<string>(), loose: 0 };
-    const comes = more?.nodeId;
-    const isNew = comes && !nodes.has(comes) && !this.#hasAddress(networkId, comes);
-    const named = nodes.size + (isNew ? 1 : 0);
-    const unnamed = loose + (more && !comes ? 1 : 0);
-    if (unnamed === 0) return named;
-    const others =
-      this.#choosable.filter((nodeId) =>
-        nodeId !== comes && !nodes.has(nodeId) && !this.#hasAddress(networkId, nodeId)
-      ).length;
-    return named + Math.min(unnamed, others);
+    let { nodes: { size: named }, loose, others } = this.#on(networkId);
+    if (more && !more.nodeId) loose++;
+    else if (more?.nodeId && this.#isNew(networkId, more.nodeId)) {
+      named++;
+      if (this.#choosable.has(more.nodeId)) others--;
+    }
+    return named + Math.min(loose, others);
+  }
+
+  #on(networkId: string): Expected {
+    const known = this.#expected.get(networkId);
+    if (known) return known;
+    let others = 0;
+    for (const nodeId of this.#choosable) if (!this.#hasAddress(networkId, nodeId)) others++;
+    const made = { nodes: new Set<string>(), loose: 0, others };
+    this.#expected.set(networkId, made);
+    return made;
+  }
+
+  /** Whether an address for the node has to be found yet. */
+  #isNew(networkId: string, nodeId: string): boolean {
+    return !this.#hasAddress(networkId, nodeId) && !this.#on(networkId).nodes.has(nodeId);
   }
 }
