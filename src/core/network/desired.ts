@@ -41,7 +41,7 @@ export interface DesiredNetwork {
   readonly peers: readonly string[];
   /** Everything on the network that is on other nodes, sorted by address. */
   readonly remotes: readonly Remote[];
-  /** Addresses of the tasks that are on this node, sorted. */
+  /** Addresses of the tasks that run on this node, sorted. */
   readonly tasks: readonly string[];
   /** Virtual addresses that this node answers for, sorted. */
   readonly vips: readonly string[];
@@ -135,8 +135,8 @@ function remotesByNetwork({ networks, endpoints }: Picture, facts: NodeFacts) {
 
 function tasksByNetwork({ endpoints }: Picture, facts: NodeFacts): Map<string, string[]> {
   const found = new Map<string, string[]>();
-  for (const { nodeId, container, addresses } of endpoints.values()) {
-    if (nodeId !== facts.nodeId || container !== undefined) continue;
+  for (const { nodeId, container, addresses, serving, draining } of endpoints.values()) {
+    if (nodeId !== facts.nodeId || container !== undefined || !(serving || draining)) continue;
     for (const { networkId, address } of addresses) {
       const own = found.get(networkId);
       if (own) own.push(address);
