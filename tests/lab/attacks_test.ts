@@ -238,6 +238,22 @@ Deno.test("attacks", async (t) => {
         const [own] = await lab.running("own");
         await caller.call("attachments.release", { taskIds: [own!.ID] });
         assert.equal((await lab.running("own"))[0]?.ID, own!.ID);
+        // Nor is another node's container its to stop or to start.
+        const run = ["run", "-d", "--name", "theirs", "--network", "open", "busybox:latest"];
+        await lab.docker("h1", ...run, "sleep", "100000");
+        type Row = { ID: string; Name?: string; NetworksAttachments: { Addresses?: string[] }[] };
+        const theirs = async () => {
+          const tasks = await lab.get<Row[]>("h1", "/v1.41/tasks");
+          const { ID, NetworksAttachments } = tasks.find(({ Name }) => Name === "theirs")!;
+          return { ID, addresses: NetworksAttachments[0]?.Addresses };
+        };
+        const before = await theirs();
+        const stop = { taskId: before.ID, keepAddress: false };
+        assert.equal((await refusal(caller, "attachments.stopped", stop)).kind, "forbidden");
+        assert.deepEqual(await caller.call("attachments.started", { taskIds: [before.ID] }), []);
+        assert.equal(before.addresses?.length, 1);
+        assert.deepEqual(await theirs(), before);
+        await lab.docker("h1", "rm", "-f", "theirs");
         caller.close();
       },
     );
