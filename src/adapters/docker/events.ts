@@ -1,19 +1,12 @@
 import type { Logger } from "../../base/log.ts";
 import { messageOf } from "../../base/errors.ts";
-import { pause } from "./abortable.ts";
-import { filtersQuery, jsonLines } from "./engine.ts";
 import type { EngineApi } from "./engine.ts";
-
-/** The part of an engine event that matters here. */
-interface EngineEvent {
-  readonly Actor?: { readonly ID?: string };
-}
+import { followEvents } from "./event_stream.ts";
+import type { EngineEvent } from "./event_stream.ts";
 
 /** What can change the fate of a task; `health_status` covers all its values. */
 const EVENTS = ["die", "destroy", "health_status", "oom"];
 
-/** Between attempts to reach an engine that is not there. */
-const RECONNECT_MS = 500;
 /** Even without events every watcher looks again after this long: events can be lost with an engine. */
 const SAFETY_LOOK_MS = 30_000;
 
@@ -69,44 +62,33 @@ export class ContainerEvents {
   async run(signal: AbortSignal): Promise<void> {
     const safety = setInterval(() => this.#wakeAll(), SAFETY_LOOK_MS);
     let away = false;
-    try {
-      while (!signal.aborted) {
-        try {
-          await this.#follow(signal, () => {
-            if (away) this.#logger.log("info", "the engine answers again");
-            away = false;
+    const listener = {
+      onOpen: () => {
+        if (away) this.#logger.log("info", "the engine answers again");
+        away = false;
+      },
+      onError: (error: unknown) => {
+        // Once per absence: an engine may be away for hours.
+        if (!away) {
+          this.#logger.log("warn", "the engine's events stopped; connecting again", {
+            error: messageOf(error),
           });
-        } catch (error) {
-          if (signal.aborted) break;
-          // Once per absence: an engine may be away for hours.
-          if (!away) {
-            this.#logger.log("warn", "the engine's events stopped; connecting again", {
-              error: messageOf(error),
-            });
-          }
-          away = true;
         }
-        this.#wakeAll();
-        await pause(RECONNECT_MS, signal);
-      }
+        away = true;
+      },
+      onGap: () => this.#wakeAll(),
+      onEvent: ({ Actor }: EngineEvent) => {
+        if (!Actor?.ID) return;
+        this.#count++;
+        for (const key of [Actor.ID, ALL]) {
+          for (const wake of [...this.#watchers.get(key) ?? []]) wake(Actor.ID);
+        }
+      },
+    };
+    try {
+      await followEvents(this.#engine, this.#filters, listener, signal);
     } finally {
       clearInterval(safety);
-    }
-  }
-
-  async #follow(signal: AbortSignal, onOpen: () => void): Promise<void> {
-    const query = filtersQuery(this.#filters);
-    const response = await this.#engine.request("GET", `/events?${query}`, { signal });
-    onOpen();
-    // What happened between the last stream and this one has to be looked for.
-    this.#wakeAll();
-    for await (const value of jsonLines(response, this.#engine.socket)) {
-      const id = (value as EngineEvent).Actor?.ID;
-      if (!id) continue;
-      this.#count++;
-      for (const key of [id, ALL]) {
-        for (const wake of [...this.#watchers.get(key) ?? []]) wake(id);
-      }
     }
   }
 

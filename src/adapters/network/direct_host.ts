@@ -1,14 +1,21 @@
 import { FleetError } from "../../base/errors.ts";
 import { NETWORK_LABEL, withoutLength } from "../../model/network.ts";
 import type { DesiredNetwork } from "../../core/network/desired.ts";
-import { MAX_CABLES, nftDirectScript } from "../../core/network/nft_direct.ts";
-import type { Cable } from "../../core/network/nft_direct.ts";
-import { TABLE } from "../../core/network/nft_ruleset.ts";
+import {
+  MAX_CABLES,
+  nftDirectScript,
+  NO_DIRECT_RULES,
+  RENEW_DIRECT_RULES,
+} from "../../core/network/nft_direct.ts";
 import { engineJson } from "../docker/engine.ts";
 import type { EngineApi } from "../docker/engine.ts";
+import { followEvents } from "../docker/event_stream.ts";
 import { cablesOf } from "./cables.ts";
 import type { ContainerCable } from "./cables.ts";
 import { runTool } from "./run_tool.ts";
+
+/** A cable that is plugged in was let go; the engine tells so when the device is gone. */
+const UNPLUGGED = { type: ["network"], event: ["disconnect"] };
 
 interface EngineNetworkJson {
   readonly Id: string;
@@ -20,6 +27,9 @@ export class DirectHost {
   readonly #engine: EngineApi;
   /** By network, then by container. */
   #known = new Map<string, ReadonlyMap<string, ContainerCable>>();
+  /** What the last look found of those that the short cut is for: by bridge, then by container. */
+  #plugged = new Map<string, Map<string, ContainerCable>>();
+  #networks: readonly DesiredNetwork[] = [];
   /** What was put in force last, and how the kernel lists it. */
   #inForce: { readonly script: string; readonly listing: string } | undefined;
 
@@ -28,28 +38,68 @@ export class DirectHost {
   }
 
   /**
-   * Puts it in force for the tasks of these networks, as far as it is not.
-   * @throws FleetError internal where the kernel or `nft` cannot
+   * Puts it in force for the tasks of these networks, as far as it is not. What is in force has to be
+   * renewed by another call within a minute.
+   * @throws FleetError internal where the kernel or `nft` cannot; there is no short cut then
    */
   async apply(networks: readonly DesiredNetwork[], signal: AbortSignal): Promise<void> {
-    const script = nftDirectScript(networks, await this.#cables(networks, signal));
-    if (script === this.#inForce?.script && await list(signal) === this.#inForce.listing) return;
+    this.#plugged = await this.#plug(networks, signal);
+    this.#networks = networks;
+    const script = this.#script();
+    if (script === this.#inForce?.script && await renew(signal) === this.#inForce.listing) return;
+    await this.#put(script, signal);
+  }
+
+  /** Leaves these containers to the bridge until the next look. @throws as {@link apply} */
+  async unplug(containers: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    let known = false;
+    for (const cables of this.#plugged.values()) {
+      for (const container of containers) known = cables.delete(container) || known;
+    }
+    if (known) await this.#put(this.#script(), signal);
+  }
+
+  /** See `DirectPathsHost`. */
+  async watch(
+    unplugged: (container: string | undefined) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await followEvents(this.#engine, UNPLUGGED, {
+      onEvent: ({ Actor }) => unplugged(Actor?.Attributes?.container),
+      onGap: () => unplugged(undefined),
+    }, signal);
+  }
+
+  #script(): string {
+    return nftDirectScript(
+      this.#networks,
+      new Map([...this.#plugged].map(([bridge, cables]) => [
+        bridge,
+        // In one order always, so that the same is the same text.
+        [...cables.values()].sort((a, b) => a.index - b.index),
+      ])),
+    );
+  }
+
+  async #put(script: string, signal: AbortSignal): Promise<void> {
     this.#inForce = undefined;
     const { success, stderr } = await runTool(["nft", "-f", "-"], signal, script);
     if (!success) {
+      // A device may have gone since it was looked for; what is in force may name it, too.
+      await runTool(["nft", "-f", "-"], signal, NO_DIRECT_RULES);
       throw new FleetError("internal", `nft refused the short cut: ${stderr.trim()}`);
     }
-    this.#inForce = { script, listing: await list(signal) };
+    this.#inForce = { script, listing: await renew(signal) };
   }
 
-  async #cables(
+  async #plug(
     networks: readonly DesiredNetwork[],
     signal: AbortSignal,
-  ): Promise<Map<string, Cable[]>> {
+  ): Promise<Map<string, Map<string, ContainerCable>>> {
     const used = networks.filter(({ tasks, remotes }) =>
       tasks.length > 0 && tasks.length <= MAX_CABLES && remotes.length > 0
     );
-    const found = new Map<string, Cable[]>();
+    const found = new Map<string, Map<string, ContainerCable>>();
     const known = this.#known;
     this.#known = new Map();
     if (used.length === 0) return found;
@@ -62,18 +112,20 @@ export class DirectHost {
       const cables = await cablesOf(this.#engine, engineId, signal, known.get(id));
       this.#known.set(id, cables);
       const own = new Set(tasks);
-      const plugged = [...cables.values()].filter((cable) =>
-        cable.bridge === bridge && own.has(withoutLength(cable.address))
+      found.set(
+        bridge,
+        new Map(
+          [...cables].filter(([, cable]) =>
+            cable.bridge === bridge && own.has(withoutLength(cable.address))
+          ),
+        ),
       );
-      // In one order always, so that the same is the same text.
-      plugged.sort((a, b) => a.index - b.index);
-      found.set(bridge, plugged.map(({ mac, device }) => ({ mac, device })));
     }
     return found;
   }
 }
 
-/** Without what the counters say. */
-async function list(signal: AbortSignal): Promise<string> {
-  return (await runTool(["nft", "-s", "list", "table", "netdev", TABLE], signal)).stdout;
+/** How the kernel lists what is in force, without what the counters say; empty where there is nothing. */
+async function renew(signal: AbortSignal): Promise<string> {
+  return (await runTool(["nft", "-s", "-f", "-"], signal, RENEW_DIRECT_RULES)).stdout;
 }

@@ -12,8 +12,18 @@ export interface Cable {
 export const MAX_CABLES = 128;
 /** Neighbours of one network on other nodes that are listed; those of larger ones go by the bridge. */
 export const MAX_REMOTES = 1_024;
+/** Longer than a few audits: what nobody renews in this time is not used any more. */
+const LEASE = "{ ip timeout 60s }";
 
-const NONE = `table netdev ${TABLE}\ndelete table netdev ${TABLE}\n`;
+/** Takes the short cut away, also where there is none. */
+export const NO_DIRECT_RULES = `table netdev ${TABLE}\ndelete table netdev ${TABLE}\n`;
+
+/** Lets the kernel use what is in force for a while longer, and lists it; fails where there is nothing. */
+export const RENEW_DIRECT_RULES = [
+  `flush set netdev ${TABLE} lease`,
+  `add element netdev ${TABLE} lease ${LEASE}`,
+  `list table netdev ${TABLE}`,
+].join("\n") + "\n";
 
 /**
  * A short cut for what containers of one network on two nodes say to each other: a script for `nft -f` that
@@ -23,7 +33,12 @@ const NONE = `table netdev ${TABLE}\ndelete table netdev ${TABLE}\n`;
  * frames for the bridge itself, which are for virtual addresses and for outside; packets from clients of
  * published ports that keep their address; everything that is not IPv4.
  *
- * @param cables by bridge; only of containers that never get another cable
+ * Both directions of a connection go the same way, since a host that tracks connections on bridges takes
+ * one half of them for invalid: hence the sender's address, too. It is used only while it is renewed
+ * ({@link RENEW_DIRECT_RULES}), so that an agent that is gone, or too old to know it, leaves nothing that
+ * hands packets to a cable that is no more.
+ *
+ * @param cables by bridge; only of containers that seldom get another cable
  */
 export function nftDirectScript(
   networks: readonly DesiredNetwork[],
@@ -35,8 +50,16 @@ export function nftDirectScript(
     const fits = own.length <= MAX_CABLES && length <= MAX_REMOTES;
     return fits && own.length > 0 && length > 0 ? chainsOf(network, own) : [];
   });
-  if (chains.length === 0) return NONE;
-  return [NONE + `table netdev ${TABLE} {`, ...chains, "}"].join("\n") + "\n";
+  if (chains.length === 0) return NO_DIRECT_RULES;
+  const lease = ["  set lease {", "    type ether_type", "    flags timeout"];
+  return [
+    `${NO_DIRECT_RULES}table netdev ${TABLE} {`,
+    ...lease,
+    `    elements = ${LEASE}`,
+    "  }",
+    ...chains,
+    "}",
+  ].join("\n") + "\n";
 }
 
 function chainsOf({ vni, vxlan, subnet, remotes }: DesiredNetwork, cables: readonly Cable[]) {
@@ -45,14 +68,19 @@ function chainsOf({ vni, vxlan, subnet, remotes }: DesiredNetwork, cables: reado
   const near = cables.map(({ mac, device }) => `${mac} : "${device}"`).join(", ");
   const hook = (where: string) =>
     `    type filter hook ingress ${where} priority 0; policy accept;`;
+  const inside = `meta protocol @lease ip saddr ${subnet} ip daddr ${subnet}`;
   return [
+    `  set far-${vni} {`,
+    "    type ether_addr",
+    `    elements = { ${far} }`,
+    "  }",
     `  chain out-${vni} {`,
     hook(`devices = { ${devices} }`),
-    `    ip saddr ${subnet} ip daddr ${subnet} ether daddr { ${far} } counter fwd to "${vxlan}"`,
+    `    ${inside} ether daddr @far-${vni} counter fwd to "${vxlan}"`,
     "  }",
     `  chain in-${vni} {`,
     hook(`device "${vxlan}"`),
-    `    ip saddr ${subnet} ip daddr ${subnet} counter fwd to ether daddr map { ${near} }`,
+    `    ${inside} ether saddr @far-${vni} counter fwd to ether daddr map { ${near} }`,
     "  }",
   ];
 }

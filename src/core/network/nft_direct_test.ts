@@ -34,9 +34,15 @@ Deno.test("the short cut: between a task's cable and other nodes, and nothing el
   const script = nftDirectScript([network(1)], new Map([["fl-4097", [CABLE]]]));
   ok(script.startsWith(NOTHING), "what was before goes in the same step");
   match(script, /chain out-4097 \{\n.*devices = \{ "veth1" \}/);
-  match(script, /ether daddr \{ 02:42:0a:00:01:03, 02:42:0a:00:02:00 \} counter fwd to "flx-4097"/);
+  match(script, /set far-4097 \{\n.*\n    elements = \{ 02:42:0a:00:01:03, 02:42:0a:00:02:00 \}/);
+  match(script, /ether daddr @far-4097 counter fwd to "flx-4097"/);
   match(script, /chain in-4097 \{\n.*device "flx-4097"/);
-  match(script, /fwd to ether daddr map \{ 02:42:0a:00:01:0a : "veth1" \}/);
+  // Only from those to whom answers go the same way.
+  match(
+    script,
+    /ether saddr @far-4097 counter fwd to ether daddr map \{ 02:42:0a:00:01:0a : "veth1" \}/,
+  );
+  strictEqual(script.match(/meta protocol @lease /g)?.length, 2, "nothing without the lease");
   // Clients that keep their address come from outside the subnet: the bridge has to see those.
   strictEqual(script.match(/ip saddr 10\.0\.0\.0\/16 ip daddr 10\.0\.0\.0\/16 /g)?.length, 2);
   ok(!script.includes("02:42:0a:00:01:02"), "not what is for the bridge itself");

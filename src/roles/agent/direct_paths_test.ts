@@ -11,6 +11,8 @@ const withTasks = (...tasks: string[]) => [
 function setUp() {
   const clock = new ManualClock();
   const applied: (readonly string[])[] = [];
+  const unplugged: (readonly string[])[] = [];
+  let pull: (container: string | undefined) => void = () => {};
   const said: string[] = [];
   const state = { fails: false };
   const paths = new DirectPaths({
@@ -21,6 +23,8 @@ function setUp() {
         applied.push(networks.flatMap(({ tasks }) => tasks));
         return state.fails ? Promise.reject(new Error("no such kernel")) : Promise.resolve();
       },
+      unplug: async (containers) => void unplugged.push([...containers]),
+      watch: async (tell) => void (pull = tell),
     },
   });
   const abort = new AbortController();
@@ -28,7 +32,12 @@ function setUp() {
     paths.update(networks, look, abort.signal);
     await clock.advance(0);
   };
-  return { clock, applied, said, state, paths, abort, update };
+  void paths.run(abort.signal);
+  const lose = async (...containers: (string | undefined)[]) => {
+    for (const container of containers) pull(container);
+    await clock.settle();
+  };
+  return { clock, applied, unplugged, said, state, paths, abort, update, lose };
 }
 
 Deno.test("direct paths: changes at once, then one look a second, with the newest", async () => {
@@ -67,4 +76,31 @@ Deno.test("direct paths: end with the signal, also while they rest", async () =>
   abort.abort();
   await paths.settled();
   deepStrictEqual(applied, [["a"]]);
+});
+
+Deno.test("direct paths: a cable that is gone does not wait for the rest, the next look does", async () => {
+  const { clock, applied, unplugged, update, lose } = setUp();
+  await update(withTasks("a"));
+  await lose("c1");
+  deepStrictEqual(unplugged, [["c1"]]);
+  await update(withTasks("a", "b"));
+  await lose("c2", "c3");
+  deepStrictEqual([unplugged, applied], [[["c1"], ["c2", "c3"]], [["a"]]]);
+  await clock.advance(1_000);
+  deepStrictEqual(applied, [["a"], ["a", "b"]]);
+});
+
+Deno.test("direct paths: where events may have been missed all cables are looked at", async () => {
+  const { clock, applied, unplugged, update, lose } = setUp();
+  await update(withTasks("a"));
+  await clock.advance(5_000);
+  await lose(undefined);
+  deepStrictEqual([applied, unplugged], [[["a"], ["a"]], []]);
+});
+
+Deno.test("direct paths: a node that leaves does not rest", async () => {
+  const { applied, update } = setUp();
+  await update(withTasks("a"));
+  await update([]);
+  deepStrictEqual(applied, [["a"], []]);
 });

@@ -72,7 +72,7 @@ export interface NetworkSyncOptions {
     look(networks: readonly ProbedNetwork[], signal: AbortSignal): Promise<void>;
   };
   /** The short cut between containers of different nodes. */
-  readonly direct?: Pick<DirectPaths, "update" | "settled">;
+  readonly direct?: Pick<DirectPaths, "run" | "update" | "settled">;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -248,7 +248,7 @@ export class NetworkSync {
 
   /** Works until the signal. */
   async run(signal: AbortSignal): Promise<void> {
-    await this.#run(signal);
+    await Promise.all([this.#run(signal), this.#options.direct?.run(signal)]);
     await this.#looking;
     await this.#options.direct?.settled();
   }
