@@ -296,9 +296,9 @@ async function hostNetworks(lab: FleetLab, host: string): Promise<Map<string, Ho
     NetworkSettings: { Networks: Record<string, { IPAddress: string; MacAddress: string }> };
   }>(["container"], ["ps", "-q", "--no-trunc"]);
   const cuts = (await lab.host(host).exec(["nft", "list", "table", "netdev", "fleet"])).stdout
-    .split("chain ");
-  const macs = (chain: string) =>
-    cuts.find((text) => text.startsWith(`${chain} `))?.match(/(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/g) ??
+    .split(/^\s+(?=(?:set|chain) )/m);
+  const macs = (part: string) =>
+    cuts.find((text) => text.startsWith(`${part} `))?.match(/(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/g) ??
       [];
   const found = new Map<string, HostNetwork>();
   const bridges = new Set<string>();
@@ -333,8 +333,8 @@ async function hostNetworks(lab: FleetLab, host: string): Promise<Map<string, Ho
       neighbours: neighbours.filter(({ dev }) => dev === vxlan).map(({ dst, lladdr }) =>
         `${dst}=${lladdr}`
       ),
-      near: macs(bridge.replace("fl-", "in-")),
-      far: macs(bridge.replace("fl-", "out-")),
+      near: macs(bridge.replace("fl-", "chain in-")),
+      far: macs(bridge.replace("fl-", "set far-")),
     });
   }
   for (const { ifname } of links) {
