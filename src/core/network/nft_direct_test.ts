@@ -34,7 +34,7 @@ Deno.test("the short cut: between a task's cable and other nodes, and nothing el
   const script = nftDirectScript([network(1)], new Map([["fl-4097", [CABLE]]]));
   ok(script.startsWith(NOTHING), "what was before goes in the same step");
   match(script, /chain out-4097 \{\n.*devices = \{ "veth1" \}/);
-  match(script, /set far-4097 \{\n.*\n    elements = \{ 02:42:0a:00:01:03, 02:42:0a:00:02:00 \}/);
+  match(script, /set far-4097 \{\n.*\n +elements = \{ 02:42:0a:00:01:03, 02:42:0a:00:02:00 \}/);
   match(script, /ether daddr @far-4097 counter fwd to "flx-4097"/);
   match(script, /chain in-4097 \{\n.*device "flx-4097"/);
   // Only from those to whom answers go the same way.

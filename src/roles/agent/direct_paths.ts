@@ -36,7 +36,8 @@ export class DirectPaths {
   readonly #options: DirectPathsOptions;
   #wanted: readonly DesiredNetwork[] | undefined;
   #unplugged = new Set<string>();
-  #last: readonly DesiredNetwork[] = [];
+  /** Undefined before anybody said what there shall be: what an earlier agent made stays until then. */
+  #last: readonly DesiredNetwork[] | undefined;
   #asked: string | undefined;
   #works: Promise<void> | undefined;
   #said: string | undefined;
@@ -51,7 +52,8 @@ export class DirectPaths {
   async run(signal: AbortSignal): Promise<void> {
     await this.#options.host.watch((container) => {
       if (container === undefined || this.#unplugged.size >= MAX_UNPLUGGED) {
-        return this.update(this.#last, true, signal);
+        if (this.#last) this.update(this.#last, true, signal);
+        return;
       }
       this.#unplugged.add(container);
       this.#go(signal);
