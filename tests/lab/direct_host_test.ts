@@ -47,7 +47,7 @@ try {
   const seen = {};
   const look = async (name) => {
     const text = await table();
-    seen[name] = ["veth-a", "veth-b", "flx-9", "ip timeout 1m"].filter((part) => text.includes(part));
+    seen[name] = ["veth-a", "veth-b", "flx-9", "ip timeout 10m"].filter((part) => text.includes(part));
   };
   await host.apply([network], signal);
   await look("both");
@@ -100,7 +100,7 @@ Deno.test("the short cut names cables that are there, or nothing at all", async 
       ],
     }).output();
     assert(success, new TextDecoder().decode(stderr));
-    const lease = "ip timeout 1m";
+    const lease = "ip timeout 10m";
     assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), {
       both: ["veth-a", "veth-b", "flx-9", lease],
       renewed: ["veth-a", "veth-b", "flx-9", lease],

@@ -14,6 +14,8 @@ import { cablesOf } from "./cables.ts";
 import type { ContainerCable } from "./cables.ts";
 import { runTool } from "./run_tool.ts";
 
+/** Devices come and go while they are looked for; so many looks are enough to find them at rest. */
+const ATTEMPTS = 3;
 /** A cable that is plugged in was let go; the engine tells so when the device is gone. */
 const UNPLUGGED = { type: ["network"], event: ["disconnect"] };
 
@@ -39,15 +41,22 @@ export class DirectHost {
 
   /**
    * Puts it in force for the tasks of these networks, as far as it is not. What is in force has to be
-   * renewed by another call within a minute.
+   * renewed by another call within ten minutes.
    * @throws FleetError internal where the kernel or `nft` cannot; there is no short cut then
    */
   async apply(networks: readonly DesiredNetwork[], signal: AbortSignal): Promise<void> {
-    this.#plugged = await this.#plug(networks, signal);
-    this.#networks = networks;
-    const script = this.#script();
-    if (script === this.#inForce?.script && await renew(signal) === this.#inForce.listing) return;
-    await this.#put(script, signal);
+    for (let attempt = 1;; attempt++) {
+      this.#plugged = await this.#plug(networks, signal);
+      this.#networks = networks;
+      const script = this.#script();
+      if (script === this.#inForce?.script && await renew(signal) === this.#inForce.listing) return;
+      const refused = await this.#put(script, signal);
+      if (refused === undefined) return;
+      if (attempt < ATTEMPTS) continue;
+      // What is in force may name a device that is gone, too.
+      await runTool(["nft", "-f", "-"], signal, NO_DIRECT_RULES);
+      throw new FleetError("internal", `nft refused the short cut: ${refused}`);
+    }
   }
 
   /** Leaves these containers to the bridge until the next look. @throws as {@link apply} */
@@ -56,7 +65,9 @@ export class DirectHost {
     for (const cables of this.#plugged.values()) {
       for (const container of containers) known = cables.delete(container) || known;
     }
-    if (known) await this.#put(this.#script(), signal);
+    if (!known || await this.#put(this.#script(), signal) === undefined) return;
+    // Others are gone as well.
+    await this.apply(this.#networks, signal);
   }
 
   /** See `DirectPathsHost`. */
@@ -81,14 +92,11 @@ export class DirectHost {
     );
   }
 
-  async #put(script: string, signal: AbortSignal): Promise<void> {
+  /** Why it is not in force, if it is not; what was in force before is then, still. */
+  async #put(script: string, signal: AbortSignal): Promise<string | undefined> {
     this.#inForce = undefined;
     const { success, stderr } = await runTool(["nft", "-f", "-"], signal, script);
-    if (!success) {
-      // A device may have gone since it was looked for; what is in force may name it, too.
-      await runTool(["nft", "-f", "-"], signal, NO_DIRECT_RULES);
-      throw new FleetError("internal", `nft refused the short cut: ${stderr.trim()}`);
-    }
+    if (!success) return stderr.trim();
     this.#inForce = { script, listing: await renew(signal) };
   }
 

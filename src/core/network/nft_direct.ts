@@ -12,8 +12,12 @@ export interface Cable {
 export const MAX_CABLES = 128;
 /** Neighbours of one network on other nodes that are listed; those of larger ones go by the bridge. */
 export const MAX_REMOTES = 1_024;
-/** Longer than a few audits: what nobody renews in this time is not used any more. */
-const LEASE = "{ ip timeout 60s }";
+/**
+ * What nobody renews for so long is not used any more. Longer than an agent is away for an upgrade, since a
+ * host that drops what its connection tracking takes for invalid ends connections which the bridge has seen
+ * begin, and then not for a while.
+ */
+const LEASE = "{ ip timeout 10m }";
 
 /** Takes the short cut away, also where there is none. */
 export const NO_DIRECT_RULES = `table netdev ${TABLE}\ndelete table netdev ${TABLE}\n`;
