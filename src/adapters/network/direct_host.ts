@@ -32,6 +32,7 @@ export class DirectHost {
   /** What the last look found of those that the short cut is for: by bridge, then by container. */
   #plugged = new Map<string, Map<string, ContainerCable>>();
   #networks: readonly DesiredNetwork[] = [];
+  #attempts = ATTEMPTS;
   /** What was put in force last, and how the kernel lists it. */
   #inForce: { readonly script: string; readonly listing: string } | undefined;
 
@@ -51,8 +52,13 @@ export class DirectHost {
       const script = this.#script();
       if (script === this.#inForce?.script && await renew(signal) === this.#inForce.listing) return;
       const refused = await this.#put(script, signal);
-      if (refused === undefined) return;
-      if (attempt < ATTEMPTS) continue;
+      if (refused === undefined) {
+        this.#attempts = ATTEMPTS;
+        return;
+      }
+      if (attempt < this.#attempts) continue;
+      // A kernel that cannot will not the next time either.
+      this.#attempts = 1;
       // What is in force may name a device that is gone, too.
       await runTool(["nft", "-f", "-"], signal, NO_DIRECT_RULES);
       throw new FleetError("internal", `nft refused the short cut: ${refused}`);
