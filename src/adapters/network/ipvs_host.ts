@@ -13,14 +13,21 @@ const NO_MODULE =
 /**
  * Settings of IPVS in this network namespace. Replies of what it balances go through conntrack, so that
  * sources can be translated; packets for a task that is gone end their connection at once; a port that a
- * client uses again is balanced again.
+ * client uses again is balanced again. Before Linux 5.9 that drops the first packet of the new connection
+ * when there is conntrack, so that the client waits a second (moby#35082): such kernels do not, as those of
+ * kube-proxy.
+ *
+ * @param release of the kernel, as `uname -r` says
  */
-const SETTINGS = {
-  conntrack: "1",
-  expire_nodest_conn: "1",
-  expire_quiescent_template: "1",
-  conn_reuse_mode: "1",
-} as const;
+export function ipvsSettings(release: string): Readonly<Record<string, string>> {
+  const [major = 0, minor = 0] = release.split(".").map((part) => parseInt(part) || 0);
+  return {
+    conntrack: "1",
+    expire_nodest_conn: "1",
+    expire_quiescent_template: "1",
+    conn_reuse_mode: major > 5 || (major === 5 && minor >= 9) ? "1" : "0",
+  };
+}
 const SETTINGS_FOLDER = "/proc/sys/net/ipv4/vs";
 /** Looks and changes before a difference that does not go away is an error. */
 const MAX_ATTEMPTS = 3;
@@ -124,7 +131,7 @@ export class IpvsHost {
 }
 
 async function prepare(folder: string): Promise<void> {
-  for (const [name, value] of Object.entries(SETTINGS)) {
+  for (const [name, value] of Object.entries(ipvsSettings(Deno.osRelease()))) {
     const path = `${folder}/${name}`;
     try {
       const text = await Deno.readTextFile(path);

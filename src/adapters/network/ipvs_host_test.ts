@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { silentLogger } from "../../base/log.ts";
 import { parseIpvs } from "../../core/network/ipvs.ts";
-import { IpvsHost } from "./ipvs_host.ts";
+import { IpvsHost, ipvsSettings } from "./ipvs_host.ts";
 
 /**
  * An `ipvsadm` whose kernel is a file of lines as `-Sn` prints them: it stops at the first line that it
@@ -75,6 +75,21 @@ Deno.test("ipvsadm: what fails half-way is looked at and continued; others' serv
     await ipvs.apply([], signal);
     assert.equal(await Deno.readTextFile(`${folder}/state`), FOREIGN);
   });
+});
+
+Deno.test("IPVS: clients that use a port again wait for nothing, on old kernels either", () => {
+  const releases = [
+    "4.19.0-27-amd64",
+    "5.4.0-200-generic",
+    "5.8.1",
+    "5.9.0",
+    "5.10.0-30",
+    "6.1.0-18",
+  ];
+  assert.deepEqual(
+    releases.map((release) => ipvsSettings(release).conn_reuse_mode),
+    ["0", "0", "0", "1", "1", "1"],
+  );
 });
 
 Deno.test("ipvsadm: a tool that goes on failing is an error with its reason", async () => {
