@@ -28,6 +28,12 @@ export function ipvsSettings(release: string): Readonly<Record<string, string>> 
     conn_reuse_mode: major > 5 || (major === 5 && minor >= 9) ? "1" : "0",
   };
 }
+/**
+ * For how long IPVS remembers a TCP connection on which nothing is said, in s: the kernel's own time, and as
+ * long as conntrack remembers it. After 15 minutes it hung or was reset under applications that keep idle
+ * connections, the databases' pools first (moby#31208).
+ */
+const IDLE_S = { kernels: 900, ours: 432_000 };
 const SETTINGS_FOLDER = "/proc/sys/net/ipv4/vs";
 /** Looks and changes before a difference that does not go away is an error. */
 const MAX_ATTEMPTS = 3;
@@ -62,6 +68,7 @@ export class IpvsHost {
     try {
       const services = await this.#list(signal);
       await prepare(this.#options.settings ?? SETTINGS_FOLDER);
+      await keepIdleConnections(signal);
       this.#use("ipvs", "the kernel has IPVS");
       return services;
     } catch (error) {
@@ -143,4 +150,12 @@ async function prepare(folder: string): Promise<void> {
       }
     }
   }
+}
+
+/** What somebody else chose stays. */
+async function keepIdleConnections(signal: AbortSignal): Promise<void> {
+  const { stdout } = await runTool(["ipvsadm", "-l", "--timeout"], signal);
+  if (Number(/\): (\d+) /.exec(stdout)?.[1]) !== IDLE_S.kernels) return;
+  // 0 leaves the others as they are.
+  await runTool(["ipvsadm", "--set", String(IDLE_S.ours), "0", "0"], signal);
 }

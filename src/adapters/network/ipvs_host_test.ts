@@ -13,6 +13,8 @@ state=$(dirname "$0")/state
 touch "$state"
 case $1 in
 -Sn) cat "$state" ;;
+-l) echo "Timeout (tcp tcpfin udp): $(cat "$(dirname "$0")/timeouts")" ;;
+--set) echo "$2 120 300" >"$(dirname "$0")/timeouts" ;;
 -R)
   n=0
   while read -r line; do
@@ -49,6 +51,7 @@ async function withFake(
     for (const name of ["conntrack", "expire_nodest_conn", "conn_reuse_mode"]) {
       await Deno.writeTextFile(`${folder}/settings/${name}`, "0\n");
     }
+    await Deno.writeTextFile(`${folder}/timeouts`, "900 120 300\n");
     await Deno.writeTextFile(`${folder}/ipvsadm`, FAKE, { mode: 0o755 });
     Deno.env.set("PATH", `${folder}:${path}`);
     await run(
@@ -75,6 +78,16 @@ Deno.test("ipvsadm: what fails half-way is looked at and continued; others' serv
     await ipvs.apply([], signal);
     assert.equal(await Deno.readTextFile(`${folder}/state`), FOREIGN);
   });
+});
+
+Deno.test("ipvsadm: idle connections are kept for days; a time that somebody else chose stays", async () => {
+  for (const [before, after] of [["900", "432000"], ["600", "600"], ["999999", "999999"]]) {
+    await withFake(async (folder, host) => {
+      await Deno.writeTextFile(`${folder}/timeouts`, `${before} 120 300\n`);
+      await host("ipvs").observe(signal);
+      assert.equal(await Deno.readTextFile(`${folder}/timeouts`), `${after} 120 300\n`);
+    });
+  }
 });
 
 Deno.test("IPVS: clients that use a port again wait for nothing, on old kernels either", () => {
