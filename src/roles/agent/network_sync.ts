@@ -286,10 +286,18 @@ export class NetworkSync {
           if (signal.aborted) return;
           retry = true;
           this.#observed = undefined;
-          this.#trouble = messageOf(error);
-          logger.log("warn", "the overlay networks of this node could not be brought up to date", {
-            error: this.#trouble,
-          });
+          const trouble = messageOf(error);
+          // Once, not with each attempt: somebody may have to mend it.
+          if (trouble !== this.#trouble) {
+            logger.log(
+              "warn",
+              "the overlay networks of this node could not be brought up to date",
+              {
+                error: trouble,
+              },
+            );
+          }
+          this.#trouble = trouble;
         }
         for (const waiter of [...this.#waiters]) waiter();
       }

@@ -274,7 +274,7 @@ Deno.test("network sync: a node that leaves keeps nothing", async () => {
 });
 
 Deno.test("network sync: what keeps a node from all of its networks is told to people and tasks", async () => {
-  const { sync, clock, host, end } = setUp();
+  const { sync, clock, host, warnings, end } = setUp();
   host.observe = () => Promise.reject(new Error("the kernel has no IPVS"));
   sync.apply(ASSIGNED);
   await clock.advance(1_000);
@@ -283,6 +283,7 @@ Deno.test("network sync: what keeps a node from all of its networks is told to p
   const refused = rejects(waiting, /network back: the kernel has no IPVS/);
   await clock.advance(60_000);
   await refused;
+  strictEqual(warnings.length, 1, "however often it is tried");
   await end();
 });
 
