@@ -11,7 +11,7 @@ import {
   removeCgroup,
   removeNamespaces,
 } from "./leftovers.ts";
-import { capture, isAlive, must, signalPid, until } from "./process.ts";
+import { capture, hasInEnvironment, isAlive, must, signalPid, until } from "./process.ts";
 import type { CaptureOptions, Output } from "./process.ts";
 import { plugIn, setPort } from "./switch.ts";
 
@@ -36,6 +36,8 @@ const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 60_000;
 const LOG_TAIL = 2_000;
 const POLL_MS = 10;
+/** A daemon that was there and is not to be seen so often in a row has ended. */
+const ENDED_LOOKS = 3;
 
 /**
  * One Docker host: its own network, mounts, processes and host name, an engine and an agent. Its first
@@ -295,12 +297,14 @@ export class LabHost {
       },
     );
     let seen = false;
+    let missed = 0;
     await until(
       `${this.name}: start of ${daemon}`,
       async () => {
         const pid = this.pid(daemon);
         seen ||= pid !== undefined;
-        if (seen && pid === undefined) {
+        missed = pid === undefined ? missed + 1 : 0;
+        if (seen && missed >= ENDED_LOOKS) {
           const log = (await this.log(daemon)).slice(-LOG_TAIL);
           throw new FleetError("unavailable", `${this.name}: ${daemon} ended:\n${log}`);
         }
@@ -317,8 +321,7 @@ export class LabHost {
 const ROLE_VARIABLE = "FLEET_LAB_ROLE";
 
 function isRole(pid: number, daemon: Daemon): boolean {
-  const environment = Deno.readTextFileSync(`/proc/${pid}/environ`).split("\0");
-  return environment.includes(`${ROLE_VARIABLE}=${daemon}`);
+  return hasInEnvironment(pid, `${ROLE_VARIABLE}=${daemon}`);
 }
 
 async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {

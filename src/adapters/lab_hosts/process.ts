@@ -99,6 +99,17 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** Looks at an environment, of which some microseconds of `execve` show nothing or a part. */
+const ENVIRONMENT_LOOKS = 100;
+
+/** Whether the environment of a process has `entry` (`NAME=value`). @throws NotFound when it has ended */
+export function hasInEnvironment(pid: number, entry: string): boolean {
+  for (let look = 0; look < ENVIRONMENT_LOOKS; look++) {
+    if (Deno.readTextFileSync(`/proc/${pid}/environ`).split("\0").includes(entry)) return true;
+  }
+  return false;
+}
+
 /** Sends a signal; a process that has ended is none. */
 export function signalPid(pid: number, signal: Deno.Signal): void {
   try {
