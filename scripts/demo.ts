@@ -49,10 +49,12 @@ try {
     });
   }
   await step("fleet node ls", async () => {
-    const output = await lab.fleet("h1", "node", "ls");
-    for (const name of ["h1", "h2", "h3"]) {
-      assert.match(output, new RegExp(`${name} +Ready +Active`));
-    }
+    let output = "";
+    // A node that has just joined is ready when its first session has begun, a moment later.
+    await until("three nodes are ready", async () => {
+      output = await lab.fleet("h1", "node", "ls");
+      return ["h1", "h2", "h3"].every((name) => new RegExp(`${name} +Ready +Active`).test(output));
+    });
     assert.match(output, /Leader/);
     return output;
   });
