@@ -1,6 +1,6 @@
 /** The short cut past a bridge, on a kernel of its own name space, with an engine that is made up. */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
+import { inNetworkNamespace } from "./support/in_namespace.ts";
 
 /** Runs in a network name space of its own; "the container" is a process in another one. */
 const PROGRAM = `
@@ -89,30 +89,16 @@ try {
 `;
 
 Deno.test("the short cut names cables that are there, or nothing at all", async () => {
-  const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-  const file = await Deno.makeTempFile({ suffix: ".js" });
-  try {
-    await Deno.writeTextFile(file, PROGRAM);
-    const { success, stdout, stderr } = await new Deno.Command("unshare", {
-      args: [
-        ...["--net", Deno.execPath(), "run", "-A", "--no-check", "--config", at("deno.json")],
-        ...[file, at("src/adapters/network/direct_host.ts")],
-      ],
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
-    const lease = "ip timeout 10m";
-    assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), {
-      both: ["veth-a", "veth-b", "flx-9", lease],
-      renewed: ["veth-a", "veth-b", "flx-9", lease],
-      told: "a",
-      unplugged: ["veth-b", "flx-9", lease],
-      "nothing of ours": ["veth-b", "flx-9", lease],
-      refused: "internal",
-      "after a refusal": [],
-      again: ["veth-b", "flx-9", lease],
-      left: "",
-    });
-  } finally {
-    await Deno.remove(file);
-  }
+  const lease = "ip timeout 10m";
+  assert.deepEqual(await inNetworkNamespace(PROGRAM, "src/adapters/network/direct_host.ts"), {
+    both: ["veth-a", "veth-b", "flx-9", lease],
+    renewed: ["veth-a", "veth-b", "flx-9", lease],
+    told: "a",
+    unplugged: ["veth-b", "flx-9", lease],
+    "nothing of ours": ["veth-b", "flx-9", lease],
+    refused: "internal",
+    "after a refusal": [],
+    again: ["veth-b", "flx-9", lease],
+    left: "",
+  });
 });

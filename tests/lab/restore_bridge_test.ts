@@ -1,6 +1,6 @@
 /** A bridge that somebody deleted under running containers, on a kernel of its own name space. */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
+import { inNetworkNamespace } from "./support/in_namespace.ts";
 
 /** Runs in a network name space of its own; "the container" is a process in another one. */
 const PROGRAM = `
@@ -54,25 +54,11 @@ try {
 `;
 
 Deno.test("a deleted bridge comes back with its containers' cables, or not at all", async () => {
-  const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-  const file = await Deno.makeTempFile({ suffix: ".js" });
-  try {
-    await Deno.writeTextFile(file, PROGRAM);
-    const { success, stdout, stderr } = await new Deno.Command("unshare", {
-      args: [
-        ...["--net", Deno.execPath(), "run", "-A", "--no-check", "--config", at("deno.json")],
-        ...[file, at("src/adapters/network/restore_bridge.ts")],
-      ],
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
-    assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), {
-      refused: "Error: the engine is away",
-      after: [],
-      ports: ["veth-a"],
-      mtu: 1450,
-      up: true,
-    });
-  } finally {
-    await Deno.remove(file);
-  }
+  assert.deepEqual(await inNetworkNamespace(PROGRAM, "src/adapters/network/restore_bridge.ts"), {
+    refused: "Error: the engine is away",
+    after: [],
+    ports: ["veth-a"],
+    mtu: 1450,
+    up: true,
+  });
 });
