@@ -59,6 +59,15 @@ export function isOverlay({ Spec }: Network): boolean {
 /** Label of engine networks that are fleet's; its value is the cluster's id of the network. */
 export const NETWORK_LABEL = "io.fleet.network";
 
+/** The label of a container that was created on overlay networks is this and its attachment's id. */
+export const ATTACHMENT_LABEL = "io.fleet.attachment.";
+
+/** Ids of the attachments that a container with these labels was created with. */
+export function attachmentIds(labels: Readonly<Record<string, string>> | null = {}): string[] {
+  return Object.keys(labels ?? {}).filter((label) => label.startsWith(ATTACHMENT_LABEL))
+    .map((label) => label.slice(ATTACHMENT_LABEL.length));
+}
+
 /** Whether what goes between nodes is encrypted; as in Docker the option counts without a value, too. */
 export function isEncrypted({ Spec }: Pick<Network, "Spec">): boolean {
   const given = Spec.Driver?.Options?.[OPTION.encrypted];

@@ -2,13 +2,12 @@ import type { Controller, Exit, TaskFacts } from "../../core/task/controller.ts"
 import { TemporaryError } from "../../core/task/controller.ts";
 import { FleetError } from "../../base/errors.ts";
 import { timeMs } from "../../model/meta.ts";
+import { ATTACHMENT_LABEL } from "../../model/network.ts";
 import type { Task } from "../../model/task.ts";
 import { pause } from "./abortable.ts";
 import type { ContainerParts } from "./container_controller.ts";
 import { EngineError, engineJson, filtersQuery } from "./engine.ts";
 
-/** The label of a container that was created on overlay networks is this and its attachment's id. */
-export const ATTACHMENT_LABEL = "io.fleet.attachment.";
 /** The engine is asked this often whether the container is still there. */
 const LOOK_EVERY_MS = 1_000;
 /** From the attachment until the engine has made the container. */

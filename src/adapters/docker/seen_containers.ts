@@ -1,5 +1,5 @@
 import { silentLogger } from "../../base/log.ts";
-import { ATTACHMENT_LABEL } from "./attachment_controller.ts";
+import { attachmentIds } from "../../model/network.ts";
 import { engineCall, EngineError, engineJson } from "./engine.ts";
 import type { EngineApi } from "./engine.ts";
 import { ContainerEvents } from "./events.ts";
@@ -52,8 +52,7 @@ export class SeenContainers {
       id: Id,
       state: State,
       createdMs: Created * 1000,
-      taskIds: Object.keys(Labels ?? {}).filter((label) => label.startsWith(ATTACHMENT_LABEL))
-        .map((label) => label.slice(ATTACHMENT_LABEL.length)),
+      taskIds: attachmentIds(Labels),
       addresses: Object.fromEntries(
         Object.entries(NetworkSettings?.Networks ?? {})
           .map(([name, endpoint]) => [name, endpoint?.IPAddress ?? ""]),

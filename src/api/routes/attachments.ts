@@ -1,12 +1,10 @@
 import type { Context, Hono } from "hono";
 import { FleetError } from "../../base/errors.ts";
-import { NETWORK_LABEL } from "../../model/network.ts";
+import { ATTACHMENT_LABEL, attachmentIds, NETWORK_LABEL } from "../../model/network.ts";
 import type { AttachedPlace, Backend } from "../backend.ts";
 import { passOn, targetOf } from "../engine_fetch.ts";
 import type { EngineFetch } from "../engine_fetch.ts";
 
-/** The label of a container that was created on a network of the cluster is this and its attachment's id. */
-export const ATTACHMENT_LABEL = "io.fleet.attachment.";
 /** Networks that one container may be created on; more than anybody has. */
 const MAX_NETWORKS = 32;
 
@@ -246,9 +244,7 @@ async function inspect(
 export function attachmentsOf(
   container: { Config?: { Labels?: Record<string, string> | null } },
 ): string[] {
-  return Object.keys(container.Config?.Labels ?? {})
-    .filter((label) => label.startsWith(ATTACHMENT_LABEL))
-    .map((label) => label.slice(ATTACHMENT_LABEL.length));
+  return attachmentIds(container.Config?.Labels);
 }
 
 async function detachAll(backend: Backend, places: Iterable<AttachedPlace>): Promise<void> {
