@@ -8,8 +8,7 @@ const CACHE = fromRoot("dist/cache/vm-lean-1");
 
 /**
  * What a machine is started from that needs Debian's kernel and no engine: its programs are those of the
- * machine that the tests run on, and what it writes is in its memory. Made in some ten seconds, and up in
- * as many.
+ * machine that the tests run on, and what it writes is in its memory. Only a first root has to be made.
  */
 export async function leanImage(): Promise<SystemImage> {
   const kernelPackage = await newestKernelPackage();
