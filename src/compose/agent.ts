@@ -39,6 +39,7 @@ import { serveUnixSocket } from "../adapters/host/unix_server.ts";
 import { IpvsHost } from "../adapters/network/ipvs_host.ts";
 import { DirectHost } from "../adapters/network/direct_host.ts";
 import { OverlayHost } from "../adapters/network/overlay_host.ts";
+import { DatagramRelay } from "../adapters/network/datagram_relay.ts";
 import { PortRelay } from "../adapters/network/port_relay.ts";
 import { connectAnonymously, rpcDialer } from "../adapters/rpc/client.ts";
 import { RaftEndpoint } from "../adapters/rpc/raft_transport.ts";
@@ -372,11 +373,14 @@ function overlayNetworks(
     resolvers: new HostResolvers("/etc/resolv.conf", realClock),
   });
   const ipvs = new IpvsHost({ backend: options.meshBackend, logger });
-  const relay = new PortRelay({ logger });
+  const relays = {
+    tcp: new PortRelay({ logger }),
+    udp: new DatagramRelay({ clock: realClock, logger }),
+  };
   const machine = new OverlayHost(
     engine,
     ipvs,
-    (port) => port === NAME_PORT || relay.listensAt(port),
+    (port) => port === NAME_PORT || relays.tcp.listensAt(port),
   );
   const sync = new NetworkSync({
     nodeId: host.nodeId,
@@ -384,7 +388,7 @@ function overlayNetworks(
     apiPort: host.apiPort,
     host: machine,
     names,
-    relay,
+    relays,
     paths: new OffloadProbe({ host: machine, clock: realClock, logger }),
     direct: new DirectPaths({ host: new DirectHost(engine), clock: realClock, logger }),
     clock: realClock,
@@ -404,7 +408,7 @@ function overlayNetworks(
     remembered: (addresses: readonly string[], signal: AbortSignal) =>
       machine.remembers(addresses, signal),
     close: async () => {
-      await relay.close();
+      await Promise.all([relays.tcp.close(), relays.udp.close()]);
       await names.close();
     },
   };

@@ -11,6 +11,10 @@ const SERVE = "hostname >/www/index.html; exec httpd -f -p 80 -h /www";
 const WHO =
   `busybox mkdir -p /www/cgi-bin; printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n$REMOTE_ADDR"\n' >/www/cgi-bin/who; busybox chmod +x /www/cgi-bin/who; exec httpd -f -p 80 -h /www`;
 
+/** Answers datagrams with its container's name. */
+const ECHO =
+  `socket(S,2,2,17); bind(S,pack("S n x12",2,9000)); while(defined($p=recv(S,$b,99,0))){send(S,$ENV{HOSTNAME},0,$p)}`;
+
 /** Says who asks by the PROXY header, which it demands, and which address the connection came from. */
 const NGINX = "user root; daemon off; worker_processes 1; error_log /dev/null; pid /tmp/pid; " +
   "events {} http { access_log off; server { listen 80 proxy_protocol; location / " +
@@ -162,12 +166,10 @@ networks:
     });
 
     await t.step("datagrams are balanced, and never sent to a task that is gone", async () => {
-      const server =
-        `socket(S,2,2,17); bind(S,pack("S n x12",2,9000)); while(defined($p=recv(S,$b,99,0))){send(S,$ENV{HOSTNAME},0,$p)}`;
       await lab.fleet(
         "h1",
         ...["service", "create", "--name", "echo", "--replicas", "2", "--publish", "9100:9000/udp"],
-        ...["--stop-grace-period", "0s", "--no-resolve-image", NETWORK_IMAGE, "perl", "-e", server],
+        ...["--stop-grace-period", "0s", "--no-resolve-image", NETWORK_IMAGE, "perl", "-e", ECHO],
       );
       const ask = (host: string, port: number) =>
         lab.host("h1").exec([
@@ -261,6 +263,27 @@ networks:
           });
         }
       }
+    });
+
+    await t.step("datagrams over IPv6 are answered from the address that was asked", async () => {
+      await lab.fleet(
+        "h1",
+        ...["service", "create", "--detach", "--name", "echo6", "--replicas", "2"],
+        ...["--constraint", "node.hostname!=h1", "--publish", "53:9000/udp"],
+        ...["--stop-grace-period", "0s", "--no-resolve-image", NETWORK_IMAGE, "perl", "-e", ECHO],
+      );
+      for (const address of ["::1", six.get("h1")!]) {
+        // A connected socket hears nobody else.
+        const ask =
+          `alarm 2; socket(S,10,2,17); connect(S,pack("S n N a16 N",10,53,0,Socket::inet_pton(10,"${address}"),0)); send(S,"x",0); recv(S,$b,99,0); print "$b\n"`;
+        await until(`both tasks answer h1 at ${address}`, async () => {
+          const { stdout } = await lab.host("h1").exec([
+            ...["sh", "-c", `for i in 1 2 3 4; do perl -MSocket -e '${ask}'; done`],
+          ]);
+          return distinct(stdout).size === 2;
+        });
+      }
+      await lab.fleet("h1", "service", "rm", "echo6");
     });
 
     await t.step(

@@ -26,3 +26,14 @@ Deno.test("the agent's own API and dashboard keep their ports, its part of the m
   assert.deepEqual([...await portUsers(asked)], [[`tcp/${port}`, "fleet itself"]]);
   assert.equal((await portUsers(asked, (own) => own === port)).size, 0);
 });
+
+Deno.test("datagrams: what a program of the machine listens at is named, the agent's own sockets are not", async () => {
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "::1", port: 0 });
+  const { port } = socket.addr as Deno.NetAddr;
+  const asked = [{ protocol: "udp" as const, port }, { protocol: "tcp" as const, port }];
+  // Whatever the mesh has at that port for TCP.
+  assert.equal((await portUsers(asked, (own) => own === port)).size, 0);
+  const found = await portUsers(asked, (own) => own === port, 1);
+  assert.deepEqual([...found.keys()], [`udp/${port}`]);
+  socket.close();
+});

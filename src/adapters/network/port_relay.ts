@@ -2,6 +2,7 @@ import { close, pump, writeAll } from "../../base/duplex.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { proxyHeader, unmapped } from "../../core/network/proxy_header.ts";
+import { relayedKey } from "../../core/network/relayed_ports.ts";
 import type { RelayedPort } from "../../core/network/relayed_ports.ts";
 
 /** Connections relayed at once; more are closed as they come. */
@@ -54,7 +55,7 @@ export class PortRelay {
         try {
           this.#listen(port);
         } catch (error) {
-          problems.set(`tcp/${port.published}`, messageOf(error));
+          problems.set(relayedKey(port), messageOf(error));
         }
       }
     }

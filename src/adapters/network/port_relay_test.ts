@@ -48,12 +48,14 @@ async function withRelay(
   const relay = new PortRelay({ logger: silentLogger, hostname: LOCAL });
   try {
     await use(relay, {
+      protocol: "tcp",
       service: "web",
       published: free.addr.port,
       target: server.port,
       header: false,
       ipv4: true,
       reals: [LOCAL],
+      draining: [],
       ...options,
     });
   } finally {

@@ -14,15 +14,36 @@ const server = (more: Partial<PublishedServer>): PublishedServer => ({
 Deno.test("every TCP port with a task is relayed, to tasks that do not drain", () => {
   const [relayed] = relayedPorts([server({})]);
   assert.deepEqual(relayed, {
+    protocol: "tcp",
     service: "web",
     published: 8080,
     target: 80,
     header: false,
     ipv4: true,
     reals: ["10.0.0.3"],
+    draining: [],
   });
-  assert.deepEqual(relayedPorts([server({ protocol: "udp" }), server({ protocol: "sctp" })]), []);
+  assert.deepEqual(relayedPorts([server({ protocol: "sctp" })]), []);
   assert.deepEqual(relayedPorts([server({ reals: [{ address: "10.0.0.2", weight: 0 }] })]), []);
+});
+
+Deno.test("every UDP port with a task is relayed, and keeps the clients of those that drain", () => {
+  const udp = { protocol: "udp" as const };
+  assert.deepEqual(relayedPorts([server(udp)]), [{
+    protocol: "udp",
+    service: "web",
+    published: 8080,
+    target: 80,
+    header: false,
+    ipv4: false,
+    reals: ["10.0.0.3"],
+    draining: ["10.0.0.2"],
+  }]);
+  const [last] = relayedPorts([server({ ...udp, reals: [{ address: "10.0.0.2", weight: 0 }] })]);
+  assert.deepEqual([last?.reals, last?.draining], [[], ["10.0.0.2"]]);
+  assert.deepEqual(relayedPorts([server({ ...udp, reals: [] })]), []);
+  // No spec asks for this: a task cannot be told of the client, and shall not take the node for one.
+  assert.deepEqual(relayedPorts([server({ ...udp, source: "proxy" })]), []);
 });
 
 Deno.test("only the PROXY protocol takes a port from the kernel, and writes a header", () => {

@@ -2,8 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { desiredState } from "../../core/network/desired.ts";
-import { isKernels, NAME_PORT, relayedPorts } from "../../core/network/relayed_ports.ts";
-import type { RelayedPort } from "../../core/network/relayed_ports.ts";
+import { isKernels } from "../../core/network/relayed_ports.ts";
 import { portOwners } from "../../core/network/balancer.ts";
 import type { MeshKind } from "../../core/network/balancer.ts";
 import type { DesiredNetwork, DesiredState } from "../../core/network/desired.ts";
@@ -21,8 +20,9 @@ import type { Assignments, PublishedPort } from "../../model/session.ts";
 import { MeshRules, NOT_LISTED } from "./mesh_rules.ts";
 import type { RulesHost } from "./mesh_rules.ts";
 import type { DirectPaths } from "./direct_paths.ts";
+import { relayAll } from "./relays.ts";
+import type { PortRelays } from "./relays.ts";
 import { TakenPorts } from "./taken_ports.ts";
-import type { TakenLook } from "./taken_ports.ts";
 import type { ProbedNetwork } from "./offload_probe.ts";
 
 /** The machine's part; `src/adapters/network` implements it. */
@@ -53,12 +53,6 @@ export interface NameServer {
   ): Promise<readonly { readonly address: string; readonly reason: string }[]>;
 }
 
-/** Answers at published ports where the kernel does not; `src/adapters/network` implements it. */
-export interface PortRelay {
-  /** Answers at these, and no others; why it cannot, by `tcp/port`. */
-  serve(ports: readonly RelayedPort[]): ReadonlyMap<string, string>;
-}
-
 export interface NetworkSyncOptions {
   readonly nodeId: string;
   readonly dataPathAddr: string;
@@ -66,7 +60,7 @@ export interface NetworkSyncOptions {
   readonly apiPort: number;
   readonly host: NetworkHost;
   readonly names: NameServer;
-  readonly relay: PortRelay;
+  readonly relays: PortRelays;
   /** Looks whether packets reach the other nodes whole; never throws. `offload_probe.ts` is the real one. */
   readonly paths?: {
     look(networks: readonly ProbedNetwork[], signal: AbortSignal): Promise<void>;
@@ -385,7 +379,7 @@ export class NetworkSync {
       problems.set(operation.network, `network ${name}: ${reason}`);
     }
     const inForce = await this.#rules.apply(desired, observed, { fresh, renew }, signal);
-    this.#relayProblems = this.#relay(taken);
+    this.#relayProblems = relayAll(this.#options.relays, taken);
     await this.#rules.letGo(desired, audit, signal);
     this.#inForce = picture;
     this.#balancing = countBalancing(desired);
@@ -406,28 +400,6 @@ export class NetworkSync {
       signal,
     );
     return failures.length === 0 && problems.size === 0;
-  }
-
-  /** What is wrong with the agent's own part of ports; their tasks are no better off elsewhere. */
-  #relay({ free, problems }: TakenLook): ReadonlyMap<string, string> {
-    const ports = relayedPorts(free);
-    const found = new Map<string, string>();
-    const failures = new Map(
-      this.#options.relay.serve(ports.filter(({ published }) => published !== NAME_PORT)),
-    );
-    if (ports.some(({ published }) => published === NAME_PORT)) {
-      failures.set(`tcp/${NAME_PORT}`, "the name server of the node's networks listens there");
-    }
-    for (const [key, reason] of failures) {
-      const port = ports.find(({ published }) => key === `tcp/${published}`);
-      if (!port || problems.has(key)) continue;
-      const how = port.header ? "with the PROXY protocol" : "over IPv6";
-      found.set(
-        key,
-        `port ${port.published}/tcp of service ${port.service} is not answered ${how} on this node: ${reason}`,
-      );
-    }
-    return found;
   }
 
   #looking: Promise<void> | undefined;

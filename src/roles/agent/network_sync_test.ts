@@ -6,6 +6,8 @@ import type { ObservedState } from "../../core/network/observed.ts";
 import { assume } from "../../core/network/operations.ts";
 import type { Operation } from "../../core/network/operations.ts";
 import type { NameTable } from "../../core/network/names.ts";
+import { relayedKey } from "../../core/network/relayed_ports.ts";
+import type { RelayedPort } from "../../core/network/relayed_ports.ts";
 import { desiredState } from "../../core/network/desired.ts";
 import { applyToPicture, EMPTY_PICTURE } from "../../core/network/picture.ts";
 import type { Assignments } from "../../model/session.ts";
@@ -79,23 +81,24 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
     openMesh: () => Promise.resolve(),
   };
   let table: () => NameTable = () => ({ networks: [] });
-  const relayed: number[][] = [];
+  const relayed = new Map<string, readonly string[]>();
   const names = {
     setTable: (next: () => NameTable) => void (table = next),
     listenOn: () => Promise.resolve([]),
   };
+  const relay = (protocol: string) => ({
+    serve: (ports: readonly RelayedPort[]) => {
+      relayed.set(protocol, ports.map(relayedKey));
+      return new Map<string, string>();
+    },
+  });
   const sync = new NetworkSync({
     nodeId: "n1",
     dataPathAddr: FACTS.dataPathAddr,
     apiPort: 2377,
     host,
     names,
-    relay: {
-      serve: (ports) => {
-        relayed.push(ports.map(({ published }) => published));
-        return new Map();
-      },
-    },
+    relays: { tcp: relay("tcp"), udp: relay("udp") },
     clock,
     logger,
   });
@@ -314,7 +317,10 @@ function publishing(...services: { name: string; published: number; since: strin
         service: {
           name,
           networks: [],
-          ports: [{ protocol: "tcp" as const, published, target: 80 }],
+          ports: [
+            { protocol: "tcp" as const, published, target: 80 },
+            { protocol: "udp" as const, published, target: 80 },
+          ],
           since,
         },
       }, {
@@ -340,7 +346,11 @@ Deno.test("network sync: port 53 stays with the name server, and what is not ans
     since: "2",
   }));
   await clock.settle();
-  deepStrictEqual(relayed.at(-1), [8080]);
+  deepStrictEqual([...relayed], [
+    ["tcp", ["tcp/8080"]],
+    // Nobody listens there for datagrams over IPv6.
+    ["udp", ["udp/53", "udp/8080"]],
+  ]);
   match(
     sync.state().problems["tcp/53"]!,
     /^port 53\/tcp of service pihole is not answered over IPv6 on this node: the name server/,
@@ -356,7 +366,7 @@ Deno.test("network sync: of two services with one port the younger one is named"
     since: "1",
   }));
   await clock.settle();
-  deepStrictEqual(Object.keys(sync.state().problems), ["tcp/8080 of young"]);
+  deepStrictEqual(Object.keys(sync.state().problems), ["tcp/8080 of young", "udp/8080 of young"]);
   // Its network is there; whoever waits for it does not learn of others' ports.
   strictEqual(await sync.ready("net", "back", new AbortController().signal, "s1"), "10.0.0.2");
   await end();
