@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { setImmediate } from "node:timers";
 import type { Duplex } from "../base/duplex.ts";
 import type { AgentOptions, BuildInfo } from "../../cli/environment.ts";
+import { isIPv4 } from "../base/addresses.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Tracer } from "../base/tracer.ts";
@@ -40,6 +41,7 @@ import { IpvsHost } from "../adapters/network/ipvs_host.ts";
 import { DirectHost } from "../adapters/network/direct_host.ts";
 import { OverlayHost } from "../adapters/network/overlay_host.ts";
 import { DatagramRelay } from "../adapters/network/datagram_relay.ts";
+import { EngineProxy } from "../adapters/network/engine_proxy.ts";
 import { PortRelay } from "../adapters/network/port_relay.ts";
 import { connectAnonymously, rpcDialer } from "../adapters/rpc/client.ts";
 import { RaftEndpoint } from "../adapters/rpc/raft_transport.ts";
@@ -376,6 +378,12 @@ function overlayNetworks(
   const relays = {
     tcp: new PortRelay({ logger }),
     udp: new DatagramRelay({ clock: realClock, logger }),
+    sctp: new EngineProxy({
+      clock: realClock,
+      logger,
+      // Published ports answer at every IPv4 address; at one of IPv6 it would find itself.
+      target: isIPv4(host.dataPathAddr) ? host.dataPathAddr : "127.0.0.1",
+    }),
   };
   const machine = new OverlayHost(
     engine,
@@ -408,7 +416,7 @@ function overlayNetworks(
     remembered: (addresses: readonly string[], signal: AbortSignal) =>
       machine.remembers(addresses, signal),
     close: async () => {
-      await Promise.all([relays.tcp.close(), relays.udp.close()]);
+      await Promise.all(Object.values(relays).map((relay) => relay.close()));
       await names.close();
     },
   };

@@ -5,7 +5,7 @@ import type { PublishedServer } from "./balancer.ts";
  * the kernel does not translate to the tasks' IPv4 addresses, and with the PROXY protocol over both.
  */
 export interface RelayedPort {
-  readonly protocol: "tcp" | "udp";
+  readonly protocol: "tcp" | "udp" | "sctp";
   readonly service: string;
   readonly published: number;
   readonly target: number;
@@ -13,8 +13,7 @@ export interface RelayedPort {
   readonly header: boolean;
   /**
    * Whether connections over IPv4 are relayed, too. They come here only while the kernel does not take
-   * them, and may be relayed where tasks see this node's address anyway. TCP only: a socket for datagrams
-   * has one address.
+   * them, and may be relayed where tasks see this node's address anyway. TCP only.
    */
   readonly ipv4: boolean;
   /** Addresses of tasks that take connections, sorted; empty only while there are draining ones. */
@@ -39,11 +38,10 @@ export const isKernels = ({ source }: PublishedServer): boolean => source !== "p
  */
 export const NAME_PORT = 53;
 
-/** What the agent relays for these ports, TCP and UDP. Ports without a task are closed. */
+/** What the agent relays for these ports. Ports without a task are closed. */
 export function relayedPorts(published: readonly PublishedServer[]): RelayedPort[] {
-  return published.flatMap((server) =>
-    server.protocol === "tcp" ? tcp(server) : server.protocol === "udp" ? udp(server) : []
-  ).filter(({ reals, draining }) => reals.length + draining.length > 0);
+  return published.flatMap((server) => server.protocol === "tcp" ? tcp(server) : others(server))
+    .filter(({ reals, draining }) => reals.length + draining.length > 0);
 }
 
 function tcp({ name, published, target, source, reals }: PublishedServer): [RelayedPort] {
@@ -59,12 +57,12 @@ function tcp({ name, published, target, source, reals }: PublishedServer): [Rela
   }];
 }
 
-/** The PROXY protocol is TCP's; specs that ask UDP ports for it are refused. */
-function udp(server: PublishedServer): [RelayedPort] | [] {
+/** The PROXY protocol is TCP's; specs that ask other ports for it are refused. */
+function others(server: PublishedServer): [RelayedPort] | [] {
   if (!isKernels(server)) return [];
-  const { name, published, target, reals } = server;
+  const { name, protocol, published, target, reals } = server;
   return [{
-    protocol: "udp",
+    protocol,
     service: name,
     published,
     target,

@@ -23,27 +23,28 @@ Deno.test("every TCP port with a task is relayed, to tasks that do not drain", (
     reals: ["10.0.0.3"],
     draining: [],
   });
-  assert.deepEqual(relayedPorts([server({ protocol: "sctp" })]), []);
   assert.deepEqual(relayedPorts([server({ reals: [{ address: "10.0.0.2", weight: 0 }] })]), []);
 });
 
-Deno.test("every UDP port with a task is relayed, and keeps the clients of those that drain", () => {
-  const udp = { protocol: "udp" as const };
-  assert.deepEqual(relayedPorts([server(udp)]), [{
-    protocol: "udp",
-    service: "web",
-    published: 8080,
-    target: 80,
-    header: false,
-    ipv4: false,
-    reals: ["10.0.0.3"],
-    draining: ["10.0.0.2"],
-  }]);
-  const [last] = relayedPorts([server({ ...udp, reals: [{ address: "10.0.0.2", weight: 0 }] })]);
-  assert.deepEqual([last?.reals, last?.draining], [[], ["10.0.0.2"]]);
-  assert.deepEqual(relayedPorts([server({ ...udp, reals: [] })]), []);
-  // No spec asks for this: a task cannot be told of the client, and shall not take the node for one.
-  assert.deepEqual(relayedPorts([server({ ...udp, source: "proxy" })]), []);
+Deno.test("UDP and SCTP ports keep the clients of tasks that drain, and their last ones", () => {
+  for (const protocol of ["udp", "sctp"] as const) {
+    assert.deepEqual(relayedPorts([server({ protocol })]), [{
+      protocol,
+      service: "web",
+      published: 8080,
+      target: 80,
+      header: false,
+      ipv4: false,
+      reals: ["10.0.0.3"],
+      draining: ["10.0.0.2"],
+    }]);
+    const drained = [{ address: "10.0.0.2", weight: 0 }];
+    const [last] = relayedPorts([server({ protocol, reals: drained })]);
+    assert.deepEqual([last?.reals, last?.draining], [[], ["10.0.0.2"]]);
+    assert.deepEqual(relayedPorts([server({ protocol, reals: [] })]), []);
+    // No spec asks for this: a task cannot be told of the client, and shall not take the node for one.
+    assert.deepEqual(relayedPorts([server({ protocol, source: "proxy" })]), []);
+  }
 });
 
 Deno.test("only the PROXY protocol takes a port from the kernel, and writes a header", () => {

@@ -98,7 +98,7 @@ function setUp(options: { failures?: number; foreign?: boolean } = {}) {
     apiPort: 2377,
     host,
     names,
-    relays: { tcp: relay("tcp"), udp: relay("udp") },
+    relays: { tcp: relay("tcp"), udp: relay("udp"), sctp: relay("sctp") },
     clock,
     logger,
   });
@@ -350,6 +350,7 @@ Deno.test("network sync: port 53 stays with the name server, and what is not ans
     ["tcp", ["tcp/8080"]],
     // Nobody listens there for datagrams over IPv6.
     ["udp", ["udp/53", "udp/8080"]],
+    ["sctp", []],
   ]);
   match(
     sync.state().problems["tcp/53"]!,
