@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { silentLogger } from "../../base/log.ts";
 import { FLOW_IDLE_MS } from "../../core/network/datagram_flows.ts";
 import type { RelayedPort } from "../../core/network/relayed_ports.ts";
+import { until } from "../lab_hosts/process.ts";
 import { DatagramRelay } from "./datagram_relay.ts";
 
 const words = (text: string) => new TextEncoder().encode(text);
@@ -16,16 +17,16 @@ function unused(): number {
 }
 
 /** Resolves when others can have the port: a socket is gone only after what waited at it was told. */
-async function free(hostname: string, port: number): Promise<void> {
-  for (;;) {
+const free = (hostname: string, port: number) =>
+  until(`${hostname} ${port} is free`, () => {
     try {
-      return listen(hostname, port).close();
+      listen(hostname, port).close();
+      return Promise.resolve(true);
     } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      if (error instanceof Deno.errors.AddrInUse) return Promise.resolve(false);
+      throw error;
     }
-  }
-}
+  });
 
 /** A task that answers with its own address and what it was sent. */
 function task(hostname: string, port = 0) {
