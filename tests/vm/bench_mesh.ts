@@ -16,6 +16,7 @@ import {
   INFO,
   PATIENCE_MS,
   startAgent,
+  stopAgent,
   withVmCluster,
 } from "./support/vm_cluster.ts";
 import type { VirtualMachine } from "./support/virtual_machine.ts";
@@ -81,10 +82,7 @@ await withVmCluster(async (lab, vm1, vm2) => {
 
 /** Starts the machine's agent anew, with this backend. */
 async function balanceBy(machine: VirtualMachine, mesh: MeshKind): Promise<void> {
-  await machine.must(
-    "systemctl stop fleet-agent; systemctl reset-failed fleet-agent; true",
-    patient,
-  );
+  await stopAgent(machine);
   await startAgent(machine, `--mesh-backend ${mesh}`);
   await waiting(
     `${machine.name}: the mesh is ${mesh}`,

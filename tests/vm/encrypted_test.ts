@@ -10,6 +10,7 @@ import {
   IMAGE,
   PATIENCE_MS,
   startAgent,
+  stopAgent,
   withVmCluster,
 } from "./support/vm_cluster.ts";
 import { waiting } from "./support/waiting.ts";
@@ -116,10 +117,7 @@ Deno.test("encrypted overlay networks between agents, on real kernels", async (t
     });
 
     await step("while an agent is away its kernel goes on", async () => {
-      await vm2.must(
-        "systemctl stop fleet-agent; systemctl reset-failed fleet-agent; true",
-        patient,
-      );
+      await stopAgent(vm2);
       await vm1.must(inTask("near", `/busybox ping -c 3 -W 20 ${target}`), patient);
     });
 

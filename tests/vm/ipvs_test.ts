@@ -4,6 +4,7 @@ import { parseIpvs, portMark } from "../../src/core/network/ipvs.ts";
 import type { VirtualMachine } from "./support/virtual_machine.ts";
 import {
   addressesOf,
+  AGENT_LOG,
   api,
   CLIENT,
   dependentSteps,
@@ -11,6 +12,7 @@ import {
   INFO,
   PATIENCE_MS,
   startAgent,
+  stopAgent,
   withVmCluster,
 } from "./support/vm_cluster.ts";
 import type { VmLab } from "./support/vm_lab.ts";
@@ -87,6 +89,27 @@ const reals = (count: number) =>
     portMark({ protocol: "tcp", published: 8080 })
   } .* -w 1$')" = ${count} ]`;
 
+/** Says what it was told, by UDP at 9000 and by SCTP at 9101, with the protocol before it. */
+const TALKER = `use Socket;
+if (!fork) {
+  socket(U, AF_INET, SOCK_DGRAM, 17) and bind(U, pack_sockaddr_in(9000, INADDR_ANY)) or die "udp: $!";
+  while (defined(my $from = recv(U, my $said, 99, 0))) { send(U, "udp $said", 0, $from) }
+}
+socket(S, AF_INET, SOCK_STREAM, 132) and bind(S, pack_sockaddr_in(9101, INADDR_ANY)) or die "sctp: $!";
+listen(S, 9);
+while (accept(C, S)) { recv(C, my $said, 99, 0); send(C, "sctp $said", 0); close C }`;
+/** Perl is the machine's: the image has none. */
+const TALK = "sh -c '/usr/bin/perl /srv/talker.pl & exec /busybox httpd -f -p 80 -h /'";
+const PERLS_FOLDERS = ["/usr:/usr", "/usr/lib:/lib", "/usr/lib64:/lib64", "/srv:/srv"].map((pair) =>
+  `--mount type=bind,src=${pair.replace(":", ",dst=")},ro`
+).join(" ");
+
+/** Says "hello" to an IPv6 address and prints the answer, which must come from there. */
+const hello = (protocol: "udp" | "sctp", address: string, port: number) =>
+  `perl -MSocket=:all -e 'alarm 30; socket(S, 10, ${protocol === "udp" ? "2, 17" : "1, 132"});
+     connect(S, pack_sockaddr_in6(${port}, inet_pton(10, "${address}"))) or die "${protocol}: $!";
+     send(S, "hello", 0); recv(S, $said, 99, 0); print $said'`;
+
 Deno.test("published ports by IPVS on real kernels", async (t) => {
   const step = dependentSteps(t);
   await withVmCluster(async (lab, vm1, vm2) => {
@@ -103,7 +126,7 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
       }
       for (const machine of [vm1, vm2]) {
         assert.equal(
-          await machine.must("journalctl -u fleet-agent | grep 'had been changed' || true"),
+          await machine.must(`grep 'had been changed' ${AGENT_LOG} || true`),
           "",
           `${machine.name}: nobody has changed anything`,
         );
@@ -158,7 +181,7 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
         assert.match(saved, /^-A -t 192\.0\.2\.1:80 -s wlc$/m);
         assert.match(saved, /^-A -f 7 -s rr$/m);
         await vm1.until(
-          "journalctl -u fleet-agent | grep -q 'had been changed; repaired'",
+          `grep -q 'had been changed; repaired' ${AGENT_LOG}`,
           PATIENCE_MS,
         );
         assert.equal((await ask(lab, `${vm1.address}:8080`, 3)).length, 3);
@@ -203,6 +226,35 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
       await vm1.must(`${CLIENT} service rm asked`, patient);
     });
 
+    await step("over IPv6 a node without the task answers by TCP, UDP and SCTP", async () => {
+      const [asked, asking] = ["fd00:88::1", "fd00:88::2"];
+      await vm1.must(`ip addr add ${asked}/64 dev eth0 nodad`);
+      await vm2.must(`ip addr add ${asking}/64 dev eth0 nodad
+        cat >/srv/talker.pl <<'END'\n${TALKER}\nEND`);
+      await vm1.must(
+        `${CLIENT} service create --detach --no-resolve-image --name six --constraint node.hostname==vm2 \
+         --publish 8086:80 --publish 9000:9000/udp --publish 9100:9101/sctp ${PERLS_FOLDERS} ${IMAGE} ${TALK}`,
+        patient,
+      );
+      await waiting(
+        "TCP answers",
+        () => vm2.until(`curl -s -m 5 -o /dev/null http://[${asked}]:8086/`, PATIENCE_MS),
+      );
+      for (const [protocol, port] of [["udp", 9000], ["sctp", 9100]] as const) {
+        // A node takes over an address that is new within the time between two audits.
+        await waiting(
+          `${protocol} answers`,
+          () =>
+            vm2.until(
+              `[ "$(${hello(protocol, asked, port)})" = "${protocol} hello" ]`,
+              PATIENCE_MS,
+            ),
+        );
+        assert.equal(await vm2.must(hello(protocol, "::1", port), patient), `${protocol} hello`);
+      }
+      await vm1.must(`${CLIENT} service rm six`, patient);
+    });
+
     await step("the service's removal leaves nothing", async () => {
       await vm1.must(`${CLIENT} service rm web`, patient);
       for (const machine of lab.machines) await machine.until(reals(0), PATIENCE_MS);
@@ -215,10 +267,7 @@ Deno.test("published ports by IPVS on real kernels", async (t) => {
         patient,
       );
       await converged(lab, "web", 2);
-      await vm1.must(
-        "systemctl stop fleet-agent; systemctl reset-failed fleet-agent; true",
-        patient,
-      );
+      await stopAgent(vm1);
       await startAgent(vm1, "--mesh-backend nftables");
       await vm1.until(`${INFO} | grep -q '"Mesh":"nftables"'`, PATIENCE_MS);
       await vm1.until(reals(0), PATIENCE_MS);

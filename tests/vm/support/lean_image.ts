@@ -4,11 +4,12 @@ import { CHANNEL, channelName, CHANNELS, exists } from "./system_image.ts";
 import type { SystemImage } from "./system_image.ts";
 
 /** Kept between runs. A change of what is made below must change the number. */
-const CACHE = fromRoot("dist/cache/vm-lean-1");
+const CACHE = fromRoot("dist/cache/vm-lean-2");
 
 /**
- * What a machine is started from that needs Debian's kernel and no engine: its programs are those of the
- * machine that the tests run on, and what it writes is in its memory. Only a first root has to be made.
+ * What a machine is started from that needs Debian's kernel and no service manager: its programs, the
+ * engine among them, are those of the machine that the tests run on, and what it writes is in its memory.
+ * Only a first root has to be made.
  */
 export async function leanImage(): Promise<SystemImage> {
   const kernelPackage = await newestKernelPackage();
@@ -29,6 +30,13 @@ export async function leanImage(): Promise<SystemImage> {
   return image;
 }
 
+/** Of the machine that the tests run on, in the others' way; all of them begin empty. */
+const OWN_FOLDERS = [
+  ...["run", "srv", "root", "etc/docker", "etc/fleet"],
+  // The engine's layers cannot lie on an overlay.
+  ...["var/lib/docker", "var/lib/containerd", "var/lib/fleet"],
+].join(" ");
+const COMMON_FOLDERS = "tmp var/tmp";
 const NAMES = Array.from({ length: CHANNELS }, (_, i) => channelName(i)).join(" ");
 
 /** Takes the shared system as its own, with everything that lives in memory in places of its own. */
@@ -46,13 +54,20 @@ b mount -t overlay -o lowerdir=/shared,upperdir=/memory/upper,workdir=/memory/wo
 b mkdir -p /new/lib/modules /new/mnt/host
 b mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose modules /new/lib/modules
 b mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=262144 host /new/mnt/host
-for folder in run tmp var/tmp srv root; do b mkdir -p "/new/$folder"; b mount -t tmpfs tmpfs "/new/$folder"; done
+own() { b mkdir -p "/new/$2"; b mount -t tmpfs -o "mode=$1" tmpfs "/new/$2"; }
+for folder in ${OWN_FOLDERS}; do own 700 "$folder"; done
+for folder in ${COMMON_FOLDERS}; do own 1777 "$folder"; done
 for folder in proc sys dev; do b mount --move "/$folder" "/new/$folder"; done
 b cat >/new/run/channel <<'END'
 ${CHANNEL}END
 b cat >/new/run/start <<'END'
 #!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+hostname "$(sed 's/.*systemd.hostname=//; s/ .*//' /proc/cmdline)"
+# Nothing listens there: names are not found at once, instead of after a time-out.
+rm -f /etc/resolv.conf
+echo 'nameserver 127.0.0.1' >/etc/resolv.conf
 ip link set lo up
 for name in ${NAMES}; do
   while :; do sh /run/channel "$name"; sleep 1; done &

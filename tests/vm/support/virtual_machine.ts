@@ -14,6 +14,8 @@ export interface VirtualMachineOptions {
   /** A folder that the machine sees as /mnt/host, read-only. */
   readonly share: string;
   readonly memoryMb?: number;
+  /** Processors; 1 unless told otherwise. */
+  readonly processors?: number;
 }
 
 const DISK_BYTES = 6 * 1024 ** 3;
@@ -55,7 +57,7 @@ export class VirtualMachine {
 
   /** Boots; resolves when commands can be run, which is before services are up. */
   async powerOn(): Promise<void> {
-    const { image, network, index, share, memoryMb = 1536 } = this.#options;
+    const { image, network, index, share, memoryMb = 1536, processors = 1 } = this.#options;
     const tap = await network.plug(index);
     const folder = this.#folder;
     const shared = (path: string, tag: string) => [
@@ -67,10 +69,19 @@ export class VirtualMachine {
       ...["-device", `virtserialport,chardev=${name},name=${name}`],
     ]);
     const qemu = [
-      ...["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"],
+      ...[
+        "qemu-system-x86_64",
+        "-accel",
+        "tcg,thread=multi",
+        "-cpu",
+        "max",
+        "-smp",
+        `${processors}`,
+      ],
       ...["-m", `${memoryMb}`, "-display", "none", "-nodefaults", "-no-user-config"],
       ...["-serial", `file:${folder}/console`, "-kernel", image.kernel, "-initrd", image.initrd],
-      ...["-append", `console=ttyS0 panic=1 quiet systemd.hostname=${this.name}`],
+      // An emulated processor guesses nothing that would have to be kept secret.
+      ...["-append", `console=ttyS0 panic=1 quiet mitigations=off systemd.hostname=${this.name}`],
       ...(image.disk ? ["-drive", `file=${folder}/disk,if=virtio,format=raw,cache=unsafe`] : []),
       ...shared(image.root, "root"),
       ...shared(image.modules, "modules"),

@@ -1,5 +1,6 @@
 import { must } from "../../../src/adapters/lab_hosts/process.ts";
 import { BINARY } from "../../support/fleet_lab.ts";
+import { leanImage } from "./lean_image.ts";
 import type { VirtualMachine } from "./virtual_machine.ts";
 import { withVms } from "./vm_lab.ts";
 import type { VmLab } from "./vm_lab.ts";
@@ -13,13 +14,26 @@ export const IMAGE = "box:1";
 /** Asks the agent's socket, not the command line: starting a program takes seconds here. */
 export const api = (path: string) =>
   `curl -sf --unix-socket /run/fleet/fleet.sock 'http://fleet${path}'`;
+const ENGINE_ANSWERS = "curl -sf --unix-socket /run/docker.sock http://engine/_ping";
 export const INFO = api("/fleet/info");
 /** The stock client, which starts quicker than fleet's. */
 export const CLIENT = "docker -H unix:///run/fleet/fleet.sock";
 
+/** What the machine's agent has said since it booted. */
+export const AGENT_LOG = "/run/agent.log";
+const AGENT_PID = "/run/agent.pid";
+
 export function startAgent(machine: VirtualMachine, flags = ""): Promise<string> {
   return machine.must(
-    `systemd-run -q --unit fleet-agent --setenv HOME=/root /usr/local/bin/fleet agent ${flags}`,
+    `setsid fleet agent ${flags} >>${AGENT_LOG} 2>&1 & echo $! >${AGENT_PID}`,
+  );
+}
+
+/** As a service manager does it, and waits until it has ended. */
+export function stopAgent(machine: VirtualMachine): Promise<string> {
+  return machine.must(
+    `pid=$(cat ${AGENT_PID}); kill $pid; while [ -e /proc/$pid ]; do sleep 0.1; done`,
+    { timeoutMs: PATIENCE_MS },
   );
 }
 
@@ -38,13 +52,14 @@ export async function withEngines(
     `chmod +x ${folder}/fleet; mkdir -p ${folder}/root/bin; cp "$(command -v busybox)" ${folder}/root/busybox;
      ln -s ../busybox ${folder}/root/bin/sh; tar -C ${folder}/root -cf ${folder}/image.tar .`,
   ]);
-  await withVms({ count: 2, share: folder, memoryMb: 1200 }, async (lab) => {
+  await withVms({ count: 2, share: folder, memoryMb: 2048, image: leanImage }, async (lab) => {
     const [vm1, vm2] = lab.machines as [VirtualMachine, VirtualMachine];
     await Promise.all([vm1, vm2].map(async (machine) => {
       await machine.must("cp /mnt/host/fleet /usr/local/bin/fleet");
+      await machine.must("setsid dockerd --log-level warn >/run/dockerd.log 2>&1 &");
       await waiting(
         `${machine.name}: the engine answers`,
-        () => machine.until("docker version", PATIENCE_MS),
+        () => machine.until(ENGINE_ANSWERS, PATIENCE_MS),
       );
       await machine.must(`docker import /mnt/host/image.tar ${IMAGE}`, { timeoutMs: PATIENCE_MS });
     }));
@@ -56,10 +71,13 @@ export async function withEngines(
 export async function formCluster(vm1: VirtualMachine, vm2: VirtualMachine): Promise<void> {
   await Promise.all([vm1, vm2].map(async (machine) => {
     await startAgent(machine);
-    await waiting(
-      `${machine.name}: the agent answers`,
-      () => machine.until(api("/fleet/ping"), PATIENCE_MS),
-    );
+    await waiting(`${machine.name}: the agent answers`, async () => {
+      await machine.until(
+        `${api("/fleet/ping")} || ! [ -e /proc/$(cat ${AGENT_PID}) ]`,
+        PATIENCE_MS,
+      );
+      await machine.must(`${api("/fleet/ping")} || { cat ${AGENT_LOG}; exit 1; }`);
+    });
   }));
   await waiting(
     "vm1: fleet init",
