@@ -2,7 +2,6 @@ import { dirname } from "node:path";
 import { setImmediate } from "node:timers";
 import type { Duplex } from "../base/duplex.ts";
 import type { AgentOptions, BuildInfo } from "../../cli/environment.ts";
-import { isIPv4 } from "../base/addresses.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Tracer } from "../base/tracer.ts";
@@ -378,12 +377,7 @@ function overlayNetworks(
   const relays = {
     tcp: new PortRelay({ logger }),
     udp: new DatagramRelay({ clock: realClock, logger }),
-    sctp: new EngineProxy({
-      clock: realClock,
-      logger,
-      // Published ports answer at every IPv4 address; at one of IPv6 it would find itself.
-      target: isIPv4(host.dataPathAddr) ? host.dataPathAddr : "127.0.0.1",
-    }),
+    sctp: new EngineProxy({ clock: realClock, logger }),
   };
   const machine = new OverlayHost(
     engine,

@@ -22,7 +22,6 @@ const makeProxy = () =>
   new EngineProxy({
     clock: realClock,
     logger: silentLogger,
-    target: "127.0.0.1",
     hostname: "::1",
   });
 
@@ -113,7 +112,7 @@ Deno.test("engine's proxy: ends with its maker, however that ends", async () => 
         `import { EngineProxy } from ${url("../../src/adapters/network/engine_proxy.ts")};
          import { silentLogger as logger } from ${url("../../src/base/log.ts")};
          const clock = { monotonic: () => 0 };
-         const proxy = new EngineProxy({ clock, logger, target: "127.0.0.1", hostname: "::1" });
+         const proxy = new EngineProxy({ clock, logger, hostname: "::1" });
          proxy.serve([${JSON.stringify(port("tcp", published))}]);`,
       ],
       stdin: "null",

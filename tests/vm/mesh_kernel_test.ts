@@ -85,13 +85,14 @@ for n in 2 3 4 20; do
   ip netns exec t$n setsid perl -e 'socket(S,2,2,17); bind(S,pack("S n x12",2,9000)); while(defined($p=recv(S,$b,99,0))){send(S,"t'$n'",0,$p)}' >/dev/null 2>&1 &
 done`;
 
+const NODE = "10,88,0,1";
 /** Sends one datagram and prints the answer. */
 const UDP_CLIENT =
-  `perl -e 'alarm 5; socket(S,2,2,17); send(S,"x",0,pack("S n C4 x8",2,9000,10,88,0,1)); recv(S,$b,99,0); print "$b\\n"'`;
+  `perl -e 'alarm 5; socket(S,2,2,17); send(S,"x",0,pack("S n C4 x8",2,9000,${NODE})); recv(S,$b,99,0); print "$b\\n"'`;
 
 /** Makes an association, prints what it is told first, and says that it has it. The lab's kernel may not. */
-const SCTP_CLIENT =
-  `perl -e 'alarm 10; socket(S,2,1,132) or die; connect(S,pack("S n C4 x8",2,9100,10,88,0,1)) or die "$!"; recv(S,$b,9,0); print "$b\\n"; send(S,"x",0)'`;
+const sctpClient = (node = NODE) =>
+  `perl -e 'alarm 10; socket(S,2,1,132) or die; connect(S,pack("S n C4 x8",2,9100,${node})) or die "$!"; recv(S,$b,9,0); print "$b\\n"; send(S,"x",0)'`;
 
 async function enforce(machine: VirtualMachine, mesh: MeshKind, desired: DesiredState) {
   const had = parseIpvs(await machine.must("ipvsadm -Sn"));
@@ -128,8 +129,13 @@ async function contract(t: Deno.TestContext, lab: VmLab, mesh: MeshKind): Promis
       times(6, UDP_CLIENT),
     );
     assert.deepEqual(counted(udp), ["t2", "t3", "t4"], "UDP");
-    const sctp = await lab.machines[1]!.must(`modprobe sctp; ${times(6, SCTP_CLIENT)}`);
+    const sctp = await lab.machines[1]!.must(`modprobe sctp; ${times(6, sctpClient())}`);
     assert.deepEqual(counted(sctp), ["t2", "t3", "t4"], "SCTP");
+    for (
+      const near of [sctpClient(), sctpClient("127,0,0,1"), `ip netns exec t20 ${sctpClient()}`]
+    ) {
+      assert.deepEqual(counted(await machine.must(times(6, near))), ["t2", "t3", "t4"], near);
+    }
   });
 
   await t.step(`${mesh}: a task that drains keeps its connections and gets no more`, async () => {

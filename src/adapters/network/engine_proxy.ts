@@ -8,6 +8,8 @@ import { localIpv6 } from "./local_addresses.ts";
 const PROGRAM = "docker-proxy";
 /** Where distributions and Docker's own packages put it, beside PATH, which a service's lacks some of. */
 const FOLDERS = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/libexec/docker"];
+/** Published ports answer here, too, whatever addresses the node has. */
+const TARGET = "127.0.0.1";
 /** Processes at once, one for each port. */
 const MAX_PROCESSES = 256;
 /** Between two starts for one port. */
@@ -31,8 +33,6 @@ wait`;
 export interface EngineProxyOptions {
   readonly clock: Pick<Clock, "monotonic">;
   readonly logger: Logger;
-  /** IPv4 address of this node at which the kernel balances published ports. */
-  readonly target: string;
   /** Where it listens; all of the machine's IPv6 addresses, unless told otherwise. */
   readonly hostname?: string;
   /** Folders with the program, for tests. */
@@ -133,13 +133,13 @@ export class EngineProxy {
 
   /** Starts the program, and resolves when it has ended. */
   async #hold(program: string, port: RelayedPort, process: Process): Promise<void> {
-    const { hostname = "::", target } = this.#options;
+    const { hostname = "::" } = this.#options;
     const { signal } = process.stop;
     const child = new Deno.Command("sh", {
       args: [
         ...["-c", HELD, "sh", program, "-proto", port.protocol],
         ...["-host-ip", hostname, "-host-port", `${port.published}`],
-        ...["-container-ip", target, "-container-port", `${port.published}`],
+        ...["-container-ip", TARGET, "-container-port", `${port.published}`],
       ],
       stdin: "piped",
       stdout: "piped",

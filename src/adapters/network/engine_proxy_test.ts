@@ -35,7 +35,6 @@ async function withProgram(script: string, use: (given: Given) => Promise<void>)
   const proxy = new EngineProxy({
     clock: { monotonic: () => clock.now },
     logger: silentLogger,
-    target: "192.0.2.1",
     hostname: "::",
     folders: ["/nonexistent", folder],
   });
@@ -74,7 +73,7 @@ Deno.test("engine proxy: one process for each port, for this node's own port ove
       [],
     );
     const rest = (published: number) =>
-      `-proto sctp -host-ip :: -host-port ${published} -container-ip 192.0.2.1 -container-port ${published}`;
+      `-proto sctp -host-ip :: -host-port ${published} -container-ip 127.0.0.1 -container-port ${published}`;
     assert.deepEqual((await starts()).sort(), [rest(9000), rest(9001)]);
   });
 });

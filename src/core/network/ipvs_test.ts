@@ -1,4 +1,11 @@
-import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
+import {
+  deepStrictEqual,
+  doesNotMatch,
+  match,
+  notStrictEqual,
+  ok,
+  strictEqual,
+} from "node:assert/strict";
 import fc from "fast-check";
 import type { PublishedServer, VirtualServer } from "./balancer.ts";
 import type { DesiredState } from "./desired.ts";
@@ -30,6 +37,24 @@ const port = (published: number, ...reals: [string, number][]): PublishedServer 
   target: 80,
   reals: reals.map(([address, weight]) => ({ address, weight })),
 });
+const NETWORK: DesiredState["networks"][number] = {
+  id: "net",
+  name: "ingress",
+  vni: 4096,
+  port: 4789,
+  bridge: "fl-4096",
+  vxlan: "flx-4096",
+  subnet: "10.0.0.0/24",
+  gateway: "10.0.0.2",
+  mtu: 1450,
+  internal: false,
+  ingress: true,
+  local: "192.168.1.1",
+  peers: [],
+  remotes: [],
+  tasks: [],
+  vips: [],
+};
 const state = (published: PublishedServer[], balancers: VirtualServer[] = []): DesiredState => ({
   networks: [],
   balancers,
@@ -137,27 +162,25 @@ Deno.test("marks are fleet's own, one for each port, protocol and virtual addres
 });
 
 Deno.test("what goes on to a task loses its mark: the frames that VXLAN makes of it would inherit it", () => {
-  const network = {
-    id: "net",
-    name: "ingress",
-    vni: 4096,
-    port: 4789,
-    bridge: "fl-4096",
-    vxlan: "flx-4096",
-    subnet: "10.0.0.0/24",
-    gateway: "10.0.0.2",
-    mtu: 1450,
-    internal: false,
-    ingress: true,
-    local: "192.168.1.1",
-    peers: [],
-    remotes: [],
-    tasks: [],
-    vips: [],
-  };
-  const rules = nftRuleset({ ...state([port(80, ["10.0.0.3", 1])]), networks: [network] }, "ipvs");
+  const rules = nftRuleset({ ...state([port(80, ["10.0.0.3", 1])]), networks: [NETWORK] }, "ipvs");
   const chain = /chain unmark \{([^}]*\}[^}]*)\}/.exec(rules)?.[1] ?? "";
   // After sources are translated, which goes by the mark.
   match(chain, /hook postrouting priority 110/);
   match(chain, /oifname \{ "fl-4096" \} meta mark & 0xfe000000 == 0x70000000 meta mark set 0/);
+});
+
+Deno.test("SCTP of this machine is none of IPVS, that of others is", () => {
+  const sctp = { ...port(9100, ["10.0.0.3", 1]), protocol: "sctp" as const };
+  const rules = nftRuleset({ ...state([sctp]), networks: [NETWORK] }, "ipvs");
+  const chain = (name: string) => new RegExp(`chain ${name} {([^]*?)\n  }`).exec(rules)![1]!;
+  match(
+    chain("mark-in"),
+    /meta iifkind "bridge" .* return\n.* meta mark set sctp dport map { 9100 : /,
+  );
+  match(
+    chain("prerouting"),
+    /meta iifkind "bridge" .* sctp dport vmap { 9100 : goto port-sctp-9100 }/,
+  );
+  doesNotMatch(chain("mark-out"), /sctp/);
+  match(chain("output"), /ip daddr != { 127.* sctp dport vmap { 9100 : goto port-sctp-9100 }/);
 });

@@ -2,6 +2,16 @@ import type { MeshKind, PublishedServer, VirtualServer } from "./balancer.ts";
 import type { DesiredState } from "./desired.ts";
 import { OWN_MARKS, portMark, vipMarks } from "./ipvs.ts";
 
+type Protocol = PublishedServer["protocol"];
+
+const PROTOCOLS: readonly Protocol[] = ["tcp", "udp", "sctp"];
+/** Whose packets have a CRC instead of a checksum. */
+const WITH_CRC: readonly Protocol[] = ["sctp"];
+const WITHOUT_CRC: readonly Protocol[] = ["tcp", "udp"];
+/** Containers are behind bridges; so are clients of a machine whose own network is one, which does no harm. */
+const FROM_CONTAINERS = 'meta iifkind "bridge"';
+const LOCALHOST = "127.0.0.0/8";
+
 /** The one table that is fleet's in the host's nftables. */
 export const TABLE = "fleet";
 
@@ -19,7 +29,7 @@ export function nftRuleset(state: DesiredState, mesh: MeshKind = "nftables"): st
     `table ip ${TABLE} {`,
     ...(mesh === "nftables" ? balancerChains(state.balancers) : []),
     ...publishedChains(state.published),
-    ...(mesh === "nftables" ? natChains(state) : [...markChains(state), ...localhostChains(state)]),
+    ...(mesh === "nftables" ? natChains(state) : [...markChains(state), ...besideIpvs(state)]),
     ...postroutingChain(state, mesh),
     ...(mesh === "ipvs" ? unmarkChain(state) : []),
     ...filterChains(state),
@@ -69,8 +79,8 @@ function served<T extends VirtualServer | PublishedServer>(servers: readonly T[]
  * Whichever of its addresses the node is asked at; but not those on overlay networks, where its name server
  * answers: whoever publishes port 53 shall not take that away from containers.
  */
-function atNode(networks: DesiredState["networks"], without: readonly string[] = []): string {
-  const left = [...without, ...networks.map(({ subnet }) => subnet)];
+function atNode(networks: DesiredState["networks"], without?: string): string {
+  const left = [...(without ? [without] : []), ...networks.map(({ subnet }) => subnet)];
   return `ip daddr != { ${left.join(", ")} } fib daddr type local`;
 }
 
@@ -102,35 +112,50 @@ function markChains({ networks, balancers, published }: DesiredState): string[] 
   const of = (address: string) => hex(marks.get(address) ?? 0);
   const inside = vips.map((s) => `"${s.bridge}" . ${s.address} : ${of(s.address)}`);
   const own = vips.map((s) => `${s.address} : ${of(s.address)}`);
-  const meshed = portRules(
-    published.filter(({ reals }) => reals.length > 0),
-    "map",
-    (server) => hex(portMark(server)),
-  );
-  // A client on 127.0.0.1 is none of IPVS: it lets nothing go elsewhere from there.
-  const here = atNode(networks, ["127.0.0.0/8"]);
+  const held = published.filter(({ reals }) => reals.length > 0);
+  const marked = (protocols: readonly Protocol[]) =>
+    portRules(held, "map", (server) => hex(portMark(server)), protocols);
+  const here = atNode(networks, LOCALHOST);
   return [
     "  chain mark-in {",
     "    type filter hook prerouting priority -150; policy accept;",
     ...(vips.length > 0
       ? [`    meta mark set iifname . ip daddr map { ${inside.join(", ")} }`]
       : []),
-    ...meshed.map((rule) => `    ${here} meta mark set ${rule}`),
+    ...marked(WITHOUT_CRC).map((rule) => `    ${here} meta mark set ${rule}`),
+    // Not "unless from a bridge": a card is of no kind, and no rule about kinds is true of it.
+    ...marked(WITH_CRC).flatMap((rule) => [
+      `    ${FROM_CONTAINERS} meta l4proto { ${WITH_CRC.join(", ")} } return`,
+      `    ${here} meta mark set ${rule}`,
+    ]),
     "  }",
     "  chain mark-out {",
     "    type route hook output priority -150; policy accept;",
     ...(vips.length > 0 ? [`    meta mark set ip daddr map { ${own.join(", ")} }`] : []),
-    ...meshed.map((rule) => `    ${here} meta mark set ${rule}`),
+    ...marked(WITHOUT_CRC).map((rule) => `    ${here} meta mark set ${rule}`),
     "  }",
   ];
 }
 
-function localhostChains({ published }: DesiredState): string[] {
+/**
+ * What nftables translates where IPVS does all else. Clients on 127.0.0.1: IPVS lets nothing go elsewhere
+ * from there. And SCTP of this machine, its containers included, whose packets come with a CRC that is still
+ * to be made: IPVS makes it and does not say so, so the kernel makes another one of what VXLAN puts around the
+ * packet, where a checksum should be, and no node takes that (seen with Linux 6.1).
+ */
+function besideIpvs({ networks, published }: DesiredState): string[] {
+  const led = (protocols: readonly Protocol[]) =>
+    portRules(published, "vmap", (server) => `goto ${publishedChain(server)}`, protocols);
+  const here = atNode(networks, LOCALHOST);
   return [
+    "  chain prerouting {",
+    "    type nat hook prerouting priority -110; policy accept;",
+    ...led(WITH_CRC).map((rule) => `    ${FROM_CONTAINERS} ${here} ${rule}`),
+    "  }",
     "  chain output {",
     "    type nat hook output priority -110; policy accept;",
-    ...portRules(published, "vmap", (server) => `goto ${publishedChain(server)}`)
-      .map((rule) => `    ip daddr 127.0.0.0/8 ${rule}`),
+    ...led(PROTOCOLS).map((rule) => `    ip daddr ${LOCALHOST} ${rule}`),
+    ...led(WITH_CRC).map((rule) => `    ${here} ${rule}`),
     "  }",
   ];
 }
@@ -140,8 +165,9 @@ function portRules(
   published: readonly PublishedServer[],
   word: "map" | "vmap",
   value: (server: PublishedServer) => string,
+  protocols: readonly Protocol[] = PROTOCOLS,
 ): string[] {
-  return (["tcp", "udp", "sctp"] as const).flatMap((protocol) => {
+  return protocols.flatMap((protocol) => {
     const ports = (word === "vmap" ? served(published) : published).filter((server) =>
       server.protocol === protocol
     );
@@ -198,12 +224,15 @@ function keptSources(
   published: readonly PublishedServer[],
   mesh: MeshKind,
 ): string[] {
-  const subnets = [...networks.map(({ subnet }) => subnet), "127.0.0.0/8"].join(", ");
-  return published.filter(({ source }) => source !== undefined).map((server) => {
-    const which = mesh === "ipvs"
-      ? `meta mark ${hex(portMark(server))}`
-      : `ct status dnat meta l4proto ${server.protocol} ct original proto-dst ${server.published}`;
-    return `    ip saddr != { ${subnets} } ${which} accept`;
+  const subnets = [...networks.map(({ subnet }) => subnet), LOCALHOST].join(", ");
+  return published.filter(({ source }) => source !== undefined).flatMap((server) => {
+    const byNft =
+      `ct status dnat meta l4proto ${server.protocol} ct original proto-dst ${server.published}`;
+    const which = [
+      ...(mesh === "ipvs" ? [`meta mark ${hex(portMark(server))}`] : []),
+      ...(mesh === "nftables" || WITH_CRC.includes(server.protocol) ? [byNft] : []),
+    ];
+    return which.map((one) => `    ip saddr != { ${subnets} } ${one} accept`);
   });
 }
 
