@@ -15,6 +15,11 @@ export interface Step {
   readonly secondChance?: boolean;
   /** Shows the output as it comes, and not only when the step fails. */
   readonly live?: boolean;
+  /**
+   * The last argument is a folder, whose files of tests are run by themselves, as many at a time as there
+   * are entries here: the environment that sets a lane apart from the others.
+   */
+  readonly lanes?: readonly Readonly<Record<string, string>>[];
 }
 
 export interface Totals {
@@ -80,7 +85,7 @@ export async function runSteps(
 }
 
 async function runStep(step: Step, env: Readonly<Record<string, string>>): Promise<Totals> {
-  const first = await runOnce(step, env);
+  const first = step.lanes ? await runLanes(step, step.lanes, env) : await runOnce(step, env);
   const files = first.failedFiles;
   if (
     !step.secondChance || first.cut || files.length === 0 || files.length > MAX_SECOND_CHANCES ||
@@ -97,10 +102,53 @@ async function runStep(step: Step, env: Readonly<Record<string, string>>): Promi
   };
 }
 
+/** Each lane takes the next file when it is done with one; what a file says is shown when it is done. */
+async function runLanes(
+  step: Step,
+  lanes: NonNullable<Step["lanes"]>,
+  env: Readonly<Record<string, string>>,
+): Promise<Run> {
+  const folder = step.args.at(-1)!;
+  const flags = step.args.slice(0, -1);
+  const path = folder.startsWith("/") ? folder : fromRoot(folder);
+  const files = testFilesIn([...Deno.readDirSync(path)].map(({ name }) => name));
+  const deadline = performance.now() + step.deadlineSeconds * 1000;
+  const runs: Run[] = [];
+  await Promise.all(lanes.map(async (lane) => {
+    for (;;) {
+      const file = files.shift();
+      if (file === undefined || Deno.exitCode !== 0 || runs.some(({ cut }) => cut)) return;
+      const args = [...flags, `${folder}/${file}`];
+      const deadlineSeconds = Math.max(1, (deadline - performance.now()) / 1000);
+      const run = await runOnce({ ...step, args, deadlineSeconds, live: false }, {
+        ...env,
+        ...lane,
+      });
+      if (step.live) console.log(run.output.trimEnd());
+      runs.push(run);
+    }
+  }));
+  const sum = (value: (run: Run) => number) => runs.reduce((total, run) => total + value(run), 0);
+  return {
+    passed: sum(({ passed }) => passed),
+    // A file that nobody came to has not passed.
+    failed: sum(({ failed }) => failed) + files.length,
+    failures: runs.flatMap(({ failures = [] }) => failures),
+    cut: runs.some(({ cut }) => cut),
+    failedFiles: runs.flatMap(({ failedFiles }) => failedFiles),
+    output: "",
+  };
+}
+
+/** Of a folder's names those that are tests, in their order. */
+export const testFilesIn = (names: readonly string[]): string[] =>
+  names.filter((name) => name.endsWith("_test.ts")).sort();
+
 interface Run extends Totals {
   /** It took too long, or was interrupted. */
   readonly cut: boolean;
   readonly failedFiles: readonly string[];
+  readonly output: string;
 }
 
 async function runOnce(step: Step, env: Readonly<Record<string, string>>): Promise<Run> {
@@ -141,12 +189,13 @@ async function runOnce(step: Step, env: Readonly<Record<string, string>>): Promi
     const totals = step.tests
       ? countTests(stdout, status.success)
       : { passed: status.success ? 1 : 0, failed: status.success ? 0 : 1 };
-    if (totals.failed > 0 && !step.live) console.log(essence(stdout) + stderr);
+    if (totals.failed > 0 && !step.live && !step.lanes) console.log(essence(stdout) + stderr);
     return {
       ...totals,
       cut,
       failures: step.tests ? failuresIn(stdout) : [],
       failedFiles: step.tests ? failedFilesIn(stdout) : [],
+      output: stdout + stderr,
     };
   } finally {
     clearTimeout(timer);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { countTests, failedFilesIn, failuresIn } from "./steps.ts";
+import { countTests, failedFilesIn, failuresIn, runSteps } from "./steps.ts";
 
 Deno.test("summaries of Deno and of our own runners are summed", () => {
   const output = "ok | 12 passed | 0 failed (3s)\nFAILED | 3 passed (2 steps) | 1 failed\n" +
@@ -31,4 +31,35 @@ Deno.test("files of failed tests are known, each once", () => {
     "b => ./tests/y_test.ts:2:6\n\nFAILED | 3 passed | 2 failed (3s)\n";
   assert.deepEqual(failedFilesIn(output), ["./tests/x_test.ts", "./tests/y_test.ts"]);
   assert.deepEqual(failedFilesIn("ok | 3 passed | 0 failed"), []);
+});
+
+Deno.test("lanes run every file of a folder once, each lane in its own environment", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const name of ["a_test.ts", "b_test.ts", "c_test.ts", "support.ts"]) {
+      const fail = name === "b_test.ts" ? `throw new Error("boom")` : "";
+      await Deno.writeTextFile(
+        `${folder}/${name}`,
+        `Deno.test("${name}", () => {
+           Deno.writeTextFileSync("${folder}/" + Deno.env.get("LANE"), "${name}\\n", { append: true });
+           ${fail}
+         });\n`,
+      );
+    }
+    const totals = await runSteps([{
+      name: "lanes",
+      args: ["test", "-A", "--quiet", "--no-check", folder],
+      deadlineSeconds: 60,
+      tests: true,
+      lanes: [{ LANE: "1" }, { LANE: "2" }],
+    }]);
+    assert.deepEqual([totals.passed, totals.failed], [2, 1]);
+    assert.match(totals.failures!.join(), /b_test\.ts\n.*boom/);
+    const ran = ["1", "2"].flatMap((lane) =>
+      Deno.readTextFileSync(`${folder}/${lane}`).trim().split("\n")
+    );
+    assert.deepEqual(ran.sort(), ["a_test.ts", "b_test.ts", "c_test.ts"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

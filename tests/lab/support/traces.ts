@@ -1,5 +1,5 @@
 import { labCgroup, labFolder, labId } from "../../../src/adapters/lab_hosts/layout.ts";
-import { must } from "../../../src/adapters/lab_hosts/process.ts";
+import { capture, must } from "../../../src/adapters/lab_hosts/process.ts";
 
 /** Every trace of a lab on this machine, looked for by other means than the lab's own. */
 export async function tracesOf(name: string): Promise<string[]> {
@@ -13,8 +13,10 @@ export async function tracesOf(name: string): Promise<string[]> {
   keep("namespace", await must(["ip", "netns", "list"]), [id]);
   keep("device", await must(["ip", "-o", "link"]), [id]);
   keep("mount", await Deno.readTextFile("/proc/mounts"), [folder, id]);
-  keep("cgroup", await must(["find", "/sys/fs/cgroup", "-type", "d"]), [labCgroup(id)]);
-  keep("file", await must(["find", "/var/lib", "/run", "-xdev", "-path", `*${id}*`]), [id]);
+  // It ends badly when something vanishes under its hands, which another lab may be the reason of.
+  const find = async (...args: string[]) => (await capture(["find", ...args])).stdout;
+  keep("cgroup", await find("/sys/fs/cgroup", "-type", "d"), [labCgroup(id)]);
+  keep("file", await find("/var/lib", "/run", "-xdev", "-path", `*${id}*`), [id]);
   for await (const { name: pid } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(pid) || Number(pid) === Deno.pid) continue;
     const read = (file: string) => Deno.readTextFile(`/proc/${pid}/${file}`).catch(() => "");
