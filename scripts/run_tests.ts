@@ -35,14 +35,15 @@ const STEPS: readonly Step[] = [
     deadlineSeconds: 300,
   },
   {
-    name: "the mesh on Debian's kernel, in emulated machines",
+    name: "the mesh and encryption on Debian's kernel, in emulated machines",
     args: [
       ...["test", "-A", "--quiet", "--no-check", "--unstable-http", "--unstable-net"],
-      "tests/vm/mesh_kernel_test.ts",
+      ...["tests/vm/mesh_kernel_test.ts", "tests/vm/engines_test.ts"],
     ],
-    deadlineSeconds: 600,
+    deadlineSeconds: 1_200,
     tests: true,
     secondChance: true,
+    live: true,
   },
   {
     name: "tests on real engines",

@@ -46,9 +46,12 @@ const PROBE = ["link", "add", "fl-probe", "type", "vxlan", "id", "16777215", "ds
 
 /** The engine's chain for rules of others; it leaves them alone. */
 const USER_CHAIN = "DOCKER-USER";
-const OWN_RULE = new RegExp(`^-A ${USER_CHAIN} -o fl-\\d+ -m conntrack --ctstate DNAT -j ACCEPT$`);
-const meshRule = (bridge: string) =>
-  `-A ${USER_CHAIN} -o ${bridge} -m conntrack --ctstate DNAT -j ACCEPT`;
+/** As `iptables -S` prints them. What may go there, what is answered may come back: to other bridges, too. */
+const meshRules = (bridge: string) => [
+  `-A ${USER_CHAIN} -o ${bridge} -m conntrack --ctstate DNAT -j ACCEPT`,
+  `-A ${USER_CHAIN} -i ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -j ACCEPT`,
+];
+const BRIDGE_OF_RULE = new RegExp(`^-A ${USER_CHAIN} -[io] (fl-\\d+) -m conntrack `);
 
 /** An operation that did not work, and why. */
 export interface Failure {
@@ -214,8 +217,8 @@ export class OverlayHost {
   }
 
   /**
-   * The engine drops what comes from outside to bridges of its own unless its chain for users lets it
-   * through; a host whose engine keeps no such chain drops nothing.
+   * The engine drops what goes from outside, or from another bridge, to bridges of its own unless its chain
+   * for users lets it through; a host whose engine keeps no such chain drops nothing.
    */
   async openMesh(bridge: string | undefined, signal: AbortSignal): Promise<void> {
     const listed = await runTool(["iptables", "-w", "5", "-S", USER_CHAIN], signal);
@@ -224,17 +227,22 @@ export class OverlayHost {
       await Deno.writeTextFile(`/proc/sys/net/ipv4/conf/${bridge}/route_localnet`, "1");
     }
     if (!listed.success) return;
-    const wanted = bridge === undefined ? undefined : meshRule(bridge);
-    const rules = listed.stdout.split("\n").filter((line) => OWN_RULE.test(line));
+    const wanted = bridge === undefined ? [] : meshRules(bridge);
+    const rules = listed.stdout.split("\n").filter((line) => {
+      const of = BRIDGE_OF_RULE.exec(line)?.[1];
+      return of !== undefined && meshRules(of).includes(line);
+    });
     for (const rule of rules) {
-      if (rule === wanted) continue;
+      if (wanted.includes(rule)) continue;
       const stale = rule.split(" ").slice(1);
       await runTool(["iptables", "-w", "5", "-D", ...stale], signal);
     }
-    if (wanted === undefined || rules.includes(wanted)) return;
-    const added = ["iptables", "-w", "5", "-I", ...wanted.split(" ").slice(1)];
-    const { success, stderr } = await runTool(added, signal);
-    if (!success) throw new FleetError("internal", `${added.join(" ")}: ${stderr.trim()}`);
+    for (const rule of wanted) {
+      if (rules.includes(rule)) continue;
+      const added = ["iptables", "-w", "5", "-I", ...rule.split(" ").slice(1)];
+      const { success, stderr } = await runTool(added, signal);
+      if (!success) throw new FleetError("internal", `${added.join(" ")}: ${stderr.trim()}`);
+    }
   }
 
   /** The largest packet of the interface with the data path's address, in bytes. */

@@ -34,6 +34,7 @@ export class VirtualMachine {
   readonly #idle: Channel[] = [];
   readonly #waiting: ((channel: Channel) => void)[] = [];
   #process: Deno.ChildProcess | undefined;
+  #poweredOnAt = 0;
 
   private constructor(options: VirtualMachineOptions, folder: string) {
     this.name = options.name;
@@ -90,6 +91,7 @@ export class VirtualMachine {
       ...["-device", `virtio-net-pci,netdev=net0,mac=${network.mac(index)}`],
       ...["-device", "virtio-rng-pci", "-device", "virtio-serial-pci", ...channels],
     ];
+    this.#poweredOnAt = performance.now();
     // The machine ends when the pipe is closed: by us, or because we have died.
     this.#process = new Deno.Command("sh", {
       args: ["-c", '"$@" </dev/null & read -r _; kill -9 $!; wait', "sh", ...network.enter(qemu)],
@@ -108,6 +110,11 @@ export class VirtualMachine {
       { timeoutMs: BOOT_TIMEOUT_MS },
     );
     if (set.code !== 0) throw new Error(`${this.name}: no network: ${set.stderr}`);
+  }
+
+  /** Seconds. */
+  sincePowerOn(): number {
+    return (performance.now() - this.#poweredOnAt) / 1000;
   }
 
   /** Pulls the plug: nothing is written to disk any more. */

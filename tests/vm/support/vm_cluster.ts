@@ -45,6 +45,8 @@ export async function withEngines(
   const folder = await Deno.makeTempDir({ prefix: "fleet-vms-" });
   stack.defer(() => Deno.remove(folder, { recursive: true }));
   await Deno.copyFile(BINARY, `${folder}/fleet`);
+  // It unpacks itself into a folder that the machines see, too: they would take half a minute.
+  await must([BINARY, "--version"]);
   await must([
     "sh",
     "-c",
@@ -57,9 +59,9 @@ export async function withEngines(
     await Promise.all([vm1, vm2].map(async (machine) => {
       await machine.must("cp /mnt/host/fleet /usr/local/bin/fleet");
       await machine.must("setsid dockerd --log-level warn >/run/dockerd.log 2>&1 &");
-      await waiting(
-        `${machine.name}: the engine answers`,
-        () => machine.until(ENGINE_ANSWERS, PATIENCE_MS),
+      await machine.until(ENGINE_ANSWERS, PATIENCE_MS);
+      console.log(
+        `    ${machine.name}: a ready engine ${machine.sincePowerOn().toFixed(1)} s after power-on`,
       );
       await machine.must(`docker import /mnt/host/image.tar ${IMAGE}`, { timeoutMs: PATIENCE_MS });
     }));
@@ -100,10 +102,10 @@ export async function withVmCluster(
   });
 }
 
+export type Step = (name: string, run: () => Promise<void>) => Promise<void>;
+
 /** Steps that build on one another: after one that failed the others are left out. */
-export function dependentSteps(
-  t: Deno.TestContext,
-): (name: string, run: () => Promise<void>) => Promise<void> {
+export function dependentSteps(t: Deno.TestContext): Step {
   let failed = false;
   return async (name, run) => {
     if (failed) return;
