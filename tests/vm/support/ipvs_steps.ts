@@ -270,17 +270,8 @@ export async function ipvsSteps(step: Step, lab: VmLab): Promise<void> {
     },
   );
 
-  await step("the service's removal leaves nothing", async () => {
-    await vm1.must(`${CLIENT} service rm web`, patient);
-    for (const machine of lab.machines) await machine.until(reals(0), PATIENCE_MS);
-    assert.notEqual((await lab.network.run(`curl -s -m 2 http://${vm1.address}:8080/`)).code, 0);
-  });
-
   await step("told to use nftables, it takes its services out of IPVS and goes on", async () => {
-    await vm1.must(
-      `${CLIENT} service create --detach --no-resolve-image --name web --replicas 2 --publish 8080:80 ${IMAGE} ${SERVE}`,
-      patient,
-    );
+    await vm1.must(`${CLIENT} service scale --detach web=2`, patient);
     await converged(lab, "web", 2);
     await stopAgent(vm1);
     await startAgent(vm1, "--mesh-backend nftables");
@@ -288,6 +279,12 @@ export async function ipvsSteps(step: Step, lab: VmLab): Promise<void> {
     await vm1.until(reals(0), PATIENCE_MS);
     assert.equal(new Set(await ask(lab, `${vm1.address}:8080`, 8)).size, 2);
     assert.match(await vm2.must(INFO, patient), /"Mesh":"ipvs"/);
+  });
+
+  await step("the service's removal leaves nothing", async () => {
+    await vm1.must(`${CLIENT} service rm web`, patient);
+    for (const machine of lab.machines) await machine.until(reals(0), PATIENCE_MS);
+    assert.notEqual((await lab.network.run(`curl -s -m 2 http://${vm1.address}:8080/`)).code, 0);
   });
 }
 
