@@ -114,6 +114,7 @@ async function runLanes(
   const files = testFilesIn([...Deno.readDirSync(path)].map(({ name }) => name));
   const deadline = performance.now() + step.deadlineSeconds * 1000;
   const runs: Run[] = [];
+  const failedFiles: string[] = [];
   await Promise.all(lanes.map(async (lane) => {
     for (;;) {
       const file = files.shift();
@@ -126,6 +127,8 @@ async function runLanes(
       });
       if (step.live) console.log(run.output.trimEnd());
       runs.push(run);
+      // Also one that did not get as far as its tests.
+      if (run.failed > 0) failedFiles.push(`${folder}/${file}`);
     }
   }));
   const sum = (value: (run: Run) => number) => runs.reduce((total, run) => total + value(run), 0);
@@ -135,7 +138,7 @@ async function runLanes(
     failed: sum(({ failed }) => failed) + files.length,
     failures: runs.flatMap(({ failures = [] }) => failures),
     cut: runs.some(({ cut }) => cut),
-    failedFiles: runs.flatMap(({ failedFiles }) => failedFiles),
+    failedFiles,
     output: "",
   };
 }

@@ -63,3 +63,32 @@ Deno.test("lanes run every file of a folder once, each lane in its own environme
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("a file that cannot be loaded is not made good by another one's second chance", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/a_test.ts`, 'import "./missing.ts";\n');
+    await Deno.writeTextFile(
+      `${folder}/b_test.ts`,
+      `Deno.test("b", () => {
+         try {
+           Deno.writeTextFileSync("${folder}/ran", "", { createNew: true });
+         } catch {
+           return;
+         }
+         throw new Error("the first time");
+       });\n`,
+    );
+    const totals = await runSteps([{
+      name: "lanes",
+      args: ["test", "-A", "--quiet", "--no-check", folder],
+      deadlineSeconds: 60,
+      tests: true,
+      secondChance: true,
+      lanes: [{}],
+    }]);
+    assert(totals.failed > 0);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -62,7 +62,7 @@ export function matrix({ Nodes, Results }: Report): string {
   return renderTable([["NODE", "ADDRESS", "MESH", ...ports], ...rows]);
 }
 
-/** What failed, and what is to be said of the rest; `not tried` says it all. */
+/** What failed, and what is to be said of the rest; of most that was not tried the table says it all. */
 export function reasons({ Nodes, Results }: Report): string[] {
   const names = new Map(Nodes.map(({ ID, Name }) => [ID, Name]));
   const text = (result: Report["Results"][number]) =>
@@ -70,7 +70,7 @@ export function reasons({ Nodes, Results }: Report): string[] {
   return [
     ...Results.filter(({ State }) => State === "failed"),
     ...Results.filter(({ State, Reason }) =>
-      (State === "open" || State === "idle") && Reason !== ""
+      State !== "failed" && Reason !== "" && !(State === "untried" && Reason.endsWith("not tried"))
     ),
   ].map(text);
 }

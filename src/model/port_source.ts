@@ -46,13 +46,17 @@ export function checkSources(spec: ServiceSpec): void {
     }
   }
   for (
-    const { Protocol = "tcp", PublishedPort, PublishMode = "ingress" } of EndpointSpec?.Ports ?? []
+    const { Protocol = "tcp", PublishedPort = 0, TargetPort, PublishMode = "ingress" }
+      of EndpointSpec
+        ?.Ports ?? []
   ) {
-    if (Protocol === "tcp" || !PublishedPort || PublishMode !== "ingress") continue;
+    if (Protocol === "tcp" || PublishMode !== "ingress") continue;
     if (sourceOf(spec, PublishedPort) !== "proxy") continue;
     throw new FleetError(
       "invalid",
-      `port ${PublishedPort}/${Protocol}: source proxy is for TCP; label ${SOURCE_LABEL}.${PublishedPort} can give this port another one`,
+      PublishedPort === 0
+        ? `port ${TargetPort}/${Protocol}: source proxy is for TCP; publish it at a port that label ${SOURCE_LABEL}.PORT can name`
+        : `port ${PublishedPort}/${Protocol}: source proxy is for TCP; label ${SOURCE_LABEL}.${PublishedPort} can give this port another one`,
     );
   }
 }

@@ -16,11 +16,16 @@ Deno.test("a source that is none is refused with what there is", () => {
 
 Deno.test("the PROXY protocol is for TCP", () => {
   const Labels = { "fleet.source": "proxy" };
-  const spec = (Protocol: string) => ({
+  const spec = (Protocol: string, PublishedPort = 53) => ({
     Labels,
-    EndpointSpec: { Ports: [{ Protocol, TargetPort: 53, PublishedPort: 53 }] },
+    EndpointSpec: { Ports: [{ Protocol, TargetPort: 53, PublishedPort }] },
   });
   checkSources(spec("tcp"));
+  checkSources(spec("tcp", 0));
+  assert.throws(
+    () => checkSources(spec("udp", 0)),
+    /port 53\/udp: source proxy is for TCP; publish it/,
+  );
   assert.throws(() => checkSources(spec("udp")), /port 53\/udp: source proxy is for TCP/);
   checkSources({ ...spec("udp"), Labels: { ...Labels, "fleet.source.53": "masquerade" } });
 });

@@ -303,6 +303,15 @@ networks:
           return distinct(stdout).size === 2;
         });
       }
+      // Who sends as if from the port itself would have two tasks answer each other for ever.
+      const forged =
+        `socket(S,10,3,17); setsockopt(S,41,7,pack("i",6)); bind(S,pack("S n N a16 N",10,0,0,Socket::inet_pton(10,"::1"),0)); send(S,pack("n4",53,53,9,0)."x",0,pack("S n N a16 N",10,0,0,Socket::inet_pton(10,"::1"),0)) or die $!`;
+      const received = async () =>
+        Number(await on(lab, "h1", "awk '/^Udp6InDatagrams/ { print $2 }' /proc/net/snmp6"));
+      const before = await received();
+      await on(lab, "h1", `perl -MSocket -e '${forged}'; sleep 0.5`);
+      const heard = await received() - before;
+      assert(heard > 0 && heard < 50, `${heard} datagrams`);
       await lab.fleet("h1", "service", "rm", "echo6");
     });
 
@@ -402,8 +411,13 @@ networks:
 
     await t.step("nodes that leave keep no rule and no device", async () => {
       const left = (name: string) =>
-        lab.host(name).exec(["sh", "-c", "nft list tables | grep fleet; ip -o link | grep ' fl'"]);
-      for (const { name } of lab.lab.hosts) assert.match((await left(name)).stdout, /inet fleet/);
+        lab.host(name).exec([
+          ...["sh", "-c"],
+          "nft list tables | grep fleet; ip -o link | grep ' fl'; iptables -S DOCKER-USER | grep fl-",
+        ]);
+      for (const { name } of lab.lab.hosts) {
+        assert.match((await left(name)).stdout, /inet fleet[^]*DOCKER-USER -i fl-/);
+      }
       for (const { name } of [...lab.lab.hosts].reverse()) {
         await lab.fleet(name, "leave", "--force");
       }

@@ -50,6 +50,7 @@ function state(phase: (address: string) => "serving" | "draining" | "gone"): Des
       networks: [{ networkId: "net", aliases: [], vip: "10.0.0.5" }],
       ports: [
         { protocol: "tcp", published: 8080, target: 80 },
+        { protocol: "tcp", published: 8082, target: 80, source: "node-local" },
         { protocol: "udp", published: 9000, target: 9000 },
         { protocol: "sctp", published: 9100, target: 9101 },
       ],
@@ -79,7 +80,8 @@ for n in 2 3 4 20; do
   mkdir -p /srv/t$n/cgi-bin
   echo t$n >/srv/t$n/index.html
   printf '#!/bin/sh\\nsleep 3\\nprintf "Content-Type: text/plain\\\\r\\\\n\\\\r\\\\nt'$n'\\\\n"\\n' >/srv/t$n/cgi-bin/slow
-  chmod +x /srv/t$n/cgi-bin/slow
+  printf '#!/bin/sh\\nprintf "Content-Type: text/plain\\\\r\\\\n\\\\r\\\\n$REMOTE_ADDR\\\\n"\\n' >/srv/t$n/cgi-bin/who
+  chmod +x /srv/t$n/cgi-bin/slow /srv/t$n/cgi-bin/who
   ip netns exec t$n busybox httpd -p 80 -h /srv/t$n
   ip netns exec t$n setsid perl -e 'socket(S,2,1,132); bind(S,pack("S n x12",2,9101)); listen(S,9); while(accept(C,S)){send(C,"t'$n'",0); recv(C,$b,9,0); close C}' >/dev/null 2>&1 &
   ip netns exec t$n setsid perl -e 'socket(S,2,2,17); bind(S,pack("S n x12",2,9000)); while(defined($p=recv(S,$b,99,0))){send(S,"t'$n'",0,$p)}' >/dev/null 2>&1 &
@@ -125,6 +127,10 @@ async function contract(t: Deno.TestContext, lab: VmLab, mesh: MeshKind): Promis
       );
       assert.deepEqual(counted(said), ["t2", "t3", "t4"], `${target} from a container`);
     }
+    const who = (port: number) =>
+      lab.network.must(times(3, `curl -sS -m 5 http://10.88.0.1:${port}/cgi-bin/who`));
+    assert.deepEqual(counted(await who(8080)), ["10.0.0.9"], "masqueraded");
+    assert.deepEqual(counted(await who(8082)), [lab.network.gateway], "node-local");
     const udp = await lab.network.must(
       times(6, UDP_CLIENT),
     );

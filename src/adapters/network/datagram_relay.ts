@@ -70,7 +70,7 @@ export class DatagramRelay {
     const at = ports.length > 0 ? addresses() : [];
     const wanted = new Map<string, { readonly hostname: string; readonly port: RelayedPort }>();
     for (const port of ports) {
-      for (const hostname of at) wanted.set(`${hostname} ${port.published}`, { hostname, port });
+      for (const hostname of at) wanted.set(keyOf(hostname, port.published), { hostname, port });
     }
     for (const [key, local] of this.#locals) if (!wanted.has(key)) this.#close(local);
     for (const flow of this.#flows.serve(ports, this.#options.clock.monotonic())) {
@@ -108,6 +108,8 @@ export class DatagramRelay {
   }
 
   #passOn(local: Local, datagram: Uint8Array, client: Deno.NetAddr): void {
+    // Somebody pretends to be a port that is answered here: two tasks would talk to each other for ever.
+    if (this.#locals.has(keyOf(client.hostname, client.port))) return;
     const now = this.#options.clock.monotonic();
     const key = `${client.hostname} ${client.port} ${local.key}`;
     const flow = this.#flows.find(key, now) ?? this.#begin(key, local, client, now);
@@ -197,6 +199,8 @@ export class DatagramRelay {
     this.#work.add(going);
   }
 }
+
+const keyOf = (hostname: string, port: number) => `${hostname} ${port}`;
 
 /**
  * An address that another machine may have (it is being looked for), that was taken away just now, or

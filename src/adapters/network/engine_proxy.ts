@@ -68,7 +68,7 @@ export class EngineProxy {
    */
   serve(ports: readonly RelayedPort[]): ReadonlyMap<string, string> {
     const problems = new Map<string, string>();
-    const wanted = this.#hasIpv6() ? ports : [];
+    const wanted = ports.length > 0 && this.#hasIpv6() ? ports : [];
     const published = new Set(wanted.map((port) => port.published));
     for (const [port, { stop }] of this.#processes) {
       if (published.has(port)) continue;

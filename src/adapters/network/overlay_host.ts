@@ -218,7 +218,7 @@ export class OverlayHost {
 
   /**
    * The engine drops what goes from outside, or from another bridge, to bridges of its own unless its chain
-   * for users lets it through; a host whose engine keeps no such chain drops nothing.
+   * for users lets it through; where an engine keeps no such chain there is nothing to be done.
    */
   async openMesh(bridge: string | undefined, signal: AbortSignal): Promise<void> {
     const listed = await runTool(["iptables", "-w", "5", "-S", USER_CHAIN], signal);

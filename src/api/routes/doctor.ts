@@ -144,14 +144,13 @@ async function look(
   const told = ofPort ?? ofNode;
   // A datagram that nobody answers tells nothing; what the node says of itself does.
   if (protocol !== "tcp") {
-    return told
-      ? verdict("failed", told)
-      : verdict("untried", `${protocol}: nothing wrong is known; not tried`);
+    if (told && (told !== ofPort || !isIpv6Only(told))) return verdict("failed", told);
+    return verdict("untried", told ?? `${protocol}: nothing wrong is known; not tried`);
   }
   const result = await probe(address, published, signal);
   if (result === "open") {
     // Over IPv4 it is answered, and that was tried.
-    return ofPort === undefined || ofPort.includes(" over IPv6 ")
+    return ofPort === undefined || isIpv6Only(ofPort)
       ? verdict("open", ofPort)
       : verdict("failed", ofPort);
   }
@@ -168,6 +167,8 @@ async function look(
     "refused: the tasks do not listen at their port, or the node has not heard of them yet",
   );
 }
+
+const isIpv6Only = (told: string) => told.includes(" over IPv6 ");
 
 /** What the node says of the port itself, and of what all ports need: the mesh's network, or the whole node. */
 function toldBy(

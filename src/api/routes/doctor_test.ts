@@ -76,6 +76,18 @@ Deno.test("doctor ingress: what is open fails only for what the node says of tha
   );
 });
 
+Deno.test("doctor ingress: what is not tried fails only for more than IPv6", async () => {
+  const udp = { name: "web", port: { PublishedPort: 8080, Protocol: "udp" } } as const;
+  const asked = async (problem: string) => {
+    const { State, Reason } = (await ask([problem], [udp])).web!;
+    return [State, Reason];
+  };
+  const ipv6 = "port 8080/udp of service web is not answered over IPv6 on this node: x";
+  assert.deepEqual(await asked(ipv6), ["untried", ipv6]);
+  const own = "port 8080/udp of service web is in use by nginx";
+  assert.deepEqual(await asked(own), ["failed", own]);
+});
+
 Deno.test("doctor ingress: nobody has to act where nobody shall answer, and UDP is not tried", async () => {
   const found = await ask([], [
     { name: "none", port: { PublishedPort: 1 }, replicas: 0, tasksOn: [] },

@@ -175,11 +175,11 @@ Deno.test("SCTP of this machine is none of IPVS, that of others is", () => {
   const chain = (name: string) => new RegExp(`chain ${name} {([^]*?)\n  }`).exec(rules)![1]!;
   match(
     chain("mark-in"),
-    /meta iifkind "bridge" .* return\n.* meta mark set sctp dport map { 9100 : /,
+    /meta iifkind { "bridge", "veth" } .* return\n.* meta mark set sctp dport map { 9100 : /,
   );
   match(
     chain("prerouting"),
-    /meta iifkind "bridge" .* sctp dport vmap { 9100 : goto port-sctp-9100 }/,
+    /meta iifkind { "bridge", "veth" } .* sctp dport vmap { 9100 : goto port-sctp-9100 }/,
   );
   doesNotMatch(chain("mark-out"), /sctp/);
   match(chain("output"), /ip daddr != { 127.* sctp dport vmap { 9100 : goto port-sctp-9100 }/);

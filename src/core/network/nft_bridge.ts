@@ -37,7 +37,7 @@ export function nftBridgeScript({ networks, published }: DesiredState): string |
     `table bridge ${TABLE} {`,
     "  chain preserve {",
   ];
-  for (const protocol of ["tcp", "udp"]) {
+  for (const protocol of ["tcp", "udp", "sctp"]) {
     const ports = [
       ...new Set(kept.filter((port) => port.protocol === protocol).map(({ target }) => target)),
     ].join(", ");

@@ -3,9 +3,12 @@ import type { PublishedServer } from "./balancer.ts";
 import { desiredState } from "./desired.ts";
 import { nftBridgeScript } from "./nft_bridge.ts";
 
-const state = (source?: "node-local" | "preserve") => {
+const state = (
+  source?: "node-local" | "preserve",
+  protocol: PublishedServer["protocol"] = "tcp",
+) => {
   const port = {
-    protocol: "tcp" as const,
+    protocol,
     published: 8080,
     target: 80,
     ...(source ? { source } : {}),
@@ -41,4 +44,12 @@ Deno.test("only ports that preserve on any node need the bridge to remember", ()
   match(script, /iifname != "flx-4096" .* tcp sport \{ 80 \} ether daddr set .* map @entries/);
   // Run again it forgets nothing.
   strictEqual(script.includes("delete"), false);
+});
+
+Deno.test("the bridge remembers for every protocol that can be published", () => {
+  for (const protocol of ["tcp", "udp", "sctp"] as const) {
+    const script = nftBridgeScript(state("preserve", protocol)) ?? "";
+    match(script, new RegExp(` ${protocol} dport { 80 } update @entries`));
+    match(script, new RegExp(` ${protocol} sport { 80 } ether daddr set `));
+  }
 });

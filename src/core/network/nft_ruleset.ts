@@ -8,8 +8,11 @@ const PROTOCOLS: readonly Protocol[] = ["tcp", "udp", "sctp"];
 /** Whose packets have a CRC instead of a checksum. */
 const WITH_CRC: readonly Protocol[] = ["sctp"];
 const WITHOUT_CRC: readonly Protocol[] = ["tcp", "udp"];
-/** Containers are behind bridges; so are clients of a machine whose own network is one, which does no harm. */
-const FROM_CONTAINERS = 'meta iifkind "bridge"';
+/**
+ * Containers are behind bridges, and a machine that is one itself behind a cable of the same kind as theirs.
+ * Clients of a machine whose own network is a bridge are taken for containers, which does no harm.
+ */
+const FROM_CONTAINERS = 'meta iifkind { "bridge", "veth" }';
 const LOCALHOST = "127.0.0.0/8";
 
 /** The one table that is fleet's in the host's nftables. */

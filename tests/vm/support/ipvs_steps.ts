@@ -87,8 +87,18 @@ const reals = (count: number) =>
     portMark({ protocol: "tcp", published: 8080 })
   } .* -w 1$')" = ${count} ]`;
 
-/** Says what it was told, by UDP at 9000 and by SCTP at 9101, with the protocol before it. */
+/**
+ * Says what it was told, by UDP at 9000 and by SCTP at 9101, with the protocol before it; and who asked, by TCP
+ * at 9102 and by SCTP at 9103.
+ */
 const TALKER = `use Socket;
+for my $who ([6, 9102], [132, 9103]) {
+  next if fork;
+  socket(L, AF_INET, SOCK_STREAM, $who->[0]) and setsockopt(L, SOL_SOCKET, SO_REUSEADDR, 1)
+    and bind(L, pack_sockaddr_in($who->[1], INADDR_ANY)) or die "who: $!";
+  listen(L, 9);
+  while (my $from = accept(C, L)) { send(C, inet_ntoa((unpack_sockaddr_in($from))[1]), 0); close C }
+}
 if (!fork) {
   socket(U, AF_INET, SOCK_DGRAM, 17) and bind(U, pack_sockaddr_in(9000, INADDR_ANY)) or die "udp: $!";
   while (defined(my $from = recv(U, my $said, 99, 0))) { send(U, "udp $said", 0, $from) }
@@ -260,15 +270,54 @@ export async function ipvsSteps(step: Step, lab: VmLab): Promise<void> {
         // The task is elsewhere, and the packets are this machine's own.
         for (const address of ["::1", "127.0.0.1", vm1.address]) await answers(vm1, address);
         await vm1.must(`cat >/srv/hello <<'END'\n${hello(protocol, vm1.address, port)}\nEND`);
-        const said = await vm1.must(
-          `docker run --rm ${PERLS_VOLUMES} ${IMAGE} sh /srv/hello`,
-          patient,
+        await waiting(
+          `${protocol} at ${vm1.address}, asked by a container`,
+          () =>
+            vm1.until(
+              `[ "$(docker run --rm ${PERLS_VOLUMES} ${IMAGE} sh /srv/hello)" = "${protocol} hello" ]`,
+              PATIENCE_MS,
+            ),
         );
-        assert.equal(said, `${protocol} hello`, "from a container");
       }
       await vm1.must(`${CLIENT} service rm six`, patient);
     },
   );
+
+  await step("source=preserve and source=node-local show tasks their clients", async () => {
+    const publish = (published: number, target: number, source: string, protocol = "tcp") =>
+      `--publish published=${published},target=${target},protocol=${protocol} --label fleet.source.${published}=${source}`;
+    await vm1.must(
+      `${CLIENT} service create --detach --no-resolve-image --name kept --constraint node.hostname==vm2 \
+       ${publish(8083, 9102, "preserve")} ${publish(8084, 9102, "node-local")} \
+       ${publish(9183, 9103, "preserve", "sctp")} ${publish(9184, 9103, "node-local", "sctp")} \
+       ${PERLS_MOUNTS} ${IMAGE} ${TALK}`,
+      patient,
+    );
+    const tcp = async (target: string) =>
+      (await lab.network.run(`curl -s --http0.9 -m 10 http://${target}/`)).stdout;
+    const seen = (target: string) =>
+      waiting(`a task sees who asked ${target}`, async () => {
+        const deadline = performance.now() + PATIENCE_MS;
+        while (await tcp(target) !== lab.network.gateway) {
+          if (performance.now() > deadline) throw new Error(await tcp(target));
+        }
+      });
+    await seen(`${vm1.address}:8083`);
+    await seen(`${vm2.address}:8083`);
+    await seen(`${vm2.address}:8084`);
+    assert.equal(await tcp(`${vm1.address}:8084`), "", "no task of its own");
+    // The cable's own kernel has no SCTP: the machines ask one another.
+    const sctp = (client: VirtualMachine, asked: VirtualMachine, port: number) =>
+      waiting(`a task sees who asked ${asked.address}:${port} by SCTP`, () =>
+        client.until(
+          `[ "$(${hello("sctp", asked.address, port)})" = ${client.address} ]`,
+          PATIENCE_MS,
+        ));
+    await sctp(vm1, vm2, 9183);
+    await sctp(vm1, vm2, 9184);
+    await sctp(vm2, vm1, 9183);
+    await vm1.must(`${CLIENT} service rm kept`, patient);
+  });
 
   await step("told to use nftables, it takes its services out of IPVS and goes on", async () => {
     await vm1.must(`${CLIENT} service scale --detach web=2`, patient);
