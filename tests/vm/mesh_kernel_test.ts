@@ -17,6 +17,7 @@ import { leanImage } from "./support/lean_image.ts";
 import type { VirtualMachine } from "./support/virtual_machine.ts";
 import { withVms } from "./support/vm_lab.ts";
 import type { VmLab } from "./support/vm_lab.ts";
+import { VM_PREFIX } from "./support/vm_network.ts";
 
 const TASKS = ["10.0.0.2", "10.0.0.3", "10.0.0.4"];
 const INGRESS: NetworkAssignment = {
@@ -296,7 +297,7 @@ async function encryption(t: Deno.TestContext, lab: VmLab): Promise<void> {
 }
 
 Deno.test("the kernel does what the mesh and encrypted networks write", async (t) => {
-  const folder = await Deno.makeTempDir({ prefix: "fleet-kernel-" });
+  const folder = await Deno.makeTempDir({ prefix: `${VM_PREFIX}${Deno.pid}-` });
   try {
     await withVms({ count: 2, share: folder, memoryMb: 512, image: leanImage }, async (lab) => {
       const [vm1] = lab.machines as [VirtualMachine];

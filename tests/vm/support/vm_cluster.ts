@@ -4,6 +4,7 @@ import { leanImage } from "./lean_image.ts";
 import type { VirtualMachine } from "./virtual_machine.ts";
 import { withVms } from "./vm_lab.ts";
 import type { VmLab } from "./vm_lab.ts";
+import { VM_PREFIX } from "./vm_network.ts";
 import { waiting } from "./waiting.ts";
 
 /** An emulated machine beside others at work takes minutes for what takes a second elsewhere. */
@@ -42,7 +43,7 @@ export async function withEngines(
   use: (lab: VmLab, vm1: VirtualMachine, vm2: VirtualMachine) => Promise<void>,
 ): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const folder = await Deno.makeTempDir({ prefix: "fleet-vms-" });
+  const folder = await Deno.makeTempDir({ prefix: `${VM_PREFIX}${Deno.pid}-` });
   stack.defer(() => Deno.remove(folder, { recursive: true }));
   await Deno.copyFile(BINARY, `${folder}/fleet`);
   // It unpacks itself into a folder that the machines see, too: they would take half a minute.
