@@ -86,15 +86,19 @@ export async function runSteps(
 
 async function runStep(step: Step, env: Readonly<Record<string, string>>): Promise<Totals> {
   const first = step.lanes ? await runLanes(step, step.lanes, env) : await runOnce(step, env);
-  const files = first.failedFiles;
+  const last = step.args.at(-1)!;
+  // A step of a test may be in another file than the test.
+  const files = isTestFile(last) && first.failed > 0 ? [last] : first.failedFiles;
   if (
     !step.secondChance || first.cut || files.length === 0 || files.length > MAX_SECOND_CHANCES ||
-    Deno.exitCode !== 0
+    !files.every(isTestFile) || Deno.exitCode !== 0
   ) return first;
   console.log(`--- once more, alone: ${files.join(", ")}`);
   const flags = step.args.filter((arg) => arg === "test" || arg.startsWith("-"));
   const second = await runOnce({ ...step, args: [...flags, ...files] }, env);
-  if (second.failed > 0) return { ...first, failures: second.failures ?? [] };
+  if (second.failed > 0 || second.passed === 0) {
+    return { ...first, failures: second.failures ?? [] };
+  }
   return {
     passed: first.passed + first.failed,
     failed: 0,
@@ -111,7 +115,7 @@ async function runLanes(
   const folder = step.args.at(-1)!;
   const flags = step.args.slice(0, -1);
   const path = folder.startsWith("/") ? folder : fromRoot(folder);
-  const files = testFilesIn([...Deno.readDirSync(path)].map(({ name }) => name));
+  const files = [...Deno.readDirSync(path)].map(({ name }) => name).filter(isTestFile).sort();
   const deadline = performance.now() + step.deadlineSeconds * 1000;
   const runs: Run[] = [];
   const failedFiles: string[] = [];
@@ -143,9 +147,7 @@ async function runLanes(
   };
 }
 
-/** Of a folder's names those that are tests, in their order. */
-export const testFilesIn = (names: readonly string[]): string[] =>
-  names.filter((name) => name.endsWith("_test.ts")).sort();
+const isTestFile = (name: string) => name.endsWith("_test.ts");
 
 interface Run extends Totals {
   /** It took too long, or was interrupted. */

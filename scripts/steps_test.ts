@@ -92,3 +92,39 @@ Deno.test("a file that cannot be loaded is not made good by another one's second
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("the file of a test gets the second chance, also when the step that failed is elsewhere", async () => {
+  const folder = await Deno.makeTempDir();
+  const run = (file: string) =>
+    runSteps([{
+      name: "steps",
+      args: ["test", "-A", "--quiet", "--no-check", `${folder}/${file}`],
+      deadlineSeconds: 60,
+      tests: true,
+      secondChance: true,
+    }]);
+  try {
+    await Deno.writeTextFile(
+      `${folder}/step.ts`,
+      `export const step = (t: Deno.TestContext, fail: () => boolean) =>
+         t.step("s", () => {
+           if (fail()) throw new Error("boom");
+         });\n`,
+    );
+    const file = (name: string, fail: string) =>
+      Deno.writeTextFile(
+        `${folder}/${name}`,
+        `import { step } from "./step.ts";
+         Deno.test("t", (t) => step(t, () => ${fail}).then(() => {}));\n`,
+      );
+    await file("always_test.ts", "true");
+    assert((await run("always_test.ts")).failed > 0);
+    const once =
+      `{ try { Deno.mkdirSync("${folder}/ran"); return true; } catch { return false; } }`;
+    await file("once_test.ts", once);
+    const totals = await run("once_test.ts");
+    assert.deepEqual([totals.passed, totals.failed, totals.unsteady?.length], [1, 0, 1]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -14,6 +14,9 @@ const LONGEST_S = 900;
 /** The head of a capture file: it is there when tcpdump listens. */
 const HEAD_BYTES = 24;
 
+/** Sent when the rest has been: what comes before it in the file is all there. */
+const LAST = "fleet-last-packet";
+
 /** Captures what a machine sends and gets while `run` lasts, and counts ESP, UDP to `port`, and `text`. */
 export async function captureDuring(
   network: VmNetwork,
@@ -22,7 +25,7 @@ export async function captureDuring(
 ): Promise<CableCapture> {
   const file = (await network.must("mktemp /tmp/fleet-cable.XXXXXX")).trim();
   const end = network.run(
-    `timeout ${LONGEST_S} tcpdump -q -U -s 0 -B 16384 -i cable -w ${file} host ${what.host} & echo $! >${file}.pid; wait $!`,
+    `timeout ${LONGEST_S} tcpdump -q -U --immediate-mode -s 0 -B 16384 -i cable -w ${file} host ${what.host} & echo $! >${file}.pid; wait $!`,
     { timeoutMs: (LONGEST_S + 10) * 1000 },
   );
   try {
@@ -31,6 +34,13 @@ export async function captureDuring(
       { timeoutMs: 60_000 },
     );
     await run();
+    await network.must(
+      `until grep -qa ${LAST} ${file}; do
+         perl -MSocket -e 'socket(S, 2, 2, 17); send(S, "${LAST}", 0, pack_sockaddr_in(9, inet_aton("${what.host}")))'
+         sleep 0.1
+       done`,
+      { timeoutMs: 60_000 },
+    );
     await network.run(`kill $(cat ${file}.pid)`);
     await end;
     const count = async (filter: string) =>
