@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { countTests, failedFilesIn, failuresIn, runSteps } from "./steps.ts";
+import type { Step } from "./steps.ts";
 
 Deno.test("summaries of Deno and of our own runners are summed", () => {
   const output = "ok | 12 passed | 0 failed (3s)\nFAILED | 3 passed (2 steps) | 1 failed\n" +
@@ -33,98 +34,86 @@ Deno.test("files of failed tests are known, each once", () => {
   assert.deepEqual(failedFilesIn("ok | 3 passed | 0 failed"), []);
 });
 
-Deno.test("lanes run every file of a folder once, each lane in its own environment", async () => {
+/** Runs `use` with a folder of these files; `FOLDER` in them is its path. */
+async function withFiles(
+  files: Readonly<Record<string, string>>,
+  use: (folder: string) => Promise<void>,
+): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
-    for (const name of ["a_test.ts", "b_test.ts", "c_test.ts", "support.ts"]) {
-      const fail = name === "b_test.ts" ? `throw new Error("boom")` : "";
-      await Deno.writeTextFile(
-        `${folder}/${name}`,
-        `Deno.test("${name}", () => {
-           Deno.writeTextFileSync("${folder}/" + Deno.env.get("LANE"), "${name}\\n", { append: true });
-           ${fail}
-         });\n`,
-      );
+    for (const [name, text] of Object.entries(files)) {
+      await Deno.writeTextFile(`${folder}/${name}`, text.replaceAll("FOLDER", folder));
     }
-    const totals = await runSteps([{
-      name: "lanes",
-      args: ["test", "-A", "--quiet", "--no-check", folder],
-      deadlineSeconds: 60,
-      tests: true,
-      lanes: [{ LANE: "1" }, { LANE: "2" }],
-    }]);
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const run = (tested: string, options: Partial<Step>) =>
+  runSteps([{
+    name: "tests",
+    args: ["test", "-A", "--quiet", "--no-check", tested],
+    deadlineSeconds: 60,
+    tests: true,
+    ...options,
+  }]);
+/** True the first time that it is asked. */
+const FIRST = `(() => {
+  try {
+    Deno.mkdirSync("FOLDER/asked");
+    return true;
+  } catch {
+    return false;
+  }
+})()`;
+const noting = (name: string, rest = "") =>
+  `Deno.test("${name}", () => {
+     Deno.writeTextFileSync("FOLDER/" + Deno.env.get("LANE"), "${name}\\n", { append: true });
+     ${rest}
+   });\n`;
+
+Deno.test("lanes run every file of a folder once, each lane in its own environment", async () => {
+  await withFiles({
+    "a_test.ts": noting("a"),
+    "b_test.ts": noting("b", 'throw new Error("boom");'),
+    "c_test.ts": noting("c"),
+    "support.ts": noting("support"),
+  }, async (folder) => {
+    const totals = await run(folder, { lanes: [{ LANE: "1" }, { LANE: "2" }] });
     assert.deepEqual([totals.passed, totals.failed], [2, 1]);
-    assert.match(totals.failures!.join(), /b_test\.ts\n.*boom/);
+    assert.match(totals.failures!.join(), /b\n.*boom/);
     const ran = ["1", "2"].flatMap((lane) =>
       Deno.readTextFileSync(`${folder}/${lane}`).trim().split("\n")
     );
-    assert.deepEqual(ran.sort(), ["a_test.ts", "b_test.ts", "c_test.ts"]);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+    assert.deepEqual(ran.sort(), ["a", "b", "c"]);
+  });
 });
 
 Deno.test("a file that cannot be loaded is not made good by another one's second chance", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    await Deno.writeTextFile(`${folder}/a_test.ts`, 'import "./missing.ts";\n');
-    await Deno.writeTextFile(
-      `${folder}/b_test.ts`,
-      `Deno.test("b", () => {
-         try {
-           Deno.writeTextFileSync("${folder}/ran", "", { createNew: true });
-         } catch {
-           return;
-         }
-         throw new Error("the first time");
-       });\n`,
-    );
-    const totals = await runSteps([{
-      name: "lanes",
-      args: ["test", "-A", "--quiet", "--no-check", folder],
-      deadlineSeconds: 60,
-      tests: true,
-      secondChance: true,
-      lanes: [{}],
-    }]);
+  await withFiles({
+    "a_test.ts": 'import "./missing.ts";\n',
+    "b_test.ts": `Deno.test("b", () => { if (${FIRST}) throw new Error("boom"); });\n`,
+  }, async (folder) => {
+    const totals = await run(folder, { secondChance: true, lanes: [{}] });
     assert(totals.failed > 0);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });
 
 Deno.test("the file of a test gets the second chance, also when the step that failed is elsewhere", async () => {
-  const folder = await Deno.makeTempDir();
-  const run = (file: string) =>
-    runSteps([{
-      name: "steps",
-      args: ["test", "-A", "--quiet", "--no-check", `${folder}/${file}`],
-      deadlineSeconds: 60,
-      tests: true,
-      secondChance: true,
-    }]);
-  try {
-    await Deno.writeTextFile(
-      `${folder}/step.ts`,
-      `export const step = (t: Deno.TestContext, fail: () => boolean) =>
-         t.step("s", () => {
-           if (fail()) throw new Error("boom");
-         });\n`,
-    );
-    const file = (name: string, fail: string) =>
-      Deno.writeTextFile(
-        `${folder}/${name}`,
-        `import { step } from "./step.ts";
-         Deno.test("t", (t) => step(t, () => ${fail}).then(() => {}));\n`,
-      );
-    await file("always_test.ts", "true");
-    assert((await run("always_test.ts")).failed > 0);
-    const once =
-      `{ try { Deno.mkdirSync("${folder}/ran"); return true; } catch { return false; } }`;
-    await file("once_test.ts", once);
-    const totals = await run("once_test.ts");
+  const test = (fail: string) =>
+    `import { step } from "./step.ts";
+     Deno.test("t", async (t) => void await step(t, () => ${fail}));\n`;
+  await withFiles({
+    "step.ts": `export const step = (t: Deno.TestContext, fail: () => boolean) =>
+      t.step("s", () => {
+        if (fail()) throw new Error("boom");
+      });\n`,
+    "always_test.ts": test("true"),
+    "once_test.ts": test(FIRST),
+  }, async (folder) => {
+    assert((await run(`${folder}/always_test.ts`, { secondChance: true })).failed > 0);
+    const totals = await run(`${folder}/once_test.ts`, { secondChance: true });
     assert.deepEqual([totals.passed, totals.failed, totals.unsteady?.length], [1, 0, 1]);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });
